@@ -1,0 +1,116 @@
+//! A bounty and what has been said about it: assertions and votes.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{
+    block::{BlockNumber, Windows},
+    bloom::Bloom,
+    commitment::{Commitment, Opening},
+    id::{AccountId, AccountSet, Guid},
+    nct::Nct,
+    quorum::Tally,
+    settlement::{Fees, Rewards},
+    verdict::ArtifactSet,
+};
+
+/// A bounty on one or more artifacts.
+#[derive(Clone, Debug)]
+pub struct Bounty {
+    /// Its name, unused before and for ever after.
+    pub guid: Guid,
+    /// 0 for files, 1 for URLs.
+    pub artifact_type: u64,
+    /// The ambassador who posted and pays it.
+    pub author: AccountId,
+    /// Reward for all artifacts together.
+    pub amount: Nct,
+    /// Where the artifacts are.
+    pub artifact_uri: Arc<str>,
+    /// Free text about the artifacts.
+    pub metadata: Arc<str>,
+    /// Number of artifacts, 1 to 256.
+    pub artifacts: usize,
+    /// Block of posting.
+    pub posted: BlockNumber,
+    /// First block in which no assertion is taken.
+    pub expiration: BlockNumber,
+    /// Filter over the artifacts' hashes.
+    pub bloom: Bloom,
+    /// Fees at posting.
+    pub fees: Fees,
+    /// Windows at posting.
+    pub windows: Windows,
+    /// Assertions in order of posting.
+    pub assertions: Vec<Assertion>,
+    /// Votes in order of arrival.
+    pub votes: Vec<Vote>,
+    /// What the votes amount to.
+    pub tally: Tally,
+    /// The arbiter who gets the arbiters' share, once drawn.
+    pub assigned_arbiter: Option<AccountId>,
+    pub(crate) asserted: AccountSet,
+    pub(crate) voted: AccountSet,
+    pub(crate) settled: AccountSet,
+    /// Rewards as computed last, until a command changes what they depend on.
+    pub(crate) rewards: Option<Rewards>,
+}
+
+impl Bounty {
+    /// True once `account` has settled.
+    pub fn has_settled(&self, account: AccountId) -> bool {
+        self.settled.contains(account)
+    }
+
+    /// True once `account` has voted, even if it was removed and added again since.
+    pub fn has_voted(&self, account: AccountId) -> bool {
+        self.voted.contains(account)
+    }
+
+    /// True once `account` has asserted.
+    pub fn has_asserted(&self, account: AccountId) -> bool {
+        self.asserted.contains(account)
+    }
+}
+
+/// A stake on some artifacts of a bounty.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    /// The expert who posted it.
+    pub author: AccountId,
+    /// One bid for each mask bit, lowest first; a single bid where the rules take one per bounty.
+    pub bids: SmallVec<[Nct; 1]>,
+    /// Artifacts it has an opinion on; may have bits beyond the artifacts.
+    pub mask: ArtifactSet,
+    /// What it promised.
+    pub commitment: Commitment,
+    /// What it turned out to say.
+    pub revealed: Option<Opening>,
+    /// Metadata of the reveal.
+    pub metadata: Arc<str>,
+}
+
+impl Assertion {
+    /// All bids together; `None` beyond 256 bits.
+    pub fn staked(&self) -> Option<Nct> {
+        self.bids.iter().try_fold(Nct::ZERO, |sum, &bid| sum.checked_add(bid))
+    }
+
+    /// Its verdict on an artifact: `None` without an opinion or before the reveal.
+    #[inline]
+    pub fn verdict(&self, artifact: usize) -> Option<bool> {
+        self.revealed.filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
+    }
+}
+
+/// An arbiter's vote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vote {
+    /// The arbiter.
+    pub voter: AccountId,
+    /// Malicious artifacts.
+    pub votes: ArtifactSet,
+    /// The arbiter's word that the bloom filter fits; stored, never used.
+    pub valid_bloom: bool,
+}

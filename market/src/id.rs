@@ -1,0 +1,94 @@
+//! Who and which: the guid of a bounty and the accounts of a market.
+
+use std::fmt;
+
+pub use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+/// The 128-bit name of a bounty. Zero is a legal guid.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Guid(pub u128);
+
+impl fmt::Display for Guid {
+    /// As a UUID, which is how polyswarmd writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g, h, i, rest @ ..] = self.0.to_be_bytes();
+        write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{g:02x}-{h:02x}{i:02x}-")?;
+        for (position, byte) in rest.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if position == 2 { "-" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An account of one market: a dense number that stands for an [`Address`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct AccountId(pub u32);
+
+impl AccountId {
+    /// The zero address: nobody.
+    pub const NOBODY: AccountId = AccountId(0);
+    /// The BountyRegistry contract, which holds what is in escrow.
+    pub const REGISTRY: AccountId = AccountId(1);
+    /// The ArbiterStaking contract, which holds what arbiters deposited.
+    pub const STAKING: AccountId = AccountId(2);
+    /// The NectarToken contract.
+    pub const TOKEN: AccountId = AccountId(3);
+
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A set of accounts: one bit each, grown on demand.
+#[derive(Clone, Debug, Default)]
+pub struct AccountSet(smallvec::SmallVec<[u64; 2]>);
+
+impl AccountSet {
+    /// Adds an account; false if it was in the set already.
+    #[inline]
+    pub fn insert(&mut self, account: AccountId) -> bool {
+        let (word, bit) = (account.index() / 64, 1 << (account.index() % 64));
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    /// Takes an account out.
+    pub fn remove(&mut self, account: AccountId) {
+        if let Some(word) = self.0.get_mut(account.index() / 64) {
+            *word &= !(1 << (account.index() % 64));
+        }
+    }
+
+    /// True for a member.
+    #[inline]
+    pub fn contains(&self, account: AccountId) -> bool {
+        self.0.get(account.index() / 64).is_some_and(|word| word & (1 << (account.index() % 64)) != 0)
+    }
+
+    /// Leaves no member, keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guid_reads_as_a_uuid() {
+        assert_eq!(Guid(0x94c7971a_f5d9_c3df_9fcc_e7ff1f6000ab).to_string(), "94c7971a-f5d9-c3df-9fcc-e7ff1f6000ab");
+    }
+}

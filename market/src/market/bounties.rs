@@ -1,0 +1,427 @@
+//! The road of a bounty: post, assert, reveal, vote, settle. Each checks in the contract's order, then takes effect.
+
+use crate::{
+    block::{BlockNumber, Round, Windows},
+    bounty::{Assertion, Bounty, Vote},
+    command::{PostAssertion, PostBounty, RevealAssertion},
+    event::Event,
+    id::{AccountId, AccountSet, Guid},
+    nct::Nct,
+    quorum::Tally,
+    rejection::{Missed, Rejection},
+    ruleset::{Bids, Edition},
+    settlement::{self, Fees},
+    verdict::ArtifactSet,
+};
+
+use super::Market;
+
+impl Market {
+    /// Where the bounty of that guid stands.
+    #[inline]
+    pub(super) fn find(&mut self, guid: Guid) -> Result<usize, Rejection> {
+        // Commands come in runs on one bounty.
+        if let Some((last, slot)) = self.last_slot
+            && last == guid
+        {
+            return Ok(slot);
+        }
+        let slot = *self.slots.get(&guid).ok_or(Rejection::UnknownBounty { guid })?;
+        self.last_slot = Some((guid, slot));
+        Ok(slot)
+    }
+
+    /// The windows that govern a bounty: today's, or its own if they are frozen.
+    #[inline]
+    pub(super) fn windows_of(&self, bounty: &Bounty) -> Windows {
+        if self.rules.switches.freeze_windows { bounty.windows } else { self.windows }
+    }
+
+    /// The fees that govern a bounty: today's, or its own if they are frozen.
+    #[inline]
+    pub(super) fn fees_of(&self, bounty: &Bounty) -> Fees {
+        if self.rules.switches.freeze_fees { bounty.fees } else { self.fees }
+    }
+
+    #[inline]
+    pub(super) fn round_of(&self, bounty: &Bounty) -> Result<Round, Rejection> {
+        Round::at(self.now, bounty.expiration, self.windows_of(bounty), bounty.tally.reached.is_some())
+            .ok_or(Rejection::Overflow { what: "the end of a window" })
+    }
+
+    pub(super) fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
+        self.roles.pausable.check_running()?;
+        if self.deprecation.is_some() {
+            return Err(Rejection::Deprecated);
+        }
+        if self.slots.contains_key(&post.guid) {
+            return Err(Rejection::GuidInUse { guid: post.guid });
+        }
+        match self.rules.edition {
+            Edition::V1_0_0 => {
+                self.check_amount(&post)?;
+                self.check_artifacts(&post)?;
+                self.check_duration(&post)?;
+            }
+            Edition::V1_6_1 => {
+                self.check_artifacts(&post)?;
+                self.check_duration(&post)?;
+                self.check_amount(&post)?;
+            }
+        }
+        let price = post.amount.checked_add(self.fees.bounty).ok_or(Rejection::Overflow { what: "amount and fee" })?;
+        self.pull(sender, AccountId::REGISTRY, price)?;
+
+        let expiration = BlockNumber(self.now.0 + post.duration);
+        self.emit(|| Event::NewBounty {
+            guid: post.guid,
+            artifact_type: post.artifact_type,
+            author: sender,
+            amount: post.amount,
+            artifact_uri: post.artifact_uri.clone(),
+            expiration,
+            metadata: post.metadata.clone(),
+        });
+        self.history.push(post.guid, sender, self.rules.candidate_lookback);
+        self.open_bounty(sender, post, expiration);
+        Ok(())
+    }
+
+    fn check_amount(&self, post: &PostBounty) -> Result<(), Rejection> {
+        let minimum = self.rules.bounty_minimum_for(post.artifacts.min(self.rules.artifacts_maximum));
+        if post.amount < minimum { Err(Rejection::AmountBelowMinimum { amount: post.amount, minimum }) } else { Ok(()) }
+    }
+
+    fn check_artifacts(&self, post: &PostBounty) -> Result<(), Rejection> {
+        let (artifacts, maximum) = (post.artifacts, self.rules.artifacts_maximum);
+        if post.artifact_uri.is_empty() {
+            return Err(Rejection::EmptyUri);
+        }
+        if artifacts > maximum {
+            return Err(Rejection::TooManyArtifacts { artifacts, maximum });
+        }
+        if artifacts == 0 {
+            return Err(Rejection::NoArtifacts);
+        }
+        if self.rules.artifact_types > 1 && post.artifact_type >= self.rules.artifact_types {
+            return Err(Rejection::UnknownArtifactType { artifact_type: post.artifact_type });
+        }
+        Ok(())
+    }
+
+    fn check_duration(&self, post: &PostBounty) -> Result<(), Rejection> {
+        let (duration, maximum) = (post.duration, self.rules.duration_maximum);
+        if (1..=maximum).contains(&duration) { Ok(()) } else { Err(Rejection::BadDuration { duration, maximum }) }
+    }
+
+    /// Takes a bounty in, in the memory of one that was forgotten where there is any.
+    fn open_bounty(&mut self, author: AccountId, post: PostBounty, expiration: BlockNumber) {
+        let slot = self.free_slots.pop();
+        let (assertions, votes) = match slot {
+            Some(slot) => {
+                let old = &mut self.bounties[slot];
+                (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes))
+            }
+            None => Default::default(),
+        };
+        let bounty = Bounty {
+            guid: post.guid,
+            artifact_type: post.artifact_type,
+            author,
+            amount: post.amount,
+            artifact_uri: post.artifact_uri,
+            metadata: post.metadata,
+            artifacts: post.artifacts as usize,
+            posted: self.now,
+            expiration,
+            bloom: post.bloom,
+            fees: self.fees,
+            windows: self.windows,
+            assertions,
+            votes,
+            tally: Tally::new(post.artifacts as usize),
+            assigned_arbiter: None,
+            asserted: AccountSet::default(),
+            voted: AccountSet::default(),
+            settled: AccountSet::default(),
+            rewards: None,
+        };
+        let slot = match slot {
+            Some(slot) => {
+                self.bounties[slot] = bounty;
+                slot
+            }
+            None => {
+                self.bounties.push(bounty);
+                self.bounties.len() - 1
+            }
+        };
+        self.slots.insert(post.guid, slot);
+        self.last_slot = Some((post.guid, slot));
+    }
+
+    pub(super) fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
+        self.roles.pausable.check_running()?;
+        let slot = self.find(assertion.guid)?;
+        let bounty = &self.bounties[slot];
+        let expired = self.now >= bounty.expiration;
+        let check_open = || {
+            if expired { Err(Rejection::BountyExpired { expiration: bounty.expiration }) } else { Ok(()) }
+        };
+        let check_new = || {
+            if bounty.has_asserted(sender) { Err(Rejection::AlreadyAsserted { account: sender }) } else { Ok(()) }
+        };
+        let masked = match self.rules.bids {
+            Bids::PerBounty => 1,
+            Bids::PerArtifact => assertion.mask.len(),
+        };
+        let bids = assertion.bids.len();
+        let check_count = || {
+            if bids == masked { Ok(()) } else { Err(Rejection::BidCount { bids, masked }) }
+        };
+        match self.rules.edition {
+            Edition::V1_0_0 => {
+                check_count()?;
+                self.check_bids(&assertion.bids)?;
+                check_open()?;
+                check_new()?;
+            }
+            Edition::V1_6_1 => {
+                check_open()?;
+                check_count()?;
+                check_new()?;
+                self.check_bids(&assertion.bids)?;
+            }
+        }
+        if self.rules.switches.reject_stray_bits && assertion.mask.reaches_beyond(bounty.artifacts) {
+            return Err(Rejection::StrayMaskBits { artifacts: bounty.artifacts });
+        }
+        if self.rules.switches.reject_empty_masks && assertion.mask.is_empty() {
+            return Err(Rejection::EmptyMask);
+        }
+        let overflow = Rejection::Overflow { what: "bids and fee" };
+        let staked = assertion.bids.iter().try_fold(self.fees_of(bounty).assertion, |sum, &bid| sum.checked_add(bid));
+        let artifacts = bounty.artifacts;
+        self.pull(sender, AccountId::REGISTRY, staked.ok_or(overflow)?)?;
+
+        let index = self.bounties[slot].assertions.len() as u64;
+        if self.recording {
+            let commitment = assertion.commitment.hash(self.addresses[sender.index()]);
+            let bids = assertion.bids.clone();
+            self.events.push(Event::NewAssertion {
+                guid: assertion.guid,
+                author: sender,
+                index,
+                bids,
+                mask: assertion.mask,
+                artifacts,
+                commitment,
+            });
+        }
+        let bounty = &mut self.bounties[slot];
+        bounty.asserted.insert(sender);
+        bounty.rewards = None;
+        let PostAssertion { bids, mask, commitment, .. } = assertion;
+        let metadata = bounty.metadata.clone();
+        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata });
+        Ok(index)
+    }
+
+    #[inline]
+    fn check_bids(&self, bids: &[Nct]) -> Result<(), Rejection> {
+        for &bid in bids {
+            if bid < self.rules.bid_minimum {
+                return Err(Rejection::BidBelowMinimum { bid, minimum: self.rules.bid_minimum });
+            }
+            if let Some(maximum) = self.rules.bid_maximum.filter(|&maximum| bid > maximum) {
+                return Err(Rejection::BidAboveMaximum { bid, maximum });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
+        self.roles.pausable.check_running()?;
+        let slot = self.find(reveal.guid)?;
+        let bounty = &self.bounties[slot];
+        let round = self.round_of(bounty)?;
+        if round != Round::Reveal {
+            let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
+            return Err(Rejection::RevealWindow { missed, round });
+        }
+        if reveal.opening.nonce.is_zero() {
+            return Err(Rejection::ZeroNonce);
+        }
+        let unknown = Rejection::UnknownAssertion { index: reveal.index, assertions: bounty.assertions.len() };
+        let assertion = usize::try_from(reveal.index).ok().and_then(|index| bounty.assertions.get(index)).ok_or(unknown)?;
+        if assertion.author != sender {
+            return Err(Rejection::NotTheAuthor { index: reveal.index });
+        }
+        if assertion.revealed.is_some() {
+            return Err(Rejection::AlreadyRevealed { index: reveal.index });
+        }
+        if !assertion.commitment.opens(self.addresses[sender.index()], reveal.opening) {
+            return Err(Rejection::CommitmentMismatch);
+        }
+        let artifacts = bounty.artifacts;
+        if self.rules.switches.binding_commitments && reveal.opening.verdicts.reaches_beyond(artifacts) {
+            return Err(Rejection::StrayVerdictBits { artifacts });
+        }
+
+        self.emit(|| Event::RevealedAssertion {
+            guid: reveal.guid,
+            author: sender,
+            index: reveal.index,
+            opening: reveal.opening,
+            artifacts,
+            metadata: reveal.metadata.clone(),
+        });
+        let bounty = &mut self.bounties[slot];
+        bounty.rewards = None;
+        let assertion = &mut bounty.assertions[reveal.index as usize];
+        assertion.revealed = Some(reveal.opening);
+        assertion.metadata = reveal.metadata;
+        Ok(())
+    }
+
+    pub(super) fn vote_on_bounty(
+        &mut self,
+        sender: AccountId,
+        guid: Guid,
+        votes: ArtifactSet,
+        valid_bloom: bool,
+    ) -> Result<bool, Rejection> {
+        if !self.arbiters.contains(sender) {
+            return Err(Rejection::NotAnArbiter { account: sender });
+        }
+        self.roles.pausable.check_running()?;
+        let slot = self.find(guid)?;
+        let bounty = &self.bounties[slot];
+        let round = self.round_of(bounty)?;
+        let closed = self.rules.switches.close_votes_at_quorum && bounty.tally.reached.is_some();
+        if !matches!(round, Round::Vote | Round::Quorum) || closed {
+            let missed = if round < Round::Vote { Missed::Early } else { Missed::Late };
+            return Err(Rejection::VoteWindow { missed, round });
+        }
+        if bounty.has_voted(sender) {
+            return Err(Rejection::AlreadyVoted { account: sender });
+        }
+        if self.linked_registry != AccountId::REGISTRY {
+            return Err(Rejection::NotTheRegistry);
+        }
+        let (now, arbiters) = (self.now, self.arbiters.count);
+        let bounty = &mut self.bounties[slot];
+        let (first, had_quorum) = (bounty.votes.is_empty(), bounty.tally.reached.is_some());
+        bounty.tally.add(&self.rules, votes, arbiters, bounty.expiration, now)?;
+
+        let (artifacts, quorum) = (bounty.artifacts, bounty.tally.reached.is_some() && !had_quorum);
+        bounty.voted.insert(sender);
+        bounty.votes.push(Vote { voter: sender, votes, valid_bloom });
+        bounty.rewards = None;
+        self.record_vote(sender, guid, first);
+        if quorum {
+            self.emit(|| Event::QuorumReached { guid });
+        }
+        self.emit(|| Event::NewVote { guid, votes, artifacts, voter: sender });
+        Ok(quorum)
+    }
+
+    pub(super) fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
+        self.roles.pausable.check_running()?;
+        let slot = self.find(guid)?;
+        let bounty = &self.bounties[slot];
+        if bounty.has_settled(sender) {
+            return Err(Rejection::AlreadySettled { account: sender });
+        }
+        let round = self.round_of(bounty)?;
+        if !matches!(round, Round::Quorum | Round::Settle) {
+            return Err(Rejection::NotSettleable { round });
+        }
+        let mut assigned = bounty.assigned_arbiter;
+        if self.arbiters.contains(sender) {
+            if round != Round::Settle {
+                return Err(Rejection::ArbiterTooEarly { round });
+            }
+            if assigned.is_none() {
+                assigned = self.assign_arbiter(sender, slot)?;
+            }
+        }
+        self.compute_rewards(slot)?;
+        let bounty = &self.bounties[slot];
+        let rewards = bounty.rewards.as_ref().expect("computed above");
+        let payments = || rewards.payments(bounty, sender, assigned);
+        let overflow = Rejection::Overflow { what: "a payout" };
+        let payout = payments().try_fold(Nct::ZERO, |sum, payment| sum.checked_add(payment)).ok_or(overflow)?;
+        // An arbiter drawn only now may have settled as somebody else before (S9).
+        let belated = assigned.filter(|&arbiter| {
+            self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
+        });
+        let mut transfers: smallvec::SmallVec<[(AccountId, Nct); 4]> = payments().map(|payment| (sender, payment)).collect();
+        transfers.extend(belated.map(|arbiter| (arbiter, rewards.arbiter)));
+        let total = transfers.iter().map(|&(_, value)| value).sum();
+        if !transfers.is_empty() {
+            self.ledger.check_transfer(AccountId::REGISTRY, total)?;
+        }
+
+        for (to, value) in transfers {
+            self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
+            self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
+        }
+        let bounty = &mut self.bounties[slot];
+        bounty.assigned_arbiter = assigned;
+        bounty.settled.insert(sender);
+        self.emit(|| Event::SettledBounty { guid, settler: sender, payout });
+        self.ledger.assert_conserved();
+        Ok(payout)
+    }
+
+    /// The arbiter to assign when `sender`, an arbiter, is the first of them to settle.
+    fn assign_arbiter(&mut self, sender: AccountId, slot: usize) -> Result<Option<AccountId>, Rejection> {
+        let bounty = &self.bounties[slot];
+        let overflow = Rejection::Overflow { what: "the end of a window" };
+        let (_, target) = self.windows_of(bounty).close(bounty.expiration).ok_or(overflow)?;
+        if self.now.0 > target.0.saturating_add(self.rules.draw_blocks) {
+            // Whoever comes first, voted or not.
+            return Ok(Some(sender));
+        }
+        let voters: smallvec::SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
+        settlement::draw_arbiter(&self.rules, &voters, self.block_hash(target), self.now)
+    }
+
+    /// Rewards as of now, kept until something they depend on changes.
+    pub(super) fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
+        if self.bounties[slot].rewards.is_none() {
+            let fees = self.fees_of(&self.bounties[slot]);
+            let bounty = &mut self.bounties[slot];
+            bounty.rewards = Some(settlement::settle(&self.rules, &bounty.closed(fees))?);
+        }
+        Ok(())
+    }
+
+    /// Drops a bounty and its memory of it. Only a [forgetful](Market::forgetful) market does; nobody can settle it
+    /// any more, and what it still holds stays in escrow.
+    pub fn forget(&mut self, guid: Guid) {
+        if !self.history.forgetful {
+            return;
+        }
+        if let Some(slot) = self.slots.remove(&guid) {
+            let bounty = &mut self.bounties[slot];
+            bounty.assertions.clear();
+            bounty.votes.clear();
+            self.free_slots.push(slot);
+            self.last_slot = None;
+        }
+    }
+}
+
+impl super::History {
+    fn push(&mut self, guid: Guid, author: AccountId, lookback: usize) {
+        if !self.forgetful {
+            self.guids.push(guid);
+        }
+        if self.recent_authors.len() == lookback {
+            self.recent_authors.pop_front();
+        }
+        self.recent_authors.push_back(author);
+    }
+}

@@ -1,0 +1,355 @@
+//! Money: [`Nct`] is an amount and [`NctDelta`] a change of one, both in wei (1 NCT = 10^18 wei).
+//!
+//! The contracts compute in unsigned 256-bit integers and revert on overflow, so every operation that can overflow
+//! answers with an `Option`. Floats appear nowhere; a share of a pot is [`Nct::mul_div`].
+
+use std::{fmt, iter::Sum, str::FromStr};
+
+use alloy_primitives::{I256, U256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Wei in one NCT.
+pub const WEI_PER_NCT: u128 = 1_000_000_000_000_000_000;
+
+/// An amount of Nectar in wei.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Nct(U256);
+
+impl Nct {
+    /// No Nectar.
+    pub const ZERO: Nct = Nct(U256::ZERO);
+
+    /// An amount of whole NCT.
+    pub const fn nct(whole: u64) -> Nct {
+        Nct::wei(whole as u128 * WEI_PER_NCT)
+    }
+
+    /// An amount in wei.
+    pub const fn wei(wei: u128) -> Nct {
+        Nct(U256::from_limbs([wei as u64, (wei >> 64) as u64, 0, 0]))
+    }
+
+    /// An amount in wei, as the contracts hold it.
+    pub const fn from_uint(wei: U256) -> Nct {
+        Nct(wei)
+    }
+
+    /// The amount in wei, as the contracts hold it.
+    pub const fn to_uint(self) -> U256 {
+        self.0
+    }
+
+    /// The amount in wei, if it fits 128 bits (every amount of the real supply does).
+    #[inline]
+    pub const fn to_wei(self) -> Option<u128> {
+        let [a, b, c, d] = *self.0.as_limbs();
+        if c | d == 0 { Some((b as u128) << 64 | a as u128) } else { None }
+    }
+
+    /// True for no Nectar at all.
+    #[inline]
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// The sum, or `None` beyond 256 bits.
+    #[inline]
+    pub fn checked_add(self, other: Nct) -> Option<Nct> {
+        self.0.checked_add(other.0).map(Nct)
+    }
+
+    /// The difference, or `None` below zero.
+    #[inline]
+    pub fn checked_sub(self, other: Nct) -> Option<Nct> {
+        self.0.checked_sub(other.0).map(Nct)
+    }
+
+    /// The difference, or zero.
+    #[inline]
+    pub fn saturating_sub(self, other: Nct) -> Nct {
+        Nct(self.0.saturating_sub(other.0))
+    }
+
+    /// `self * count`, or `None` beyond 256 bits.
+    #[inline]
+    pub fn checked_mul(self, count: u64) -> Option<Nct> {
+        if let Some(wei) = self.to_wei()
+            && let Some(product) = wei.checked_mul(u128::from(count))
+        {
+            return Some(Nct::wei(product));
+        }
+        self.0.checked_mul(U256::from(count)).map(Nct)
+    }
+
+    /// `self / count`, rounded down.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is zero.
+    #[inline]
+    pub fn div(self, count: u64) -> Nct {
+        match self.to_wei() {
+            Some(wei) => Nct::wei(wei / u128::from(count)),
+            None => Nct(self.0 / U256::from(count)),
+        }
+    }
+
+    /// `self * numerator / denominator`, rounded down as the contracts do; `None` if the product exceeds 256 bits.
+    ///
+    /// Two amounts of 19 NCT already overflow 128 bits, so the product is taken in 256 unless it is known to fit.
+    ///
+    /// # Panics
+    ///
+    /// If `denominator` is zero.
+    #[inline]
+    pub fn mul_div(self, numerator: Nct, denominator: Nct) -> Option<Nct> {
+        if let (Some(a), Some(b), Some(c)) = (self.to_wei(), numerator.to_wei(), denominator.to_wei())
+            && a.leading_zeros() + b.leading_zeros() >= 128
+        {
+            let product = a * b;
+            // Halving the width where it is possible is worth it: a 128-bit division is a library call.
+            let quotient = match (u64::try_from(product), u64::try_from(c)) {
+                (Ok(product), Ok(c)) => u128::from(product / c),
+                _ => product / c,
+            };
+            return Some(Nct::wei(quotient));
+        }
+        Some(Nct(self.0.checked_mul(numerator.0)? / denominator.0))
+    }
+
+    /// The amount in NCT as a float, for statistics and pictures only: money never comes back from here.
+    pub fn to_f64(self) -> f64 {
+        match self.to_wei() {
+            Some(wei) => wei as f64 / WEI_PER_NCT as f64,
+            None => f64::from(self.0) / WEI_PER_NCT as f64,
+        }
+    }
+
+    /// `self - other` with its sign.
+    ///
+    /// # Panics
+    ///
+    /// If an amount exceeds 255 bits.
+    pub fn minus(self, other: Nct) -> NctDelta {
+        NctDelta::from(self) - NctDelta::from(other)
+    }
+}
+
+impl Sum for Nct {
+    /// # Panics
+    ///
+    /// If the sum exceeds 256 bits.
+    fn sum<I: Iterator<Item = Nct>>(amounts: I) -> Nct {
+        amounts.fold(Nct::ZERO, |sum, amount| sum.checked_add(amount).expect("a sum of amounts within 256 bits"))
+    }
+}
+
+/// Shortest exact decimal of `wei` in NCT, without a unit.
+fn decimal(wei: U256) -> String {
+    let (whole, fraction) = wei.div_rem(U256::from(WEI_PER_NCT));
+    if fraction.is_zero() {
+        return whole.to_string();
+    }
+    let digits = format!("{fraction:0>18}");
+    format!("{whole}.{}", digits.trim_end_matches('0'))
+}
+
+impl fmt::Display for Nct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} NCT", decimal(self.0))
+    }
+}
+
+impl fmt::Debug for Nct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is no amount.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an amount: {problem}; write NCT as `0.0625`, `2 NCT`, or wei as `62500000000000000 wei`")]
+pub struct MalformedAmount {
+    text: String,
+    problem: &'static str,
+}
+
+impl FromStr for Nct {
+    type Err = MalformedAmount;
+
+    /// Reads `0.5`, `0.5 NCT` or `500000000000000000 wei`.
+    fn from_str(text: &str) -> Result<Nct, MalformedAmount> {
+        let malformed = |problem| MalformedAmount { text: text.chars().take(60).collect(), problem };
+        let trimmed = text.trim();
+        if trimmed.starts_with('-') {
+            return Err(malformed("it is negative"));
+        }
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let whole = |text: &str| {
+            if digits(text) {
+                U256::from_str_radix(text, 10).map_err(|_| malformed("it exceeds 256 bits"))
+            } else {
+                Err(malformed("it is not a decimal number"))
+            }
+        };
+        if let Some(wei) = trimmed.strip_suffix("wei") {
+            return whole(wei.trim_end()).map(Nct);
+        }
+        let number = trimmed.strip_suffix("NCT").unwrap_or(trimmed).trim_end();
+        let (units, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        if fraction.len() > 18 {
+            return Err(malformed("it has more than 18 decimals"));
+        }
+        if !digits(fraction) {
+            return Err(malformed("it is not a decimal number"));
+        }
+        let units = whole(units)?.checked_mul(U256::from(WEI_PER_NCT));
+        let fraction = whole(&format!("{fraction:0<18}"))?;
+        units.and_then(|units| units.checked_add(fraction)).map(Nct).ok_or_else(|| malformed("it exceeds 256 bits"))
+    }
+}
+
+impl Serialize for Nct {
+    /// A decimal string of wei: JSON numbers cannot hold it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Nct {
+    /// A string as [`Nct::from_str`] reads it (NCT unless it says `wei`), or a number of NCT.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nct, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Nct;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an amount such as \"0.0625 NCT\", 2 or \"62500000000000000 wei\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Nct, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_i64<E: de::Error>(self, whole: i64) -> Result<Nct, E> {
+                whole.to_string().parse().map_err(E::custom)
+            }
+            fn visit_u64<E: de::Error>(self, whole: u64) -> Result<Nct, E> {
+                whole.to_string().parse().map_err(E::custom)
+            }
+            fn visit_f64<E: de::Error>(self, amount: f64) -> Result<Nct, E> {
+                // The shortest decimal of the number is what the user wrote.
+                amount.to_string().parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A change of an amount, in wei.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct NctDelta(I256);
+
+impl NctDelta {
+    /// No change.
+    pub const ZERO: NctDelta = NctDelta(I256::ZERO);
+
+    /// The change in wei.
+    pub const fn to_int(self) -> I256 {
+        self.0
+    }
+
+    /// True below zero.
+    pub fn is_negative(self) -> bool {
+        self.0.is_negative()
+    }
+
+    /// The change in NCT as a float, for statistics and pictures only.
+    pub fn to_f64(self) -> f64 {
+        let magnitude = Nct(self.0.unsigned_abs()).to_f64();
+        if self.is_negative() { -magnitude } else { magnitude }
+    }
+
+    /// The change in wei as a decimal string.
+    pub fn wei_string(self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl From<Nct> for NctDelta {
+    /// # Panics
+    ///
+    /// If the amount exceeds 255 bits.
+    fn from(amount: Nct) -> NctDelta {
+        NctDelta(I256::try_from(amount.0).expect("an amount within 255 bits"))
+    }
+}
+
+impl std::ops::Add for NctDelta {
+    type Output = NctDelta;
+    fn add(self, other: NctDelta) -> NctDelta {
+        NctDelta(self.0.checked_add(other.0).expect("a change within 255 bits"))
+    }
+}
+
+impl std::ops::Sub for NctDelta {
+    type Output = NctDelta;
+    fn sub(self, other: NctDelta) -> NctDelta {
+        NctDelta(self.0.checked_sub(other.0).expect("a change within 255 bits"))
+    }
+}
+
+impl std::ops::AddAssign for NctDelta {
+    fn add_assign(&mut self, other: NctDelta) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for NctDelta {
+    fn sum<I: Iterator<Item = NctDelta>>(changes: I) -> NctDelta {
+        changes.fold(NctDelta::ZERO, |sum, change| sum + change)
+    }
+}
+
+impl fmt::Display for NctDelta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_negative() { "-" } else { "+" };
+        write!(f, "{sign}{} NCT", decimal(self.0.unsigned_abs()))
+    }
+}
+
+impl fmt::Debug for NctDelta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for NctDelta {
+    /// A decimal string of wei, with a minus sign for a loss.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_rounds_down_and_survives_products_beyond_128_bits() {
+        assert_eq!(Nct::nct(19).mul_div(Nct::nct(19), Nct::nct(38)), Some(Nct::wei(WEI_PER_NCT * 19 / 2)));
+        assert_eq!(Nct::wei(10).mul_div(Nct::wei(2), Nct::wei(3)), Some(Nct::wei(6)));
+        let huge = Nct(U256::MAX);
+        assert_eq!(huge.mul_div(Nct::wei(1), Nct::wei(1)), Some(huge));
+        assert_eq!(huge.mul_div(Nct::wei(2), Nct::wei(2)), None, "the contracts overflow here too");
+    }
+
+    #[test]
+    fn amounts_read_and_write_the_same_text() {
+        for (text, wei) in [("0.0625", 62_500_000_000_000_000), ("2 NCT", 2 * WEI_PER_NCT), ("17 wei", 17), ("0", 0)] {
+            assert_eq!(text.parse(), Ok(Nct::wei(wei)), "{text}");
+        }
+        assert_eq!(Nct::wei(62_500_000_000_000_000).to_string(), "0.0625 NCT");
+        assert_eq!(Nct::ZERO.minus(Nct::nct(3)).to_string(), "-3 NCT");
+        for bad in ["-1", "", "1e3", "0.1234567890123456789", "1.2.3", "nct", "1 eth"] {
+            assert!(bad.parse::<Nct>().is_err(), "{bad}");
+        }
+    }
+}

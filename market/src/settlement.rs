@@ -1,0 +1,311 @@
+//! Who gets what: the rewards of a bounty and the draw of its arbiter. Pure functions; nothing moves here.
+//!
+//! Sources: BountyRegistry.calculateBountyRewards and getWeightedRandomArbiter of 1.0.0 and 1.6.1. The two versions
+//! differ in where they divide: 1.6.1 splits the amount over the artifacts first and rounds every share, 1.0.0 sums
+//! undivided shares over all artifacts and divides once at the end.
+
+use alloy_primitives::{B256, U256, keccak256};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    block::BlockNumber,
+    bounty::{Assertion, Bounty},
+    id::AccountId,
+    nct::{Nct, NctDelta},
+    quorum::Tally,
+    rejection::Rejection,
+    ruleset::{Bids, RuleSet},
+};
+
+/// What posting costs beside bounty and bids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fees {
+    /// For a bounty, in wei.
+    pub bounty: Nct,
+    /// For an assertion, in wei.
+    pub assertion: Nct,
+}
+
+/// All that a bounty's rewards depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedBounty<'a> {
+    /// Reward for all artifacts together.
+    pub amount: Nct,
+    /// Fees that the settlement reckons with.
+    pub fees: Fees,
+    /// Assertions in order of posting.
+    pub assertions: &'a [Assertion],
+    /// The votes.
+    pub tally: &'a Tally,
+}
+
+impl Bounty {
+    /// What this bounty would be settled on at present.
+    pub fn closed(&self, fees: Fees) -> ClosedBounty<'_> {
+        ClosedBounty { amount: self.amount, fees, assertions: &self.assertions, tally: &self.tally }
+    }
+}
+
+/// The rewards of one bounty: together exactly what it took in, unless fees changed since.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rewards {
+    /// What goes back to the ambassador.
+    pub refund: Nct,
+    /// What goes to the drawn arbiter.
+    pub arbiter: Nct,
+    /// What each assertion earns, in order of posting.
+    pub experts: Vec<ExpertReward>,
+}
+
+/// The reward of one assertion, and what it is made of.
+///
+/// `payout - staked - fee = bounty_share + losers_share + no_vote_share - lost_stake - fee_lost + rounding`, to the wei.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ExpertReward {
+    /// What is paid out.
+    pub payout: Nct,
+    /// Share of the bounty amount.
+    pub bounty_share: Nct,
+    /// Share of the stakes of those who were wrong.
+    pub losers_share: Nct,
+    /// Own stakes on artifacts where it was wrong or unrevealed, and on bits beyond the artifacts.
+    pub lost_stake: Nct,
+    /// Share of the bounty amount when nobody voted.
+    pub no_vote_share: Nct,
+    /// The assertion fee, unless it is paid back for want of votes.
+    pub fee_lost: Nct,
+    /// Wei that dividing the sum (and not its parts) gave or took: 0 with one bid per artifact, -2 to 2 otherwise.
+    pub rounding: NctDelta,
+}
+
+const OVERFLOW: Rejection = Rejection::Overflow { what: "the rewards of the bounty" };
+
+/// The rewards of `bounty` as the contract computes them in every `settleBounty`.
+///
+/// # Errors
+///
+/// [`Rejection::Overflow`] where the contract's arithmetic reverts: products beyond 256 bits, and a pot that promised
+/// shares overdraw (S2). Such a bounty can never be settled.
+pub fn settle(rules: &RuleSet, bounty: &ClosedBounty<'_>) -> Result<Rewards, Rejection> {
+    let mut rewards = Rewards { experts: vec![ExpertReward::default(); bounty.assertions.len()], ..Rewards::default() };
+    match rules.bids {
+        Bids::PerArtifact => per_artifact(rules, bounty, &mut rewards),
+        Bids::PerBounty => per_bounty(rules, bounty, &mut rewards),
+    }
+    .ok_or(OVERFLOW)?;
+    Ok(rewards)
+}
+
+/// Everything the bounty took in: amount, fees and bids.
+fn pot(bounty: &ClosedBounty<'_>) -> Option<Nct> {
+    let fees = bounty.fees.assertion.checked_mul(bounty.assertions.len() as u64)?;
+    let mut pot = fees.checked_add(bounty.fees.bounty)?.checked_add(bounty.amount)?;
+    for assertion in bounty.assertions {
+        pot = pot.checked_add(assertion.staked()?)?;
+    }
+    Some(pot)
+}
+
+/// Winners' and losers' stakes on one artifact.
+struct Sides {
+    consensus: bool,
+    winners: Nct,
+    losers: Nct,
+}
+
+impl Sides {
+    /// True if the assertion is revealed and right; an unrevealed one counts as wrong.
+    #[inline]
+    fn wins(&self, assertion: &Assertion, artifact: usize) -> bool {
+        assertion.revealed.is_some_and(|opening| opening.verdicts.contains(artifact) == self.consensus)
+    }
+
+    /// Splits the assertions on `artifact`; `None` inside if nobody has an opinion on it.
+    #[inline]
+    fn split(rules: &RuleSet, bounty: &ClosedBounty<'_>, artifact: usize, bid: impl Fn(&Assertion) -> Nct) -> Option<Option<Sides>> {
+        let mut sides = Sides { consensus: bounty.tally.is_malicious(rules, artifact), winners: Nct::ZERO, losers: Nct::ZERO };
+        let mut opinions = false;
+        for assertion in bounty.assertions {
+            if assertion.mask.contains(artifact) {
+                opinions = true;
+                let side = if sides.wins(assertion, artifact) { &mut sides.winners } else { &mut sides.losers };
+                *side = side.checked_add(bid(assertion))?;
+            }
+        }
+        Some(opinions.then_some(sides))
+    }
+}
+
+/// 1.6.1: a bid per artifact, a portion of the amount per artifact, every share rounded down.
+fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Option<()> {
+    let artifacts = bounty.tally.malicious.len();
+    let portion = bounty.amount.div(artifacts as u64);
+    let voted = bounty.tally.votes > 0;
+    for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
+        if voted {
+            reward.fee_lost = bounty.fees.assertion;
+            reward.lost_stake = assertion.staked()?;
+        } else {
+            // Once per bid, bits beyond the artifacts included (S2); whether it was revealed plays no role.
+            let share = portion.div(bounty.assertions.len() as u64);
+            reward.no_vote_share = share.checked_mul(assertion.bids.len() as u64)?;
+            reward.payout = bounty.fees.assertion.checked_add(assertion.staked()?)?.checked_add(reward.no_vote_share)?;
+        }
+    }
+    match (bounty.assertions.is_empty(), voted) {
+        (true, true) => rewards.refund = bounty.amount,
+        (true, false) => rewards.refund = bounty.amount.checked_add(bounty.fees.bounty)?,
+        (false, false) => rewards.refund = bounty.fees.bounty,
+        (false, true) => {
+            for artifact in 0..artifacts {
+                let bid = |assertion: &Assertion| assertion.bids[assertion.mask.rank(artifact)];
+                let Some(sides) = Sides::split(rules, bounty, artifact, bid)? else {
+                    rewards.refund = rewards.refund.checked_add(portion)?;
+                    continue;
+                };
+                for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
+                    if assertion.mask.contains(artifact) && sides.wins(assertion, artifact) {
+                        let bid = bid(assertion);
+                        let from_losers = bid.mul_div(sides.losers, sides.winners)?;
+                        let from_bounty = bid.mul_div(portion, sides.winners)?;
+                        reward.lost_stake = reward.lost_stake.checked_sub(bid)?;
+                        reward.losers_share = reward.losers_share.checked_add(from_losers)?;
+                        reward.bounty_share = reward.bounty_share.checked_add(from_bounty)?;
+                        reward.payout = reward.payout.checked_add(bid)?.checked_add(from_losers)?.checked_add(from_bounty)?;
+                    }
+                }
+            }
+        }
+    }
+    let mut left = pot(bounty)?.checked_sub(rewards.refund)?;
+    for reward in &rewards.experts {
+        left = left.checked_sub(reward.payout)?;
+    }
+    if rules.switches.return_unclaimed_shares && !voted {
+        rewards.refund = rewards.refund.checked_add(left)?;
+        left = Nct::ZERO;
+    }
+    rewards.arbiter = left;
+    Some(())
+}
+
+/// 1.0.0: one bid shared by all artifacts; shares are summed undivided and divided once by the number of artifacts.
+fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Option<()> {
+    let artifacts = bounty.tally.malicious.len() as u64;
+    let voted = bounty.tally.votes > 0;
+    let bid = |assertion: &Assertion| assertion.bids[0];
+    let mut refund = Nct::ZERO; // all of these times the number of artifacts, until the end
+    match (bounty.assertions.is_empty(), voted) {
+        (true, true) => refund = bounty.amount.checked_mul(artifacts)?,
+        (true, false) => refund = bounty.amount.checked_add(bounty.fees.bounty)?.checked_mul(artifacts)?,
+        (false, false) => {
+            refund = bounty.fees.bounty.checked_mul(artifacts)?;
+            let share = bounty.amount.div(bounty.assertions.len() as u64);
+            for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
+                reward.no_vote_share = share.checked_mul(artifacts)?;
+                reward.payout = bounty.fees.assertion.checked_add(bid(assertion))?.checked_add(share)?.checked_mul(artifacts)?;
+            }
+        }
+        (false, true) => {
+            for artifact in 0..artifacts as usize {
+                let sides = Sides::split(rules, bounty, artifact, bid)?;
+                if sides.is_none() {
+                    refund = refund.checked_add(bounty.amount)?;
+                }
+                for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
+                    let bid = bid(assertion);
+                    match &sides {
+                        Some(sides) if assertion.mask.contains(artifact) => {
+                            if sides.wins(assertion, artifact) {
+                                let from_losers = bid.mul_div(sides.losers, sides.winners)?;
+                                let from_bounty = bounty.amount.mul_div(bid, sides.winners)?;
+                                reward.losers_share = reward.losers_share.checked_add(from_losers)?;
+                                reward.bounty_share = reward.bounty_share.checked_add(from_bounty)?;
+                                reward.payout = reward.payout.checked_add(bid)?.checked_add(from_losers)?.checked_add(from_bounty)?;
+                            } else {
+                                reward.lost_stake = reward.lost_stake.checked_add(bid)?;
+                            }
+                        }
+                        // No opinion: this artifact's part of the bid comes back.
+                        _ => reward.payout = reward.payout.checked_add(bid)?,
+                    }
+                }
+            }
+        }
+    }
+    rewards.refund = refund.div(artifacts);
+    let mut left = pot(bounty)?.checked_sub(rewards.refund)?;
+    for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
+        for part in
+            [&mut reward.payout, &mut reward.bounty_share, &mut reward.losers_share, &mut reward.lost_stake, &mut reward.no_vote_share]
+        {
+            *part = part.div(artifacts);
+        }
+        left = left.checked_sub(reward.payout)?;
+        if voted {
+            reward.fee_lost = bounty.fees.assertion;
+            let parts = bid(assertion).checked_add(reward.bounty_share)?.checked_add(reward.losers_share)?;
+            reward.rounding = difference(reward.payout.checked_add(reward.lost_stake)?, parts);
+        }
+    }
+    if rules.switches.return_unclaimed_shares && !voted {
+        rewards.refund = rewards.refund.checked_add(left)?;
+        left = Nct::ZERO;
+    }
+    rewards.arbiter = left;
+    Some(())
+}
+
+/// `a - b` where both may be near the top of 256 bits but differ by a few wei.
+fn difference(a: Nct, b: Nct) -> NctDelta {
+    Nct::minus(a.saturating_sub(b), b.saturating_sub(a))
+}
+
+impl Rewards {
+    /// The separate payments that `account` is due for all its roles, in the contract's order; none is zero.
+    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = Nct> {
+        let refund = (bounty.author == account).then_some(self.refund);
+        let asserted = bounty.has_asserted(account);
+        let experts = bounty.assertions.iter().zip(&self.experts).filter(move |(assertion, _)| asserted && assertion.author == account);
+        let arbiter = (assigned == Some(account)).then_some(self.arbiter);
+        refund.into_iter().chain(experts.map(|(_, reward)| reward.payout)).chain(arbiter).filter(|payment| !payment.is_zero())
+    }
+}
+
+/// Draws the arbiter among `voters` (in vote order, each with its stake at this moment).
+///
+/// `hash` is the hash of the block that ends the vote window, zero when it is not known yet; `now` is the block of the
+/// settlement that asks for the draw, so whoever settles first chooses the seed (S10). The first voter has one chance
+/// in `sum` more than its stake, the last one less: the comparison is not strict.
+///
+/// # Errors
+///
+/// [`Rejection::DrawWithoutStake`] if no voter has stake (S8).
+pub fn draw_arbiter(rules: &RuleSet, voters: &[(AccountId, Nct)], hash: B256, now: BlockNumber) -> Result<Option<AccountId>, Rejection> {
+    if voters.is_empty() {
+        return Ok(None);
+    }
+    let overflow = Rejection::Overflow { what: "the sum of the voters' stakes" };
+    let sum = voters.iter().try_fold(Nct::ZERO, |sum, &(_, stake)| sum.checked_add(stake)).ok_or(overflow)?.to_uint();
+    if sum.is_zero() && !rules.switches.draw_unstaked_voters {
+        return Err(Rejection::DrawWithoutStake);
+    }
+    let mut seed = [0; 64];
+    seed[..32].copy_from_slice(hash.as_slice());
+    seed[56..].copy_from_slice(&now.0.to_be_bytes());
+    let random = U256::from_be_bytes(keccak256(seed).0);
+    if sum.is_zero() {
+        let index: usize = (random % U256::from(voters.len())).to();
+        return Ok(Some(voters[index].0));
+    }
+    let mut left = random % sum;
+    for &(voter, stake) in voters {
+        let stake = stake.to_uint();
+        let chosen = if rules.switches.even_draw { left < stake } else { left <= stake };
+        if chosen {
+            return Ok(Some(voter));
+        }
+        left -= stake;
+    }
+    unreachable!("the remainder is below the sum of the stakes");
+}

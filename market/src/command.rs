@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Command {
     // BountyRegistry: the road of a bounty.
-    PostBounty(PostBounty),
+    PostBounty(Box<PostBounty>),
     PostAssertion(PostAssertion),
     RevealAssertion(RevealAssertion),
     VoteOnBounty { guid: Guid, votes: ArtifactSet, valid_bloom: bool },
@@ -85,7 +85,7 @@ impl PostBounty {
         PostBounty {
             guid: Guid(0),
             artifact_type: 0,
-            amount: Nct::nct(2),
+            amount: Nct::whole(2),
             artifact_uri: "Qm".into(),
             artifacts: 1,
             duration: 10,

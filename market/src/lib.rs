@@ -8,9 +8,9 @@
 //! use market::{command::{Command, PostBounty}, id::Guid, market::Market, nct::Nct, ruleset};
 //!
 //! let mut market = Market::new(ruleset::find("1.6.1").expect("a shipped rule set").clone());
-//! let ambassador = market.fund("ambassador", Nct::nct(10));
-//! let post = PostBounty { guid: Guid(7), amount: Nct::nct(2), ..PostBounty::one_artifact() };
-//! market.submit(ambassador, Command::PostBounty(post)).expect("within the rules");
+//! let ambassador = market.fund("ambassador", Nct::whole(10));
+//! let post = PostBounty { guid: Guid(7), amount: Nct::whole(2), ..PostBounty::one_artifact() };
+//! market.submit(ambassador, Command::PostBounty(Box::new(post))).expect("within the rules");
 //! assert_eq!(market.balance(ambassador).to_string(), "7.9375 NCT");
 //! ```
 pub mod arbiter_staking; // deposits, withdrawals, response rates

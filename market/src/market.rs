@@ -241,7 +241,7 @@ impl Market {
     pub fn submit(&mut self, sender: AccountId, command: Command) -> Result<Accepted, Rejection> {
         let done = |()| Accepted::Done;
         match command {
-            Command::PostBounty(post) => self.post_bounty(sender, post).map(done),
+            Command::PostBounty(post) => self.post_bounty(sender, *post).map(done),
             Command::PostAssertion(assertion) => self.post_assertion(sender, assertion).map(|index| Accepted::Asserted { index }),
             Command::RevealAssertion(reveal) => self.reveal_assertion(sender, reveal).map(done),
             Command::VoteOnBounty { guid, votes, valid_bloom } => {

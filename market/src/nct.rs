@@ -20,7 +20,7 @@ impl Nct {
     pub const ZERO: Nct = Nct(U256::ZERO);
 
     /// An amount of whole NCT.
-    pub const fn nct(whole: u64) -> Nct {
+    pub const fn whole(whole: u64) -> Nct {
         Nct::wei(whole as u128 * WEI_PER_NCT)
     }
 
@@ -81,19 +81,6 @@ impl Nct {
         self.0.checked_mul(U256::from(count)).map(Nct)
     }
 
-    /// `self / count`, rounded down.
-    ///
-    /// # Panics
-    ///
-    /// If `count` is zero.
-    #[inline]
-    pub fn div(self, count: u64) -> Nct {
-        match self.to_wei() {
-            Some(wei) => Nct::wei(wei / u128::from(count)),
-            None => Nct(self.0 / U256::from(count)),
-        }
-    }
-
     /// `self * numerator / denominator`, rounded down as the contracts do; `None` if the product exceeds 256 bits.
     ///
     /// Two amounts of 19 NCT already overflow 128 bits, so the product is taken in 256 unless it is known to fit.
@@ -132,6 +119,23 @@ impl Nct {
     /// If an amount exceeds 255 bits.
     pub fn minus(self, other: Nct) -> NctDelta {
         NctDelta::from(self) - NctDelta::from(other)
+    }
+}
+
+impl std::ops::Div<u64> for Nct {
+    type Output = Nct;
+
+    /// `self / count`, rounded down.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is zero.
+    #[inline]
+    fn div(self, count: u64) -> Nct {
+        match self.to_wei() {
+            Some(wei) => Nct::wei(wei / u128::from(count)),
+            None => Nct(self.0 / U256::from(count)),
+        }
     }
 }
 
@@ -334,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_share_rounds_down_and_survives_products_beyond_128_bits() {
-        assert_eq!(Nct::nct(19).mul_div(Nct::nct(19), Nct::nct(38)), Some(Nct::wei(WEI_PER_NCT * 19 / 2)));
+        assert_eq!(Nct::whole(19).mul_div(Nct::whole(19), Nct::whole(38)), Some(Nct::wei(WEI_PER_NCT * 19 / 2)));
         assert_eq!(Nct::wei(10).mul_div(Nct::wei(2), Nct::wei(3)), Some(Nct::wei(6)));
         let huge = Nct(U256::MAX);
         assert_eq!(huge.mul_div(Nct::wei(1), Nct::wei(1)), Some(huge));
@@ -347,7 +351,7 @@ mod tests {
             assert_eq!(text.parse(), Ok(Nct::wei(wei)), "{text}");
         }
         assert_eq!(Nct::wei(62_500_000_000_000_000).to_string(), "0.0625 NCT");
-        assert_eq!(Nct::ZERO.minus(Nct::nct(3)).to_string(), "-3 NCT");
+        assert_eq!(Nct::ZERO.minus(Nct::whole(3)).to_string(), "-3 NCT");
         for bad in ["-1", "", "1e3", "0.1234567890123456789", "1.2.3", "nct", "1 eth"] {
             assert!(bad.parse::<Nct>().is_err(), "{bad}");
         }

@@ -139,7 +139,7 @@ impl Sides {
 /// 1.6.1: a bid per artifact, a portion of the amount per artifact, every share rounded down.
 fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Option<()> {
     let artifacts = bounty.tally.malicious.len();
-    let portion = bounty.amount.div(artifacts as u64);
+    let portion = bounty.amount / artifacts as u64;
     let voted = bounty.tally.votes > 0;
     for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
         if voted {
@@ -147,7 +147,7 @@ fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Reward
             reward.lost_stake = assertion.staked()?;
         } else {
             // Once per bid, bits beyond the artifacts included (S2); whether it was revealed plays no role.
-            let share = portion.div(bounty.assertions.len() as u64);
+            let share = portion / bounty.assertions.len() as u64;
             reward.no_vote_share = share.checked_mul(assertion.bids.len() as u64)?;
             reward.payout = bounty.fees.assertion.checked_add(assertion.staked()?)?.checked_add(reward.no_vote_share)?;
         }
@@ -200,7 +200,7 @@ fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards)
         (true, false) => refund = bounty.amount.checked_add(bounty.fees.bounty)?.checked_mul(artifacts)?,
         (false, false) => {
             refund = bounty.fees.bounty.checked_mul(artifacts)?;
-            let share = bounty.amount.div(bounty.assertions.len() as u64);
+            let share = bounty.amount / bounty.assertions.len() as u64;
             for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
                 reward.no_vote_share = share.checked_mul(artifacts)?;
                 reward.payout = bounty.fees.assertion.checked_add(bid(assertion))?.checked_add(share)?.checked_mul(artifacts)?;
@@ -233,13 +233,13 @@ fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards)
             }
         }
     }
-    rewards.refund = refund.div(artifacts);
+    rewards.refund = refund / artifacts;
     let mut left = pot(bounty)?.checked_sub(rewards.refund)?;
     for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
         for part in
             [&mut reward.payout, &mut reward.bounty_share, &mut reward.losers_share, &mut reward.lost_stake, &mut reward.no_vote_share]
         {
-            *part = part.div(artifacts);
+            *part = *part / artifacts;
         }
         left = left.checked_sub(reward.payout)?;
         if voted {

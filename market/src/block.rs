@@ -18,33 +18,53 @@ impl fmt::Display for BlockNumber {
 /// Lengths of the reveal and the vote window in blocks, as wide as the contracts store them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Windows {
-    /// Blocks after expiration in which assertions are revealed.
-    pub reveal: U256,
-    /// Blocks after the reveal window in which arbiters vote.
-    pub vote: U256,
+    reveal: U256,
+    vote: U256,
+    /// Both, if they are ordinary: below 2^62 blocks.
+    ordinary: Option<(u64, u64)>,
 }
 
 impl Windows {
-    /// Windows of ordinary lengths.
-    pub fn new(reveal: u64, vote: u64) -> Windows {
-        Windows { reveal: U256::from(reveal), vote: U256::from(vote) }
+    /// Windows of any lengths: reveal, then vote.
+    pub fn new(reveal: U256, vote: U256) -> Windows {
+        let ordinary = |window: U256| u64::try_from(window).ok().filter(|&blocks| blocks < 1 << 62);
+        Windows { reveal, vote, ordinary: ordinary(reveal).zip(ordinary(vote)) }
     }
 
-    /// First block of the vote window and first block after it, for a bounty that expires at `expiration`.
+    /// Windows of ordinary lengths: reveal, then vote.
+    pub fn blocks(reveal: u64, vote: u64) -> Windows {
+        Windows::new(U256::from(reveal), U256::from(vote))
+    }
+
+    /// Blocks after expiration in which assertions are revealed.
+    pub fn reveal(&self) -> U256 {
+        self.reveal
+    }
+
+    /// Blocks after the reveal window in which arbiters vote.
+    pub fn vote(&self) -> U256 {
+        self.vote
+    }
+
+    /// First block of the vote window of a bounty that expires at `expiration`.
     ///
-    /// `None` if the sum exceeds 256 bits: the contracts revert there. Windows that reach beyond the last block a
-    /// [`BlockNumber`] can name close at [`BlockNumber`]'s end, which no chain reaches.
+    /// `None` if the sum exceeds 256 bits: the contracts revert there. A window that reaches beyond the last block a
+    /// [`BlockNumber`] can name closes at [`BlockNumber`]'s end, which no chain reaches.
     #[inline]
-    pub fn close(self, expiration: BlockNumber) -> Option<(BlockNumber, BlockNumber)> {
-        let small = |window: U256| u64::try_from(window).ok().filter(|&blocks| blocks < 1 << 62);
-        if let (Some(reveal), Some(vote)) = (small(self.reveal), small(self.vote))
-            && expiration.0 < 1 << 62
-        {
-            return Some((BlockNumber(expiration.0 + reveal), BlockNumber(expiration.0 + reveal + vote)));
+    pub fn vote_start(&self, expiration: BlockNumber) -> Option<BlockNumber> {
+        match self.ordinary {
+            Some((reveal, _)) => Some(BlockNumber(expiration.0.saturating_add(reveal))),
+            None => Some(BlockNumber(U256::from(expiration.0).checked_add(self.reveal)?.saturating_to())),
         }
-        let revealed = U256::from(expiration.0).checked_add(self.reveal)?;
-        let voted = revealed.checked_add(self.vote)?;
-        Some((BlockNumber(revealed.saturating_to()), BlockNumber(voted.saturating_to())))
+    }
+
+    /// First block after the vote window of a bounty that expires at `expiration`; `None` as in [`Windows::vote_start`].
+    #[inline]
+    pub fn vote_end(&self, expiration: BlockNumber) -> Option<BlockNumber> {
+        match self.ordinary {
+            Some((reveal, vote)) => Some(BlockNumber(expiration.0.saturating_add(reveal + vote))),
+            None => Some(BlockNumber(U256::from(expiration.0).checked_add(self.reveal)?.checked_add(self.vote)?.saturating_to())),
+        }
     }
 }
 
@@ -83,14 +103,10 @@ impl Round {
         if now < expiration {
             return Some(Round::Assertion);
         }
-        let reveal_closes = match u64::try_from(windows.reveal) {
-            Ok(blocks) if blocks < 1 << 62 => BlockNumber(expiration.0.saturating_add(blocks)),
-            _ => BlockNumber(U256::from(expiration.0).checked_add(windows.reveal)?.saturating_to()),
-        };
-        if now < reveal_closes {
+        if now < windows.vote_start(expiration)? {
             return Some(Round::Reveal);
         }
-        let (_, vote_closes) = windows.close(expiration)?;
+        let vote_closes = windows.vote_end(expiration)?;
         Some(match (now < vote_closes, quorum_reached) {
             (true, false) => Round::Vote,
             (true, true) => Round::Quorum,
@@ -105,7 +121,7 @@ mod tests {
 
     #[test]
     fn rounds_follow_the_windows() {
-        let windows = Windows::new(10, 100);
+        let windows = Windows::blocks(10, 100);
         let check = |now, quorum, round| assert_eq!(Round::at(BlockNumber(now), BlockNumber(50), windows, quorum), Some(round), "at {now}");
         check(49, false, Round::Assertion);
         check(50, false, Round::Reveal);
@@ -119,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_window_near_the_end_of_256_bits_overflows_and_a_merely_vast_one_does_not() {
-        let at = |reveal| Round::at(BlockNumber(60), BlockNumber(50), Windows { reveal, vote: U256::from(1) }, false);
+        let at = |reveal| Round::at(BlockNumber(60), BlockNumber(50), Windows::new(reveal, U256::from(1)), false);
         assert_eq!(at(U256::MAX), None);
         assert_eq!(at(U256::MAX >> 8), Some(Round::Reveal));
     }

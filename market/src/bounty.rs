@@ -28,16 +28,16 @@ pub struct Bounty {
     pub amount: Nct,
     /// Where the artifacts are.
     pub artifact_uri: Arc<str>,
-    /// Free text about the artifacts.
-    pub metadata: Arc<str>,
+    /// Free text about the artifacts, if there is any.
+    pub metadata: Option<Arc<str>>,
     /// Number of artifacts, 1 to 256.
     pub artifacts: usize,
     /// Block of posting.
     pub posted: BlockNumber,
     /// First block in which no assertion is taken.
     pub expiration: BlockNumber,
-    /// Filter over the artifacts' hashes.
-    pub bloom: Bloom,
+    /// Filter over the artifacts' hashes; `None` for one without a bit.
+    pub bloom: Option<Box<Bloom>>,
     /// Fees at posting.
     pub fees: Fees,
     /// Windows at posting.
@@ -50,7 +50,8 @@ pub struct Bounty {
     pub tally: Tally,
     /// The arbiter who gets the arbiters' share, once drawn.
     pub assigned_arbiter: Option<AccountId>,
-    pub(crate) asserted: AccountSet,
+    /// Authors of the assertions, in the same order, for a quick look.
+    pub(crate) asserted: SmallVec<[AccountId; 16]>,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
     /// Rewards as computed last, until a command changes what they depend on.
@@ -70,7 +71,7 @@ impl Bounty {
 
     /// True once `account` has asserted.
     pub fn has_asserted(&self, account: AccountId) -> bool {
-        self.asserted.contains(account)
+        self.asserted.contains(&account)
     }
 }
 
@@ -87,8 +88,8 @@ pub struct Assertion {
     pub commitment: Commitment,
     /// What it turned out to say.
     pub revealed: Option<Opening>,
-    /// Metadata of the reveal.
-    pub metadata: Arc<str>,
+    /// Metadata of the reveal, if there is any.
+    pub metadata: Option<Arc<str>>,
 }
 
 impl Assertion {

@@ -75,8 +75,9 @@ pub struct PostBounty {
     pub artifacts: u64,
     /// Blocks; numbers beyond 64 bits are given as `u64::MAX`, which is refused alike.
     pub duration: u64,
-    pub bloom: Bloom,
-    pub metadata: Arc<str>,
+    /// `None` for a filter without a bit.
+    pub bloom: Option<Box<Bloom>>,
+    pub metadata: Option<Arc<str>>,
 }
 
 impl PostBounty {
@@ -89,8 +90,8 @@ impl PostBounty {
             artifact_uri: "Qm".into(),
             artifacts: 1,
             duration: 10,
-            bloom: Bloom::default(),
-            metadata: "".into(),
+            bloom: None,
+            metadata: None,
         }
     }
 }
@@ -112,7 +113,7 @@ pub struct RevealAssertion {
     /// Position of the assertion among the bounty's; numbers beyond 64 bits are given as `u64::MAX`.
     pub index: u64,
     pub opening: Opening,
-    pub metadata: Arc<str>,
+    pub metadata: Option<Arc<str>>,
 }
 
 /// What an accepted command came to.

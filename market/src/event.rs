@@ -39,7 +39,7 @@ pub enum Event {
         amount: Nct,
         artifact_uri: Arc<str>,
         expiration: BlockNumber,
-        metadata: Arc<str>,
+        metadata: Option<Arc<str>>,
     },
     NewAssertion {
         guid: Guid,
@@ -56,7 +56,7 @@ pub enum Event {
         index: u64,
         opening: Opening,
         artifacts: usize,
-        metadata: Arc<str>,
+        metadata: Option<Arc<str>>,
     },
     NewVote {
         guid: Guid,

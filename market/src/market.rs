@@ -67,7 +67,7 @@ impl Deployment {
         Deployment {
             deployer: named_address("owner"),
             start: BlockNumber(1),
-            windows: Windows::new(rules.reveal_window, rules.vote_window),
+            windows: Windows::blocks(rules.reveal_window, rules.vote_window),
             fees: Fees { bounty: rules.bounty_fee, assertion: rules.assertion_fee },
             stake_duration: rules.stake_duration,
             transfers_enabled: true,

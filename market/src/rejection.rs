@@ -28,7 +28,7 @@ pub enum Missed {
 }
 
 /// Why the market refused a command. The market's state is as if the command had never been.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     #[error("the contract is paused")]
@@ -54,8 +54,8 @@ pub enum Rejection {
     TransfersDisabled,
     #[error("token transfers are enabled already")]
     TransfersEnabled,
-    #[error("the called contract refused the approval: {reason}")]
-    ApprovalRefused { reason: String },
+    #[error("the called contract refused the approval ({revert:?})")]
+    ApprovalRefused { revert: Revert },
 
     #[error("the registry is deprecated")]
     Deprecated,

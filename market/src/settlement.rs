@@ -262,13 +262,15 @@ fn difference(a: Nct, b: Nct) -> NctDelta {
 }
 
 impl Rewards {
-    /// The separate payments that `account` is due for all its roles, in the contract's order; none is zero.
-    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = Nct> {
-        let refund = (bounty.author == account).then_some(self.refund);
-        let asserted = bounty.has_asserted(account);
-        let experts = bounty.assertions.iter().zip(&self.experts).filter(move |(assertion, _)| asserted && assertion.author == account);
-        let arbiter = (assigned == Some(account)).then_some(self.arbiter);
-        refund.into_iter().chain(experts.map(|(_, reward)| reward.payout)).chain(arbiter).filter(|payment| !payment.is_zero())
+    /// What `account` is due as ambassador, as expert and as the assigned arbiter: separate payments in this order.
+    #[inline]
+    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> [Nct; 3] {
+        let expert = bounty.asserted.iter().position(|&author| author == account);
+        [
+            if bounty.author == account { self.refund } else { Nct::ZERO },
+            expert.map_or(Nct::ZERO, |index| self.experts[index].payout),
+            if assigned == Some(account) { self.arbiter } else { Nct::ZERO },
+        ]
     }
 }
 

@@ -1,5 +1,7 @@
 //! The road of a bounty: post, assert, reveal, vote, settle. Each checks in the contract's order, then takes effect.
 
+use smallvec::SmallVec;
+
 use crate::{
     block::{BlockNumber, Round, Windows},
     bounty::{Assertion, Bounty, Vote},
@@ -141,7 +143,7 @@ impl Market {
             votes,
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
-            asserted: AccountSet::default(),
+            asserted: Default::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
             rewards: None,
@@ -219,11 +221,10 @@ impl Market {
             });
         }
         let bounty = &mut self.bounties[slot];
-        bounty.asserted.insert(sender);
+        bounty.asserted.push(sender);
         bounty.rewards = None;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
-        let metadata = bounty.metadata.clone();
-        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata });
+        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
         Ok(index)
     }
 
@@ -349,16 +350,19 @@ impl Market {
         self.compute_rewards(slot)?;
         let bounty = &self.bounties[slot];
         let rewards = bounty.rewards.as_ref().expect("computed above");
-        let payments = || rewards.payments(bounty, sender, assigned);
         let overflow = Rejection::Overflow { what: "a payout" };
-        let payout = payments().try_fold(Nct::ZERO, |sum, payment| sum.checked_add(payment)).ok_or(overflow)?;
+        let mut transfers: SmallVec<[(AccountId, Nct); 4]> = SmallVec::new();
+        let mut payout = Nct::ZERO;
+        for payment in rewards.payments(bounty, sender, assigned).into_iter().filter(|payment| !payment.is_zero()) {
+            payout = payout.checked_add(payment).ok_or(overflow)?;
+            transfers.push((sender, payment));
+        }
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = assigned.filter(|&arbiter| {
             self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
         });
-        let mut transfers: smallvec::SmallVec<[(AccountId, Nct); 4]> = payments().map(|payment| (sender, payment)).collect();
+        let total = belated.map_or(Some(payout), |_| payout.checked_add(rewards.arbiter)).ok_or(overflow)?;
         transfers.extend(belated.map(|arbiter| (arbiter, rewards.arbiter)));
-        let total = transfers.iter().map(|&(_, value)| value).sum();
         if !transfers.is_empty() {
             self.ledger.check_transfer(AccountId::REGISTRY, total)?;
         }
@@ -379,12 +383,12 @@ impl Market {
     fn assign_arbiter(&mut self, sender: AccountId, slot: usize) -> Result<Option<AccountId>, Rejection> {
         let bounty = &self.bounties[slot];
         let overflow = Rejection::Overflow { what: "the end of a window" };
-        let (_, target) = self.windows_of(bounty).close(bounty.expiration).ok_or(overflow)?;
+        let target = self.windows_of(bounty).vote_end(bounty.expiration).ok_or(overflow)?;
         if self.now.0 > target.0.saturating_add(self.rules.draw_blocks) {
             // Whoever comes first, voted or not.
             return Ok(Some(sender));
         }
-        let voters: smallvec::SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
+        let voters: SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
         settlement::draw_arbiter(&self.rules, &voters, self.block_hash(target), self.now)
     }
 

@@ -48,8 +48,8 @@ impl Market {
     pub(super) fn stakes_released(&self) -> bool {
         self.deprecation.is_some_and(|deprecation| {
             let over = U256::from(deprecation.block.0 + self.rules.duration_maximum)
-                .checked_add(self.windows.reveal)
-                .and_then(|block| block.checked_add(self.windows.vote));
+                .checked_add(self.windows.reveal())
+                .and_then(|block| block.checked_add(self.windows.vote()));
             !deprecation.rollover && over.is_some_and(|over| U256::from(self.now.0) >= over)
         })
     }

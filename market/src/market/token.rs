@@ -35,15 +35,13 @@ impl Market {
         let (before, logged) = (self.ledger.allowance(sender, spender), self.events.len());
         self.approve(sender, spender, value)?;
         let received = match spender {
-            AccountId::STAKING => {
-                self.receive_approval(AccountId::TOKEN, sender, value, AccountId::TOKEN).map_err(|rejection| rejection.to_string())
-            }
-            _ => Err("it has no such function".to_owned()),
+            AccountId::STAKING => self.receive_approval(AccountId::TOKEN, sender, value, AccountId::TOKEN),
+            _ => Err(Rejection::NoSuchFunction { function: "receiveApproval" }),
         };
-        received.map_err(|reason| {
+        received.map_err(|rejection| {
             self.ledger.approve(sender, spender, before).expect("it was approved a moment ago");
             self.events.truncate(logged);
-            Rejection::ApprovalRefused { reason }
+            Rejection::ApprovalRefused { revert: rejection.revert(self.rules.edition) }
         })
     }
 

@@ -110,7 +110,7 @@ impl Market {
     /// If it does not exist, or its windows overflow.
     pub fn vote_end(&self, guid: Guid) -> Result<BlockNumber, Rejection> {
         let bounty = self.known(guid)?;
-        let (_, end) = self.windows_of(bounty).close(bounty.expiration).ok_or(Rejection::Overflow { what: "the end of a window" })?;
+        let end = self.windows_of(bounty).vote_end(bounty.expiration).ok_or(Rejection::Overflow { what: "the end of a window" })?;
         Ok(end)
     }
 
@@ -140,8 +140,8 @@ impl Market {
     /// bounty is refused without a message.
     pub fn bids(&self, guid: Guid, index: u64) -> Result<&[Nct], Rejection> {
         let refused = Rejection::Overflow { what: "the assertion's index" };
-        let assertions = &self.bounty(guid).ok_or(refused.clone())?.assertions;
-        match assertions.get(usize::try_from(index).map_err(|_| refused.clone())?) {
+        let assertions = &self.bounty(guid).ok_or(refused)?.assertions;
+        match assertions.get(usize::try_from(index).map_err(|_| refused)?) {
             Some(assertion) => Ok(&assertion.bids),
             None if index == assertions.len() as u64 => Err(Rejection::IndexOutOfRange { index }),
             None => Err(refused),

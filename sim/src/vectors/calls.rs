@@ -145,8 +145,8 @@ pub(super) fn call(
                 artifact_uri: name(2 + typed)?.into(),
                 artifacts: small(3 + typed)?,
                 duration: small(4 + typed)?,
-                bloom: words(5 + typed)?,
-                metadata: if typed == 1 { name(7)?.into() } else { "".into() },
+                bloom: Some(Box::new(words(5 + typed)?)),
+                metadata: if typed == 1 { Some(name(7)?.into()) } else { None },
             }))
         }
         ("reg", "postAssertion") => {
@@ -161,7 +161,7 @@ pub(super) fn call(
             guid: bounty(0)?,
             index: small(1)?,
             opening: Opening { nonce: uint(argument(2)?)?, verdicts: set(argument(3)?)? },
-            metadata: name(4)?.into(),
+            metadata: Some(name(4)?.into()),
         }),
         ("reg", "voteOnBounty") => Command::VoteOnBounty { guid: bounty(0)?, votes: set(argument(1)?)?, valid_bloom: flag(2)? },
         ("reg", "settleBounty") => Command::SettleBounty { guid: bounty(0)? },
@@ -169,7 +169,7 @@ pub(super) fn call(
         ("reg", "removeArbiter") => Command::RemoveArbiter { arbiter: account(0)?, block: uint(argument(1)?)? },
         ("reg", "setBountyFee") => Command::SetBountyFee(amount(0)?),
         ("reg", "setAssertionFee") => Command::SetAssertionFee(amount(0)?),
-        ("reg", "setWindows") => Command::SetWindows(Windows { reveal: uint(argument(0)?)?, vote: uint(argument(1)?)? }),
+        ("reg", "setWindows") => Command::SetWindows(Windows::new(uint(argument(0)?)?, uint(argument(1)?)?)),
         ("reg", "setFeeManager") => Command::SetFeeManager(account(0)?),
         ("reg", "setWindowManager") => Command::SetWindowManager(account(0)?),
         ("reg", "addArbiterManager") => Command::AddArbiterManager(account(0)?),

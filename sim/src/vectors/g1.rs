@@ -33,7 +33,7 @@ impl World {
     /// A market whose accounts and addresses the vector lists; nobody has anything.
     fn new(accounts: &Value, start: u64, vote_window: u64, stake_duration: u64, transfers_enabled: bool) -> Result<World> {
         let deployer = accounts.get("O").map_or_else(|| Ok(named_address("owner")), address)?;
-        let windows = Windows::new(RULES.reveal_window, vote_window);
+        let windows = Windows::blocks(RULES.reveal_window, vote_window);
         let deployment =
             Deployment { deployer, start: BlockNumber(start), windows, stake_duration, transfers_enabled, ..Deployment::of(&RULES) };
         let mut market = Market::deploy(RULES.clone(), deployment).recording();
@@ -237,8 +237,8 @@ fn play(world: &mut World, given: &Value, g: Guid, step: &Value) -> Result<Value
                 artifact_uri: text(field(given, "uri")?, "uri")?.into(),
                 artifacts: number(given, "n")?,
                 duration: number(given, "duration")?,
-                bloom: Bloom(words.try_into().ok().context("a bloom filter has eight words")?),
-                metadata: "".into(),
+                bloom: Some(Box::new(Bloom(words.try_into().ok().context("a bloom filter has eight words")?))),
+                metadata: None,
             }))
         }
         "assert" => {
@@ -256,7 +256,7 @@ fn play(world: &mut World, given: &Value, g: Guid, step: &Value) -> Result<Value
             guid: g,
             index: number(step, "idx")?,
             opening: Opening { nonce: uint(field(step, "nonce")?)?, verdicts: set(field(step, "verdicts")?)? },
-            metadata: text(field(step, "meta")?, "meta")?.into(),
+            metadata: Some(text(field(step, "meta")?, "meta")?.into()),
         }),
         "vote" => Command::VoteOnBounty { guid: g, votes: set(field(step, "votes")?)?, valid_bloom: step["bloom"] == json!(true) },
         "settle" => Command::SettleBounty { guid: g },

@@ -4,7 +4,6 @@ use alloy_primitives::{B256, U256};
 use anyhow::{Context, Result, bail};
 use market::{
     block::{BlockNumber, Windows},
-    bloom::Bloom,
     command::{Accepted, Command, PostAssertion, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     event::Event,
@@ -88,7 +87,7 @@ impl World {
 /// A market's life: every event, balance, quorum, round, draw and rejection.
 pub(super) fn market(vector: &Value) -> Result<Outcome> {
     let config = field(vector, "cfg")?;
-    let windows = Windows::new(number(config, "reveal")?, number(config, "vote")?);
+    let windows = Windows::blocks(number(config, "reveal")?, number(config, "vote")?);
     let fees = Fees { bounty: nct(field(config, "bounty_fee")?)?, assertion: nct(field(config, "assertion_fee")?)? };
     let mut world = World::new(number(vector, "start")?, windows, fees, number(config, "stake_duration")?, true);
     let stakes: Vec<(String, Nct)> = list(vector, "stakes")?
@@ -136,8 +135,8 @@ fn play(world: &mut World, guids: &[Guid], last_calc: &mut [Value], op: &Value) 
             artifact_uri: "u".into(),
             artifacts: number(op, "n")?,
             duration: number(op, "dur")?,
-            bloom: Bloom::default(),
-            metadata: "".into(),
+            bloom: None,
+            metadata: None,
         })),
         "assert" => Command::PostAssertion(PostAssertion {
             guid: bounty()?.1,
@@ -149,13 +148,13 @@ fn play(world: &mut World, guids: &[Guid], last_calc: &mut [Value], op: &Value) 
             guid: bounty()?.1,
             index: number(op, "idx")?,
             opening: Opening { nonce: uint(field(op, "nonce")?)?, verdicts: set(field(op, "verdicts")?)? },
-            metadata: "m".into(),
+            metadata: None,
         }),
         "vote" => Command::VoteOnBounty { guid: bounty()?.1, votes: set(field(op, "votes")?)?, valid_bloom: true },
         "settle" => Command::SettleBounty { guid: bounty()?.1 },
         "setBountyFee" => Command::SetBountyFee(nct(field(op, "v")?)?),
         "setAssertionFee" => Command::SetAssertionFee(nct(field(op, "v")?)?),
-        "setWindows" => Command::SetWindows(Windows { reveal: uint(field(op, "reveal")?)?, vote: uint(field(op, "vote")?)? }),
+        "setWindows" => Command::SetWindows(Windows::new(uint(field(op, "reveal")?)?, uint(field(op, "vote")?)?)),
         "addArbiter" => Command::AddArbiter { arbiter: world.account_in(op, "who")?, block: uint(field(op, "k")?)? },
         "removeArbiter" => Command::RemoveArbiter { arbiter: world.account_in(op, "who")?, block: uint(field(op, "k")?)? },
         "pause" => Command::Pause,
@@ -250,7 +249,7 @@ fn log(event: &Event, labels: &Labels, guids: &[Guid]) -> Option<Value> {
             json!([name, who(arbiter), block.saturating_to::<u64>()])
         }
         Event::FeesUpdated(fees) => json!([name, wei(fees.bounty), wei(fees.assertion)]),
-        Event::WindowsUpdated(windows) => json!([name, windows.reveal.saturating_to::<u64>(), windows.vote.saturating_to::<u64>()]),
+        Event::WindowsUpdated(windows) => json!([name, windows.reveal().saturating_to::<u64>(), windows.vote().saturating_to::<u64>()]),
         Event::Paused { by, .. } | Event::Unpaused { by, .. } => json!([name, who(by)]),
         Event::Deprecated { rollover } => json!([name, rollover]),
         Event::BountyRecorded { guid, block } => json!([name, b(guid), block.saturating_to::<u64>()]),
@@ -309,7 +308,7 @@ pub(super) fn call(vector: &Value) -> Result<Outcome> {
     let stake_duration = if base.starts_with("stakeDuration=100000") { 100_000 } else { RULES.stake_duration };
     let fees = Fees { bounty: RULES.bounty_fee, assertion: RULES.assertion_fee };
     let transfers_enabled = base != "no-transfers";
-    let mut world = World::new(1000, Windows::new(10, 100), fees, stake_duration, transfers_enabled);
+    let mut world = World::new(1000, Windows::blocks(10, 100), fees, stake_duration, transfers_enabled);
     let stake = if transfers_enabled { Nct::whole(10_000_000) } else { Nct::ZERO };
     let stakes: Vec<(String, Nct)> = (0..4).map(|arbiter| (format!("R{arbiter}"), stake)).collect();
     world.stake(&stakes)?;
@@ -342,7 +341,7 @@ fn is_alias(text: &str) -> bool {
 
 /// Deposits and withdrawals, with the whole state of every arbiter after each operation.
 pub(super) fn staking(vector: &Value) -> Result<Outcome> {
-    let windows = Windows::new(number(vector, "reveal")?, number(vector, "vote")?);
+    let windows = Windows::blocks(number(vector, "reveal")?, number(vector, "vote")?);
     let fees = Fees { bounty: RULES.bounty_fee, assertion: RULES.assertion_fee };
     let mut world = World::new(number(vector, "start")?, windows, fees, number(vector, "stake_duration")?, true);
     let arbiters: Vec<(String, Nct)> =

@@ -99,7 +99,9 @@ impl Corpus {
             self.confirm(&mut suspects, u64::MAX)?;
         }
         if tally.summary.rows == 0 {
-            return Err(CorpusError::Empty { file: self.table.clone() });
+            return Err(CorpusError::Empty {
+                file: self.table.clone(),
+            });
         }
         progress(tally.summary.rows);
         Ok(tally.summary)
@@ -112,7 +114,10 @@ impl Corpus {
     ///
     /// If the table cannot be read, or changes meanwhile.
     pub fn sha256(&self) -> Result<[u8; 32], CorpusError> {
-        let unreadable = |cause| CorpusError::Unreadable { path: self.table.clone(), cause };
+        let unreadable = |cause| CorpusError::Unreadable {
+            path: self.table.clone(),
+            cause,
+        };
         let table = File::open(&self.table).map_err(unreadable)?;
         let length = table.metadata().map_err(unreadable)?.len();
         let mut sha256 = Sha256::new();
@@ -120,14 +125,18 @@ impl Corpus {
         sha256.update(&self.manifest_bytes);
         sha256.update(length.to_le_bytes());
         if confined::update(&mut sha256, table).map_err(unreadable)? != length {
-            return Err(CorpusError::Changed { file: self.table.clone() });
+            return Err(CorpusError::Changed {
+                file: self.table.clone(),
+            });
         }
         Ok(sha256.finalize().into())
     }
 
     /// Compares the file of a row with the table; false if the row names none.
     fn check_file(&self, row: &Row) -> Result<bool, CorpusError> {
-        let Some(path) = row.path.as_deref() else { return Ok(false) };
+        let Some(path) = row.path.as_deref() else {
+            return Ok(false);
+        };
         let (sha256, length) = self.hash_artifact(row, path)?;
         let (file, at) = (|| self.table.clone(), self.place(row.line));
         let found = || quote(path.as_os_str().as_encoded_bytes());
@@ -142,7 +151,12 @@ impl Corpus {
         }
         if sha256 != row.id.0 {
             let actual = Box::new(ArtifactId(sha256));
-            return Err(CorpusError::Sha256Mismatch { file: file(), at, found: found(), actual });
+            return Err(CorpusError::Sha256Mismatch {
+                file: file(),
+                at,
+                found: found(),
+                actual,
+            });
         }
         Ok(true)
     }

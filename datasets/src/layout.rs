@@ -16,8 +16,15 @@ pub const MAX_RECORD_BYTES: usize = 1 << 20;
 pub const MAX_FIELD_BYTES: usize = 4096;
 
 /// The columns that describe the artifact itself; the first two are required.
-pub(crate) const STANDARD_COLUMNS: [&str; 7] =
-    ["sha256", "label", "path", "file_type", "size", "family", "first_seen"];
+pub(crate) const STANDARD_COLUMNS: [&str; 7] = [
+    "sha256",
+    "label",
+    "path",
+    "file_type",
+    "size",
+    "family",
+    "first_seen",
+];
 
 /// How the header of a verdict matrix starts.
 pub(crate) const MATRIX_START: [&str; 4] = ["sha256", "md5", "label", "label_source"];
@@ -64,9 +71,15 @@ impl Layout {
                 .flatten()
         };
         let known: Vec<&str> = STANDARD_COLUMNS.into_iter().chain(declared()).collect();
-        if let Some(number) = names.iter().position(|name| !known.contains(&name.as_str())) {
+        if let Some(number) = names
+            .iter()
+            .position(|name| !known.contains(&name.as_str()))
+        {
             // A name that is already there is not what this one was meant to be.
-            let absent = known.iter().copied().filter(|known| !by_name.contains_key(known));
+            let absent = known
+                .iter()
+                .copied()
+                .filter(|known| !by_name.contains_key(known));
             return Err(CorpusError::UnknownColumn {
                 file: file.to_owned(),
                 number: number + 1,
@@ -78,7 +91,10 @@ impl Layout {
         let engines = manifest.engines.iter().map(|engine| {
             let verdict = required(engine.verdict_column())?;
             let confidence = engine.confidence.as_deref().map(required).transpose()?;
-            Ok(EngineLayout { verdict, confidence })
+            Ok(EngineLayout {
+                verdict,
+                confidence,
+            })
         });
         let engines = engines.collect::<Result<_, CorpusError>>()?;
         let optional = |name: &str| by_name.get(name).copied();
@@ -112,7 +128,10 @@ impl Layout {
             first_seen: optional("first_seen"),
             scan_date: optional("scan_date"),
             engines: (last + 1..names.len())
-                .map(|verdict| EngineLayout { verdict, confidence: None })
+                .map(|verdict| EngineLayout {
+                    verdict,
+                    confidence: None,
+                })
                 .collect(),
             names,
         })
@@ -135,16 +154,15 @@ fn index<'a>(file: &Path, names: &'a [String]) -> Result<HashMap<&'a str, usize>
     Ok(by_name)
 }
 
-fn required(
-    file: &Path,
-    by_name: &HashMap<&str, usize>,
-    name: &str,
-) -> Result<usize, CorpusError> {
-    by_name.get(name).copied().ok_or_else(|| CorpusError::MissingColumn {
-        file: file.to_owned(),
-        column: quote(name).trim_matches('`').to_owned(),
-        nearest: nearest(name, by_name.keys().copied()),
-    })
+fn required(file: &Path, by_name: &HashMap<&str, usize>, name: &str) -> Result<usize, CorpusError> {
+    by_name
+        .get(name)
+        .copied()
+        .ok_or_else(|| CorpusError::MissingColumn {
+            file: file.to_owned(),
+            column: quote(name).trim_matches('`').to_owned(),
+            nearest: nearest(name, by_name.keys().copied()),
+        })
 }
 
 #[cfg(test)]
@@ -159,14 +177,25 @@ mod tests {
     fn the_engines_of_a_matrix_stand_behind_total() {
         let header = "sha256,md5,label,label_source,family,scan_date,total,ClamAV,size";
         let layout = Layout::of_matrix(Path::new("m.csv"), names(header)).unwrap();
-        assert_eq!(layout.engines.iter().map(|engine| engine.verdict).collect::<Vec<_>>(), [7, 8]);
-        assert_eq!((layout.family, layout.scan_date, layout.size), (Some(4), Some(5), None));
+        assert_eq!(
+            layout
+                .engines
+                .iter()
+                .map(|engine| engine.verdict)
+                .collect::<Vec<_>>(),
+            [7, 8]
+        );
+        assert_eq!(
+            (layout.family, layout.scan_date, layout.size),
+            (Some(4), Some(5), None)
+        );
     }
 
     #[test]
     fn columns_of_a_table_may_stand_in_any_order() {
         let manifest = Manifest::new("x", "x");
-        let layout = Layout::of_table(Path::new("t"), names("label,size,sha256"), &manifest).unwrap();
+        let layout =
+            Layout::of_table(Path::new("t"), names("label,size,sha256"), &manifest).unwrap();
         assert_eq!((layout.sha256, layout.label, layout.size), (2, 0, Some(1)));
     }
 }

@@ -1,8 +1,9 @@
 //! Corpora: what was scanned, what it truly is, and what recorded engines said about it.
 //!
-//! One format (a folder with `manifest.toml` and one CSV or Parquet table; see `datasets/README.md`), read as a stream, checked in
-//! one pass, and written by generators. A public verdict matrix file is read as it is. Markets, engines and replays live elsewhere;
-//! nothing here knows about them, and nothing here prints.
+//! One format (a folder with `manifest.toml` and one CSV or Parquet table; see `datasets/README.md`),
+//! read as a stream, checked in one pass, and written by generators. A public verdict matrix file is
+//! read as it is. Markets, engines and replays live elsewhere; nothing here knows about them, and
+//! nothing here prints.
 //!
 //! ```
 //! # fn main() -> Result<(), datasets::CorpusError> {
@@ -18,24 +19,26 @@
 //! # }
 //! ```
 
-mod message; // quote, shown, nearest
-mod error; // CorpusError, Place
 mod artifact; // ArtifactId, ArtifactKind, Truth
-mod row; // Row, Recorded, EngineColumn
-mod manifest; // Manifest
-mod layout; // which column is what
 mod cell; // one cell of text -> one value
-mod intern; // repeated strings, kept once
-mod gate; // the bound on one record
+mod check; // Corpus::check
+mod confined; // files that stay inside the corpus folder
+mod corpus; // Corpus: rows, read_artifact
+mod csv_records; // records of .csv and .csv.gz
 mod csv_table; // rows of .csv and .csv.gz
+mod duplicates; // the fixed-size filter
+mod error; // CorpusError, Place
+mod gate; // the bound on one record
+mod intern; // repeated strings, kept once
+mod layout; // which column is what
+mod manifest; // Manifest
+mod message; // quote, shown, nearest
+mod open; // Corpus::open
 mod parquet_column; // one column of one batch
 mod parquet_table; // rows of .parquet
-mod confined; // files that stay inside the corpus folder
-mod corpus; // Corpus::open, rows, read_artifact
-mod duplicates; // the fixed-size filter
-mod check; // Corpus::check
-mod writer; // CorpusWriter
-pub mod starter; // the starter corpus, generated
+mod row; // Row, Recorded, EngineColumn
+pub mod starter;
+mod writer; // CorpusWriter // the starter corpus, generated
 
 pub use artifact::{ArtifactId, ArtifactKind, ParseArtifactIdError, Truth};
 pub use check::{CheckOptions, CorpusSummary, NO_TYPE, OTHER_TYPES};

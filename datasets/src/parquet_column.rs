@@ -10,7 +10,9 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Int64Array, StringArray, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Int64Array, StringArray, UInt64Array,
+};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::error::CorpusError;
@@ -104,9 +106,11 @@ impl Column {
             DataType::UInt32 => unsigned::<UInt32Type>(array, u64::from),
             DataType::UInt64 => unsigned::<UInt64Type>(array, u64::from),
             DataType::Float32 => Column::Float(array.as_primitive::<Float32Type>().clone()),
-            DataType::Float64 => {
-                Column::Float(array.as_primitive::<Float64Type>().unary(|number| number as f32))
-            }
+            DataType::Float64 => Column::Float(
+                array
+                    .as_primitive::<Float64Type>()
+                    .unary(|number| number as f32),
+            ),
             // Rounded down, before 1970 too.
             DataType::Timestamp(TimeUnit::Second, _) => signed::<TimestampSecondType>(array, |t| t),
             DataType::Timestamp(TimeUnit::Millisecond, _) => {

@@ -25,12 +25,19 @@ const BATCH_ROWS: usize = 1024;
 
 /// The names of the columns of the Parquet file `file`.
 pub(crate) fn header(file: &Path) -> Result<Vec<String>, CorpusError> {
-    Ok(builder(file)?.schema().fields().iter().map(|field| field.name().clone()).collect())
+    Ok(builder(file)?
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect())
 }
 
 fn builder(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, CorpusError> {
-    let opened = File::open(file)
-        .map_err(|cause| CorpusError::Unreadable { path: file.to_owned(), cause })?;
+    let opened = File::open(file).map_err(|cause| CorpusError::Unreadable {
+        path: file.to_owned(),
+        cause,
+    })?;
     // The Arrow schema that a writer embeds names views and dictionaries; without it there is one
     // type for text, one for each integer, and so on.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -40,7 +47,11 @@ fn builder(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, CorpusE
 
 fn broken(file: &Path, row: u64, error: &dyn std::fmt::Display) -> CorpusError {
     let cause = quote(error.to_string()).trim_matches('`').to_owned();
-    CorpusError::BadParquet { file: file.to_owned(), at: Place::Row(row), cause }
+    CorpusError::BadParquet {
+        file: file.to_owned(),
+        at: Place::Row(row),
+        cause,
+    }
 }
 
 /// The rows of a Parquet table.
@@ -61,7 +72,9 @@ impl ParquetTable {
         let builder = builder(file)?;
         let names = builder.schema().fields().iter().map(|field| field.name());
         if !names.eq(layout.names.iter()) {
-            return Err(CorpusError::Changed { file: file.to_owned() });
+            return Err(CorpusError::Changed {
+                file: file.to_owned(),
+            });
         }
         check_types(file, builder.schema(), &layout)?;
         let reader = builder
@@ -83,7 +96,9 @@ impl ParquetTable {
     /// The next row; `None` at the end.
     pub(crate) fn next_row(&mut self) -> Result<Option<Row>, CorpusError> {
         while self.batch.0 == self.batch.1 {
-            let Some(batch) = self.reader.next() else { return Ok(None) };
+            let Some(batch) = self.reader.next() else {
+                return Ok(None);
+            };
             let batch = batch.map_err(|error| broken(&self.file, self.rows + 1, &error))?;
             self.columns = batch.columns().iter().map(Column::new).collect();
             self.batch = (batch.num_rows(), 0);
@@ -93,7 +108,13 @@ impl ParquetTable {
         self.rows += 1;
         let layout = &*self.layout;
         let at = Place::Row(self.rows);
-        let cells = Cells { file: &self.file, columns: &self.columns, layout, index, at };
+        let cells = Cells {
+            file: &self.file,
+            columns: &self.columns,
+            layout,
+            index,
+            at,
+        };
 
         let id = cells.id(layout.sha256)?;
         let truth = cells.truth(layout.label)?;
@@ -101,7 +122,9 @@ impl ParquetTable {
         let size = cells.size(layout.size)?;
         let first_seen = cells.first_seen(layout.first_seen)?;
         let engines = layout.engines.iter();
-        let recorded = engines.map(|engine| cells.recorded(engine)).collect::<Result<_, _>>()?;
+        let recorded = engines
+            .map(|engine| cells.recorded(engine))
+            .collect::<Result<_, _>>()?;
         let (file_type, family) = (cells.text(layout.file_type)?, cells.text(layout.family)?);
         Ok(Some(Row {
             line: self.rows,
@@ -133,7 +156,9 @@ impl<'a> Cells<'a> {
 
     /// A cell; the empty text where there is no such column.
     fn value(&self, column: Option<usize>) -> Value<'a> {
-        column.map_or(Value::Text(""), |column| self.columns[column].value(self.index))
+        column.map_or(Value::Text(""), |column| {
+            self.columns[column].value(self.index)
+        })
     }
 
     fn text(&self, column: Option<usize>) -> Result<&'a str, CorpusError> {
@@ -184,7 +209,11 @@ impl<'a> Cells<'a> {
             _ => Ok(None),
         };
         let (file, at) = (|| self.file(), self.at);
-        size.map_err(|Refused| CorpusError::BadSize { file: file(), at, found: value.quote() })
+        size.map_err(|Refused| CorpusError::BadSize {
+            file: file(),
+            at,
+            found: value.quote(),
+        })
     }
 
     fn first_seen(&self, column: Option<usize>) -> Result<Option<i64>, CorpusError> {
@@ -220,46 +249,61 @@ impl<'a> Cells<'a> {
             found: value.quote(),
         })?;
         let confidence = match (engine.confidence, self.value(engine.confidence)) {
-            (Some(column), Value::Float(number)) => {
-                Some(cell::unit_interval(number).map_err(|Refused| CorpusError::BadConfidence {
+            (Some(column), Value::Float(number)) => Some(cell::unit_interval(number).map_err(
+                |Refused| CorpusError::BadConfidence {
                     file: file(),
                     at,
                     column: name(column),
                     found: Value::Float(number).quote(),
-                })?)
-            }
+                },
+            )?),
             _ => None,
         };
         match (verdict, confidence, engine.confidence) {
-            (Some(malicious), confidence, _) => Ok(Some(Recorded { malicious, confidence })),
-            (None, Some(_), Some(column)) => {
-                Err(CorpusError::ConfidenceWithoutVerdict { file: file(), at, column: name(column) })
-            }
+            (Some(malicious), confidence, _) => Ok(Some(Recorded {
+                malicious,
+                confidence,
+            })),
+            (None, Some(_), Some(column)) => Err(CorpusError::ConfidenceWithoutVerdict {
+                file: file(),
+                at,
+                column: name(column),
+            }),
             (None, _, _) => Ok(None),
         }
     }
 }
 
 /// Refuses columns whose types cannot hold what they are for.
-fn check_types(
-    file: &Path,
-    schema: &SchemaRef,
-    layout: &Layout,
-) -> Result<(), CorpusError> {
-    let text = [Some(layout.sha256), Some(layout.label), layout.path, layout.file_type, layout.family];
+fn check_types(file: &Path, schema: &SchemaRef, layout: &Layout) -> Result<(), CorpusError> {
+    let text = [
+        Some(layout.sha256),
+        Some(layout.label),
+        layout.path,
+        layout.file_type,
+        layout.family,
+    ];
     let engines = layout.engines.iter().flat_map(|engine| {
         [
             Some((engine.verdict, Purpose::Verdict)),
-            engine.confidence.map(|column| (column, Purpose::Confidence)),
+            engine
+                .confidence
+                .map(|column| (column, Purpose::Confidence)),
         ]
     });
-    let columns = text.into_iter().map(|column| Some((column?, Purpose::Text)));
+    let columns = text
+        .into_iter()
+        .map(|column| Some((column?, Purpose::Text)));
     let columns = columns
         .chain([layout.size.map(|column| (column, Purpose::Size))])
         .chain([layout.first_seen.map(|column| (column, Purpose::Time))])
         .chain(engines);
     for (column, purpose) in columns.flatten() {
-        purpose.check(file, &layout.names[column], schema.field(column).data_type())?;
+        purpose.check(
+            file,
+            &layout.names[column],
+            schema.field(column).data_type(),
+        )?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Before the header: an error that comes before any line was read.
+            Place::Line(0) => f.write_str("its start"),
             Place::Line(line) => write!(f, "line {line}"),
             Place::Row(row) => write!(f, "row {row}"),
         }
@@ -89,14 +91,14 @@ pub enum CorpusError {
         column: String,
         nearest: Option<String>,
     },
-    #[error("{}: unknown column {found} (number {number}){}; rename or remove it, or declare it as an `[[engine]]` in `{MANIFEST}`", shown(.file), hint(.nearest))]
+    #[error("{}: column {number} is {found}, which is not known{}; rename or remove it, or declare it as an `[[engine]]` in `{MANIFEST}`", shown(.file), hint(.nearest))]
     UnknownColumn {
         file: PathBuf,
         number: usize,
         found: String,
         nearest: Option<String>,
     },
-    #[error("{}: columns {first} and {second} are both called {found}; remove or rename one", shown(.file))]
+    #[error("{}: columns {first} and {second} have the same name, {found}; remove or rename one", shown(.file))]
     DuplicateColumn {
         file: PathBuf,
         first: usize,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CorpusError;
 use crate::layout::STANDARD_COLUMNS;
-use crate::message::{nearest, quote};
+use crate::message::{cause, nearest, quote};
 
 /// The name of the manifest in a corpus folder.
 pub const MANIFEST: &str = "manifest.toml";
@@ -92,7 +92,7 @@ impl Manifest {
                 .iter()
                 .filter(|byte| **byte == b'\n')
                 .count(),
-            problem: one_line(problem),
+            problem: cause(problem),
         };
         let toml_error = |error: toml::de::Error| {
             syntax(error.span().map_or(0, |span| span.start), error.message())
@@ -249,12 +249,6 @@ fn check_keys(path: &Path, keys: &toml::Table) -> Result<(), CorpusError> {
         }
     }
     Ok(())
-}
-
-/// The parser's sentence on one line, in our punctuation.
-fn one_line(message: &str) -> String {
-    let words: Vec<&str> = message.split_whitespace().collect();
-    words.join(" ").trim_end_matches('.').to_owned()
 }
 
 /// The manifest's place in `folder`.

@@ -8,9 +8,15 @@ use std::path::Path;
 /// Characters of a foreign value that a message shows.
 const SHOWN: usize = 60;
 
+/// Characters of another library's message that a message shows.
+const SHOWN_OF_CAUSE: usize = 200;
+
 /// A foreign value in backticks: control and bidi characters escaped, cut to about 60 characters.
 pub(crate) fn quote(value: impl AsRef<[u8]>) -> String {
     let value = value.as_ref();
+    if value.is_empty() {
+        return "empty".to_owned();
+    }
     // Four bytes is the longest character, so this prefix always holds enough of them; the rest is never looked at.
     let prefix = &value[..value.len().min(4 * (SHOWN + 1))];
     let mut out = String::from("`");
@@ -25,6 +31,20 @@ pub(crate) fn quote(value: impl AsRef<[u8]>) -> String {
 pub(crate) fn shown(path: &Path) -> String {
     let mut out = String::new();
     escape(path.as_os_str().as_encoded_bytes(), usize::MAX, &mut out);
+    out
+}
+
+/// Another library's message as part of ours: one line, no final full stop, not endless.
+pub(crate) fn cause(message: &str) -> String {
+    let mut out = String::new();
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let words = words.join(" ");
+    for character in words.trim_end_matches('.').chars().take(SHOWN_OF_CAUSE) {
+        // It quotes our input, and it may hold backticks of its own.
+        if !character.is_control() && !is_invisible(character) {
+            out.push(character);
+        }
+    }
     out
 }
 
@@ -102,6 +122,7 @@ mod tests {
     #[test]
     fn a_quoted_value_cannot_drive_the_terminal() {
         assert_eq!(quote("plain"), "`plain`");
+        assert_eq!(quote(""), "empty");
         assert_eq!(quote("a\x1b[31m\u{202e}b\n"), "`a\\u{1b}[31m\\u{202e}b\\n`");
         assert_eq!(quote(b"\xff`\\"), "`\\xff\\`\\\\`");
     }

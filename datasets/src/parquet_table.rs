@@ -16,7 +16,7 @@ use crate::cell::{self, Refused};
 use crate::error::{CorpusError, Place};
 use crate::intern::Interner;
 use crate::layout::{EngineLayout, Layout, MAX_FIELD_BYTES};
-use crate::message::quote;
+use crate::message::{cause, quote};
 use crate::parquet_column::{Column, Purpose, Value};
 use crate::row::{Recorded, Row};
 
@@ -46,7 +46,8 @@ fn builder(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, CorpusE
 }
 
 fn broken(file: &Path, row: u64, error: &dyn std::fmt::Display) -> CorpusError {
-    let cause = quote(error.to_string()).trim_matches('`').to_owned();
+    let message = error.to_string();
+    let cause = cause(message.trim_start_matches("Parquet error: "));
     CorpusError::BadParquet {
         file: file.to_owned(),
         at: Place::Row(row),

@@ -2,6 +2,7 @@
 //!
 //! Opening one is in `open`, the full check in `check`; nothing here reads more than it is asked for.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -168,6 +169,14 @@ pub struct Rows {
 enum Table {
     Csv(Box<CsvTable>),
     Parquet(Box<ParquetTable>),
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("done", &self.done)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Iterator for Rows {

@@ -4,8 +4,12 @@
 
 use crate::artifact::ArtifactId;
 
-/// log2 of the bits: 32 MiB, so that a million rows raise one false suspicion or two.
+/// log2 of the bits: 32 MiB, so that a false suspicion is unlikely in three million rows, and ten
+/// million raise a few hundred.
 const LOG2_BITS: u32 = 28;
+
+/// Where in an id the probes are taken from: a SHA-256 is already a hash.
+const PROBES: [usize; 6] = [0, 5, 10, 15, 20, 25];
 
 /// The ids seen so far, roughly.
 pub(crate) struct SeenFilter {
@@ -22,10 +26,9 @@ impl SeenFilter {
     /// Adds `id`; true if it may have been added before.
     pub(crate) fn insert(&mut self, id: &ArtifactId) -> bool {
         let mut seen = true;
-        // A SHA-256 is already a hash: three stretches of it are three probes.
-        for start in [0, 8, 16] {
-            let stretch = id.0[start..start + 8].try_into().expect("eight bytes");
-            let bit = u64::from_le_bytes(stretch) & ((1 << LOG2_BITS) - 1);
+        for start in PROBES {
+            let stretch = id.0[start..start + 4].try_into().expect("four bytes");
+            let bit = u32::from_le_bytes(stretch) & ((1 << LOG2_BITS) - 1);
             let (word, mask) = ((bit >> 6) as usize, 1 << (bit & 63));
             seen &= self.words[word] & mask != 0;
             self.words[word] |= mask;

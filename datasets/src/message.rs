@@ -69,7 +69,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known.to_owned())
 }
 
-/// ` (nearest known: `x`)`, or nothing.
+/// `` (the nearest is `x`)``, or nothing.
 pub(crate) fn hint(nearest: &Option<String>) -> String {
     nearest
         .as_ref()

@@ -2,7 +2,9 @@
 //!
 //! The shapes of columns are in `parquet_column`; what text means is in `cell`, as for CSV.
 
+use std::fmt::Display;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,12 +43,27 @@ fn builder(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, CorpusE
     // The Arrow schema that a writer embeds names views and dictionaries; without it there is one
     // type for text, one for each integer, and so on.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options)
-        .map_err(|error| broken(file, 1, &error))
+    guarded(|| ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options))
+        .map_err(|message| broken(file, 1, &message))
 }
 
-fn broken(file: &Path, row: u64, error: &dyn std::fmt::Display) -> CorpusError {
-    let message = error.to_string();
+/// Runs a step of the Parquet library, which answers some damaged files with a panic.
+///
+/// Whatever the step was working on must not be used again after an error.
+fn guarded<T, E: Display>(step: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(panic) => Err(
+            match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+                (Some(message), _) => (*message).to_owned(),
+                (None, Some(message)) => message.clone(),
+                (None, None) => "the reader gave up".to_owned(),
+            },
+        ),
+    }
+}
+
+fn broken(file: &Path, row: u64, message: &str) -> CorpusError {
     let cause = cause(message.trim_start_matches("Parquet error: "));
     CorpusError::BadParquet {
         file: file.to_owned(),
@@ -78,10 +95,8 @@ impl ParquetTable {
             });
         }
         check_types(file, builder.schema(), &layout)?;
-        let reader = builder
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|error| broken(file, 1, &error))?;
+        let reader = guarded(|| builder.with_batch_size(BATCH_ROWS).build())
+            .map_err(|message| broken(file, 1, &message))?;
         Ok(ParquetTable {
             file: file.to_owned(),
             layout,
@@ -97,10 +112,9 @@ impl ParquetTable {
     /// The next row; `None` at the end.
     pub(crate) fn next_row(&mut self) -> Result<Option<Row>, CorpusError> {
         while self.batch.0 == self.batch.1 {
-            let Some(batch) = self.reader.next() else {
-                return Ok(None);
-            };
-            let batch = batch.map_err(|error| broken(&self.file, self.rows + 1, &error))?;
+            let batch = guarded(|| self.reader.next().transpose())
+                .map_err(|message| broken(&self.file, self.rows + 1, &message))?;
+            let Some(batch) = batch else { return Ok(None) };
             self.columns = batch.columns().iter().map(Column::new).collect();
             self.batch = (batch.num_rows(), 0);
         }

@@ -3,6 +3,7 @@
 //! Everything goes into a folder beside the target, which gets its name only when it is whole: an
 //! error leaves nothing behind. Only CSV is written.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -246,6 +247,16 @@ impl CorpusWriter {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for CorpusWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut writer = f.debug_struct("CorpusWriter");
+        writer
+            .field("target", &self.target)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }
 

@@ -72,7 +72,7 @@ fn what_is_written_is_read_back() {
             writer.write(&row(number)).unwrap();
         }
         writer.finish().unwrap();
-        assert_eq!(names_in(temp.path()), [folder.clone()]);
+        assert_eq!(names_in(temp.path()), std::slice::from_ref(&folder));
 
         let corpus = Corpus::open(&folder).unwrap();
         assert_eq!(

@@ -5,9 +5,7 @@
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args_os()
-        .nth(1)
-        .ok_or("name the folder to write, which must not exist")?;
+    let folder = std::env::args_os().nth(1).ok_or("name the folder to write, which must not exist")?;
     datasets::starter::write_starter(Path::new(&folder))?;
     Ok(())
 }

@@ -36,8 +36,7 @@ impl FromStr for ArtifactId {
     type Err = ParseArtifactIdError;
 
     fn from_str(text: &str) -> Result<ArtifactId, ParseArtifactIdError> {
-        ArtifactId::from_hex(text.as_bytes())
-            .ok_or_else(|| ParseArtifactIdError(crate::message::quote(text)))
+        ArtifactId::from_hex(text.as_bytes()).ok_or_else(|| ParseArtifactIdError(crate::message::quote(text)))
     }
 }
 
@@ -88,10 +87,7 @@ mod tests {
 
     #[test]
     fn an_id_of_another_length_is_refused() {
-        assert_eq!(
-            "abc".parse::<ArtifactId>().unwrap_err().to_string(),
-            "`abc` is not a sha256; give 64 hex digits"
-        );
+        assert_eq!("abc".parse::<ArtifactId>().unwrap_err().to_string(), "`abc` is not a sha256; give 64 hex digits");
         assert!("g".repeat(64).parse::<ArtifactId>().is_err());
     }
 }

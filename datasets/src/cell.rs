@@ -37,20 +37,13 @@ pub(crate) fn confidence(cell: &[u8]) -> Result<Option<f32>, Refused> {
     if cell.is_empty() {
         return Ok(None);
     }
-    let number = std::str::from_utf8(cell)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(Refused)?;
+    let number = std::str::from_utf8(cell).ok().and_then(|text| text.parse().ok()).ok_or(Refused)?;
     unit_interval(number).map(Some)
 }
 
 /// Holds a confidence to `0..=1`; a NaN is outside.
 pub(crate) fn unit_interval(number: f32) -> Result<f32, Refused> {
-    if (0.0..=1.0).contains(&number) {
-        Ok(number)
-    } else {
-        Err(Refused)
-    }
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(Refused) }
 }
 
 /// Decimal digits, or empty.
@@ -64,10 +57,7 @@ pub(crate) fn size(cell: &[u8]) -> Result<Option<u64>, Refused> {
         if digit > 9 {
             return Err(Refused);
         }
-        bytes = bytes
-            .checked_mul(10)
-            .and_then(|b| b.checked_add(digit.into()))
-            .ok_or(Refused)?;
+        bytes = bytes.checked_mul(10).and_then(|b| b.checked_add(digit.into())).ok_or(Refused)?;
     }
     Ok(Some(bytes))
 }
@@ -81,27 +71,17 @@ pub(crate) fn time(cell: &[u8]) -> Result<Option<i64>, Refused> {
     }
     let text = std::str::from_utf8(cell).map_err(|_| Refused)?;
     let timestamp = match (text.len(), text.as_bytes().get(10)) {
-        (10, _) => text
-            .parse::<Date>()
-            .and_then(|date| date.to_zoned(TimeZone::UTC))
-            .map(|zoned| zoned.timestamp()),
-        (19, Some(b' ')) => text
-            .parse::<DateTime>()
-            .and_then(|time| time.to_zoned(TimeZone::UTC))
-            .map(|zoned| zoned.timestamp()),
+        (10, _) => text.parse::<Date>().and_then(|date| date.to_zoned(TimeZone::UTC)).map(|zoned| zoned.timestamp()),
+        (19, Some(b' ')) => text.parse::<DateTime>().and_then(|time| time.to_zoned(TimeZone::UTC)).map(|zoned| zoned.timestamp()),
         _ => text.parse::<Timestamp>(),
     };
     // Rounded down, before 1970 too.
-    timestamp
-        .map(|t| Some(t.as_nanosecond().div_euclid(1_000_000_000) as i64))
-        .map_err(|_| Refused)
+    timestamp.map(|t| Some(t.as_nanosecond().div_euclid(1_000_000_000) as i64)).map_err(|_| Refused)
 }
 
 /// Unix seconds that a calendar can show.
 pub(crate) fn seconds(seconds: i64) -> Result<i64, Refused> {
-    Timestamp::from_second(seconds)
-        .map(|t| t.as_second())
-        .map_err(|_| Refused)
+    Timestamp::from_second(seconds).map(|t| t.as_second()).map_err(|_| Refused)
 }
 
 /// A relative path of plain names, or empty.
@@ -120,10 +100,7 @@ mod tests {
     #[test]
     fn three_shapes_of_time_are_read_as_utc_seconds() {
         assert_eq!(time(b"2024-01-02T03:04:05Z"), Ok(Some(1_704_164_645)));
-        assert_eq!(
-            time(b"2024-01-02T04:04:05.9+01:00"),
-            Ok(Some(1_704_164_645))
-        );
+        assert_eq!(time(b"2024-01-02T04:04:05.9+01:00"), Ok(Some(1_704_164_645)));
         assert_eq!(time(b"2024-01-02 03:04:05"), Ok(Some(1_704_164_645)));
         assert_eq!(time(b"2024-01-02"), Ok(Some(1_704_153_600)));
         assert_eq!(time(b"1969-12-31T23:59:59.5Z"), Ok(Some(-1)));
@@ -132,15 +109,7 @@ mod tests {
 
     #[test]
     fn other_shapes_of_time_are_refused() {
-        for text in [
-            "2024-01-02T03:04:05",
-            "02/01/2024",
-            "2024-13-01",
-            "1704164645",
-            "yesterday",
-            "2024-02-30",
-            "+02024-1-1",
-        ] {
+        for text in ["2024-01-02T03:04:05", "02/01/2024", "2024-13-01", "1704164645", "yesterday", "2024-02-30", "+02024-1-1"] {
             assert_eq!(time(text.as_bytes()), Err(Refused), "{text}");
         }
     }

@@ -70,11 +70,7 @@ impl Corpus {
     /// # Errors
     ///
     /// The first thing that is wrong with the corpus; a duplicate comes after everything else.
-    pub fn check(
-        &self,
-        options: CheckOptions,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<CorpusSummary, CorpusError> {
+    pub fn check(&self, options: CheckOptions, progress: &mut dyn FnMut(u64)) -> Result<CorpusSummary, CorpusError> {
         let mut tally = Tally::new(self.sha256()?);
         let mut filter = SeenFilter::new();
         let mut suspects = HashMap::new();
@@ -99,9 +95,7 @@ impl Corpus {
             self.confirm(&mut suspects, u64::MAX)?;
         }
         if tally.summary.rows == 0 {
-            return Err(CorpusError::Empty {
-                file: self.table.clone(),
-            });
+            return Err(CorpusError::Empty { file: self.table.clone() });
         }
         progress(tally.summary.rows);
         Ok(tally.summary)
@@ -114,10 +108,7 @@ impl Corpus {
     ///
     /// If the table cannot be read, or changes meanwhile.
     pub fn sha256(&self) -> Result<[u8; 32], CorpusError> {
-        let unreadable = |cause| CorpusError::Unreadable {
-            path: self.table.clone(),
-            cause,
-        };
+        let unreadable = |cause| CorpusError::Unreadable { path: self.table.clone(), cause };
         let table = File::open(&self.table).map_err(unreadable)?;
         let length = table.metadata().map_err(unreadable)?.len();
         let mut sha256 = Sha256::new();
@@ -125,9 +116,7 @@ impl Corpus {
         sha256.update(&self.manifest_bytes);
         sha256.update(length.to_le_bytes());
         if confined::update(&mut sha256, table).map_err(unreadable)? != length {
-            return Err(CorpusError::Changed {
-                file: self.table.clone(),
-            });
+            return Err(CorpusError::Changed { file: self.table.clone() });
         }
         Ok(sha256.finalize().into())
     }
@@ -141,33 +130,18 @@ impl Corpus {
         let (file, at) = (|| self.table.clone(), self.place(row.line));
         let found = || quote(path.as_os_str().as_encoded_bytes());
         if let Some(expected) = row.size.filter(|size| *size != length) {
-            return Err(CorpusError::SizeMismatch {
-                file: file(),
-                at,
-                found: found(),
-                actual: length,
-                expected,
-            });
+            return Err(CorpusError::SizeMismatch { file: file(), at, found: found(), actual: length, expected });
         }
         if sha256 != row.id.0 {
             let actual = Box::new(ArtifactId(sha256));
-            return Err(CorpusError::Sha256Mismatch {
-                file: file(),
-                at,
-                found: found(),
-                actual,
-            });
+            return Err(CorpusError::Sha256Mismatch { file: file(), at, found: found(), actual });
         }
         Ok(true)
     }
 
     /// Reads the rows up to line `last` again; the first that repeats a suspect is an error, and
     /// without one the suspects are cleared.
-    fn confirm(
-        &self,
-        suspects: &mut HashMap<ArtifactId, Option<u64>>,
-        last: u64,
-    ) -> Result<(), CorpusError> {
+    fn confirm(&self, suspects: &mut HashMap<ArtifactId, Option<u64>>, last: u64) -> Result<(), CorpusError> {
         for row in self.rows()? {
             let row = row?;
             if row.line > last {

@@ -29,11 +29,7 @@ impl From<io::Error> for Confined {
 
 /// What a thing on disk is called.
 pub(crate) fn describe(file_type: FileType) -> &'static str {
-    if file_type.is_dir() {
-        "a folder"
-    } else {
-        "a device, a pipe or a socket"
-    }
+    if file_type.is_dir() { "a folder" } else { "a device, a pipe or a socket" }
 }
 
 /// Opens the regular file `path` below `root`, which must be canonical.
@@ -65,11 +61,7 @@ pub(crate) fn read(root: &Path, path: &Path, limit: u64) -> Result<Vec<u8>, Conf
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     // One more than allowed: the file may have grown since.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        Err(Confined::TooLarge)
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() as u64 > limit { Err(Confined::TooLarge) } else { Ok(bytes) }
 }
 
 /// The SHA-256 and the number of all bytes of `path`.

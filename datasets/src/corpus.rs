@@ -73,11 +73,7 @@ impl Corpus {
 
     /// What the artifacts are.
     pub fn kind(&self) -> ArtifactKind {
-        if self.manifest.url {
-            ArtifactKind::Url
-        } else {
-            ArtifactKind::File
-        }
+        if self.manifest.url { ArtifactKind::Url } else { ArtifactKind::File }
     }
 
     /// The rows in file order, as a stream; memory does not grow with the number of rows.
@@ -106,22 +102,13 @@ impl Corpus {
     ///
     /// If the row has no path, or its file is missing, refused, too large or unreadable.
     pub fn read_artifact(&self, row: &Row, limit: u64) -> Result<Vec<u8>, CorpusError> {
-        let path = row.path.as_deref().ok_or_else(|| CorpusError::NoPath {
-            file: self.table.clone(),
-            at: self.place(row.line),
-        })?;
-        confined::read(&self.canonical_root, path, limit)
-            .map_err(|error| self.artifact_error(row, path, limit, error))
+        let path = row.path.as_deref().ok_or_else(|| CorpusError::NoPath { file: self.table.clone(), at: self.place(row.line) })?;
+        confined::read(&self.canonical_root, path, limit).map_err(|error| self.artifact_error(row, path, limit, error))
     }
 
     /// The SHA-256 and length of the file of `row` at `path`.
-    pub(crate) fn hash_artifact(
-        &self,
-        row: &Row,
-        path: &Path,
-    ) -> Result<([u8; 32], u64), CorpusError> {
-        confined::hash(&self.canonical_root, path)
-            .map_err(|error| self.artifact_error(row, path, u64::MAX, error))
+    pub(crate) fn hash_artifact(&self, row: &Row, path: &Path) -> Result<([u8; 32], u64), CorpusError> {
+        confined::hash(&self.canonical_root, path).map_err(|error| self.artifact_error(row, path, u64::MAX, error))
     }
 
     /// How the table counts: physical lines, or rows.
@@ -138,24 +125,9 @@ impl Corpus {
         match error {
             Confined::Missing => CorpusError::MissingArtifact { file, at, found },
             Confined::Outside => CorpusError::PathOutside { file, at, found },
-            Confined::NotAFile(what) => CorpusError::ArtifactNotAFile {
-                file,
-                at,
-                found,
-                what,
-            },
-            Confined::TooLarge => CorpusError::ArtifactTooLarge {
-                file,
-                at,
-                found,
-                limit,
-            },
-            Confined::Unreadable(cause) => CorpusError::UnreadableArtifact {
-                file,
-                at,
-                found,
-                cause,
-            },
+            Confined::NotAFile(what) => CorpusError::ArtifactNotAFile { file, at, found, what },
+            Confined::TooLarge => CorpusError::ArtifactTooLarge { file, at, found, limit },
+            Confined::Unreadable(cause) => CorpusError::UnreadableArtifact { file, at, found, cause },
         }
     }
 }
@@ -173,9 +145,7 @@ enum Table {
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows")
-            .field("done", &self.done)
-            .finish_non_exhaustive()
+        f.debug_struct("Rows").field("done", &self.done).finish_non_exhaustive()
     }
 }
 

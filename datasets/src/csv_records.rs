@@ -30,18 +30,9 @@ pub(crate) struct CsvRecords {
 
 impl CsvRecords {
     pub(crate) fn open(file: &Path, gzip: bool) -> Result<CsvRecords, CorpusError> {
-        let opened = File::open(file).map_err(|cause| CorpusError::Unreadable {
-            path: file.to_owned(),
-            cause,
-        })?;
-        let bytes: Box<dyn Read + Send> = if gzip {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-                BUFFER_BYTES,
-                opened,
-            )))
-        } else {
-            Box::new(opened)
-        };
+        let opened = File::open(file).map_err(|cause| CorpusError::Unreadable { path: file.to_owned(), cause })?;
+        let bytes: Box<dyn Read + Send> =
+            if gzip { Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, opened))) } else { Box::new(opened) };
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -50,21 +41,13 @@ impl CsvRecords {
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(Gate::new(bytes));
         let (file, record) = (file.to_owned(), ByteRecord::new());
-        Ok(CsvRecords {
-            file,
-            gzip,
-            reader,
-            record,
-            line: 0,
-        })
+        Ok(CsvRecords { file, gzip, reader, record, line: 0 })
     }
 
     /// The header's names.
     pub(crate) fn header(&mut self) -> Result<Vec<String>, CorpusError> {
         if !self.advance()? {
-            return Err(CorpusError::NoHeader {
-                file: self.file.clone(),
-            });
+            return Err(CorpusError::NoHeader { file: self.file.clone() });
         }
         let text = |column| String::from_utf8_lossy(self.field(column)).into_owned();
         Ok((0..self.record.len()).map(text).collect())
@@ -74,9 +57,7 @@ impl CsvRecords {
     pub(crate) fn advance(&mut self) -> Result<bool, CorpusError> {
         loop {
             let (byte, before) = (self.reader.position().byte(), self.reader.position().line());
-            self.reader
-                .get_mut()
-                .open_to(byte + MAX_RECORD_BYTES as u64);
+            self.reader.get_mut().open_to(byte + MAX_RECORD_BYTES as u64);
             let found = self.reader.read_byte_record(&mut self.record);
             if !found.map_err(|error| self.read_error(error, before))? {
                 return Ok(false);
@@ -88,19 +69,11 @@ impl CsvRecords {
             self.line = if after == before + 1 && !unfinished {
                 before
             } else {
-                let inside = self
-                    .record
-                    .as_slice()
-                    .iter()
-                    .filter(|byte| **byte == b'\n')
-                    .count();
+                let inside = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
                 after - u64::from(!unfinished) - inside as u64
             };
             if unfinished && gate.last == b'\n' {
-                return Err(CorpusError::UnclosedQuote {
-                    file: self.file.clone(),
-                    at: self.at(),
-                });
+                return Err(CorpusError::UnclosedQuote { file: self.file.clone(), at: self.at() });
             }
             // A blank line with a `\r`; the parser skips those without.
             if self.record.len() > 1 || !self.field(0).is_empty() {
@@ -122,20 +95,10 @@ impl CsvRecords {
         for (index, field) in self.record.iter().enumerate() {
             let number = index + 1;
             if field.len() > MAX_FIELD_BYTES {
-                return Err(CorpusError::LongField {
-                    file: file(),
-                    at,
-                    number,
-                    length: field.len(),
-                });
+                return Err(CorpusError::LongField { file: file(), at, number, length: field.len() });
             }
             if std::str::from_utf8(field).is_err() {
-                return Err(CorpusError::NotUtf8 {
-                    file: file(),
-                    at,
-                    number,
-                    found: quote(field),
-                });
+                return Err(CorpusError::NotUtf8 { file: file(), at, number, found: quote(field) });
             }
         }
         Ok(())
@@ -144,10 +107,7 @@ impl CsvRecords {
     fn read_error(&self, error: csv::Error, before: u64) -> CorpusError {
         let file = self.file.clone();
         if self.reader.get_ref().stopped {
-            return CorpusError::LongRecord {
-                file,
-                at: Place::Line(before),
-            };
+            return CorpusError::LongRecord { file, at: Place::Line(before) };
         }
         let cause = match error.into_kind() {
             csv::ErrorKind::Io(cause) => cause,
@@ -156,9 +116,7 @@ impl CsvRecords {
         let at = Place::Line(self.line);
         match cause.kind() {
             io::ErrorKind::UnexpectedEof if self.gzip => CorpusError::TruncatedGzip { file, at },
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.gzip => {
-                CorpusError::BadGzip { file, at, cause }
-            }
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.gzip => CorpusError::BadGzip { file, at, cause },
             _ => CorpusError::Unreadable { path: file, cause },
         }
     }
@@ -171,11 +129,7 @@ impl CsvRecords {
     /// The bytes of a field of the record.
     pub(crate) fn field(&self, column: usize) -> &[u8] {
         let field = &self.record[column];
-        if column + 1 == self.record.len() {
-            field.strip_suffix(b"\r").unwrap_or(field)
-        } else {
-            field
-        }
+        if column + 1 == self.record.len() { field.strip_suffix(b"\r").unwrap_or(field) } else { field }
     }
 
     /// How many fields the record has.

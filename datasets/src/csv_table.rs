@@ -24,24 +24,13 @@ pub(crate) struct CsvTable {
 }
 
 impl CsvTable {
-    pub(crate) fn open(
-        file: &Path,
-        gzip: bool,
-        layout: Arc<Layout>,
-    ) -> Result<CsvTable, CorpusError> {
+    pub(crate) fn open(file: &Path, gzip: bool, layout: Arc<Layout>) -> Result<CsvTable, CorpusError> {
         let mut records = CsvRecords::open(file, gzip)?;
         // The layout was made from the header; a table that was replaced since must not be read by it.
         if records.header()? != layout.names {
-            return Err(CorpusError::Changed {
-                file: file.to_owned(),
-            });
+            return Err(CorpusError::Changed { file: file.to_owned() });
         }
-        Ok(CsvTable {
-            records,
-            layout,
-            file_types: Interner::default(),
-            families: Interner::default(),
-        })
+        Ok(CsvTable { records, layout, file_types: Interner::default(), families: Interner::default() })
     }
 
     /// The next row; `None` at the end.
@@ -53,47 +42,31 @@ impl CsvTable {
         let (file, at) = (|| records.file.clone(), records.at());
         if records.width() != layout.names.len() {
             let (found, expected) = (records.width(), layout.names.len());
-            return Err(CorpusError::Ragged {
-                file: file(),
-                at,
-                found,
-                expected,
-            });
+            return Err(CorpusError::Ragged { file: file(), at, found, expected });
         }
         let cell = |column: Option<usize>| column.map_or(&b""[..], |column| records.field(column));
         let text = |column| std::str::from_utf8(cell(column)).unwrap_or_default();
         let found = |column: usize| quote(records.field(column));
 
-        let id = ArtifactId::from_hex(records.field(layout.sha256)).ok_or_else(|| {
-            CorpusError::BadSha256 {
-                file: file(),
-                at,
-                found: found(layout.sha256),
-            }
+        let id = ArtifactId::from_hex(records.field(layout.sha256)).ok_or_else(|| CorpusError::BadSha256 {
+            file: file(),
+            at,
+            found: found(layout.sha256),
         })?;
-        let truth =
-            cell::truth(records.field(layout.label)).map_err(|Refused| CorpusError::BadLabel {
-                file: file(),
-                at,
-                found: found(layout.label),
-            })?;
+        let truth = cell::truth(records.field(layout.label)).map_err(|Refused| CorpusError::BadLabel {
+            file: file(),
+            at,
+            found: found(layout.label),
+        })?;
         let path = cell::path(text(layout.path)).map_err(|Refused| CorpusError::PathOutside {
             file: file(),
             at,
             found: quote(cell(layout.path)),
         })?;
-        let size = cell::size(cell(layout.size)).map_err(|Refused| CorpusError::BadSize {
-            file: file(),
-            at,
-            found: quote(cell(layout.size)),
-        })?;
+        let size =
+            cell::size(cell(layout.size)).map_err(|Refused| CorpusError::BadSize { file: file(), at, found: quote(cell(layout.size)) })?;
         let time = |column: Option<usize>, name| {
-            cell::time(cell(column)).map_err(|Refused| CorpusError::BadTime {
-                file: file(),
-                at,
-                column: name,
-                found: quote(cell(column)),
-            })
+            cell::time(cell(column)).map_err(|Refused| CorpusError::BadTime { file: file(), at, column: name, found: quote(cell(column)) })
         };
         let first_seen = match time(layout.first_seen, "first_seen")? {
             None => time(layout.scan_date, "scan_date")?,
@@ -103,37 +76,20 @@ impl CsvTable {
         for engine in &layout.engines {
             let malicious = cell::verdict(records.field(engine.verdict)).map_err(|Refused| {
                 let column = layout.names[engine.verdict].clone();
-                CorpusError::BadVerdict {
-                    file: file(),
-                    at,
-                    column,
-                    found: found(engine.verdict),
-                }
+                CorpusError::BadVerdict { file: file(), at, column, found: found(engine.verdict) }
             })?;
             let confidence = match engine.confidence {
                 None => None,
                 Some(column) => cell::confidence(records.field(column)).map_err(|Refused| {
                     let (name, found) = (layout.names[column].clone(), found(column));
-                    CorpusError::BadConfidence {
-                        file: file(),
-                        at,
-                        column: name,
-                        found,
-                    }
+                    CorpusError::BadConfidence { file: file(), at, column: name, found }
                 })?,
             };
             recorded.push(match (malicious, confidence, engine.confidence) {
-                (Some(malicious), confidence, _) => Some(Recorded {
-                    malicious,
-                    confidence,
-                }),
+                (Some(malicious), confidence, _) => Some(Recorded { malicious, confidence }),
                 (None, Some(_), Some(column)) => {
                     let column = layout.names[column].clone();
-                    return Err(CorpusError::ConfidenceWithoutVerdict {
-                        file: file(),
-                        at,
-                        column,
-                    });
+                    return Err(CorpusError::ConfidenceWithoutVerdict { file: file(), at, column });
                 }
                 (None, _, _) => None,
             });

@@ -18,9 +18,7 @@ pub(crate) struct SeenFilter {
 
 impl SeenFilter {
     pub(crate) fn new() -> SeenFilter {
-        SeenFilter {
-            words: vec![0; 1 << (LOG2_BITS - 6)],
-        }
+        SeenFilter { words: vec![0; 1 << (LOG2_BITS - 6)] }
     }
 
     /// Adds `id`; true if it may have been added before.

@@ -20,14 +20,7 @@ pub(crate) struct Gate<R> {
 
 impl<R: Read> Gate<R> {
     pub(crate) fn new(inner: R) -> Gate<R> {
-        Gate {
-            inner,
-            delivered: 0,
-            mark: 0,
-            stopped: false,
-            ended: false,
-            last: b'\n',
-        }
+        Gate { inner, delivered: 0, mark: 0, stopped: false, ended: false, last: b'\n' }
     }
 
     /// Lets bytes through up to the position `mark`.
@@ -43,9 +36,7 @@ impl<R: Read> Read for Gate<R> {
             self.stopped = true;
             return Err(io::Error::other("record too long"));
         }
-        let room = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let read = self.inner.read(&mut buffer[..room])?;
         self.delivered += read as u64;
         match buffer[..read].last() {
@@ -69,10 +60,7 @@ mod tests {
         assert!(gate.read(&mut buffer).is_err());
         assert!(gate.stopped);
         gate.open_to(16);
-        assert_eq!(
-            (gate.read(&mut buffer).unwrap(), gate.last, gate.ended),
-            (2, b'f', false)
-        );
+        assert_eq!((gate.read(&mut buffer).unwrap(), gate.last, gate.ended), (2, b'f', false));
         assert_eq!((gate.read(&mut buffer).unwrap(), gate.ended), (0, true));
     }
 }

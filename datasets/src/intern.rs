@@ -57,10 +57,7 @@ mod tests {
     fn the_cache_does_not_grow_past_its_capacity() {
         let mut interner = Interner::default();
         for number in 0..2 * CAPACITY {
-            assert_eq!(
-                interner.get(&number.to_string()).as_deref(),
-                Some(number.to_string().as_str())
-            );
+            assert_eq!(interner.get(&number.to_string()).as_deref(), Some(number.to_string().as_str()));
         }
         assert_eq!(interner.known.len(), CAPACITY);
     }

@@ -16,15 +16,7 @@ pub const MAX_RECORD_BYTES: usize = 1 << 20;
 pub const MAX_FIELD_BYTES: usize = 4096;
 
 /// The columns that describe the artifact itself; the first two are required.
-pub(crate) const STANDARD_COLUMNS: [&str; 7] = [
-    "sha256",
-    "label",
-    "path",
-    "file_type",
-    "size",
-    "family",
-    "first_seen",
-];
+pub(crate) const STANDARD_COLUMNS: [&str; 7] = ["sha256", "label", "path", "file_type", "size", "family", "first_seen"];
 
 /// How the header of a verdict matrix starts.
 pub(crate) const MATRIX_START: [&str; 4] = ["sha256", "md5", "label", "label_source"];
@@ -57,29 +49,14 @@ pub(crate) struct EngineLayout {
 
 impl Layout {
     /// The layout of the table `file` of a corpus folder.
-    pub(crate) fn of_table(
-        file: &Path,
-        names: Vec<String>,
-        manifest: &Manifest,
-    ) -> Result<Layout, CorpusError> {
+    pub(crate) fn of_table(file: &Path, names: Vec<String>, manifest: &Manifest) -> Result<Layout, CorpusError> {
         let by_name = index(file, &names)?;
-        let declared = || {
-            manifest
-                .engines
-                .iter()
-                .flat_map(|engine| [Some(engine.verdict_column()), engine.confidence.as_deref()])
-                .flatten()
-        };
+        let declared =
+            || manifest.engines.iter().flat_map(|engine| [Some(engine.verdict_column()), engine.confidence.as_deref()]).flatten();
         let known: Vec<&str> = STANDARD_COLUMNS.into_iter().chain(declared()).collect();
-        if let Some(number) = names
-            .iter()
-            .position(|name| !known.contains(&name.as_str()))
-        {
+        if let Some(number) = names.iter().position(|name| !known.contains(&name.as_str())) {
             // A name that is already there is not what this one was meant to be.
-            let absent = known
-                .iter()
-                .copied()
-                .filter(|known| !by_name.contains_key(known));
+            let absent = known.iter().copied().filter(|known| !by_name.contains_key(known));
             return Err(CorpusError::UnknownColumn {
                 file: file.to_owned(),
                 number: number + 1,
@@ -91,10 +68,7 @@ impl Layout {
         let engines = manifest.engines.iter().map(|engine| {
             let verdict = required(engine.verdict_column())?;
             let confidence = engine.confidence.as_deref().map(required).transpose()?;
-            Ok(EngineLayout {
-                verdict,
-                confidence,
-            })
+            Ok(EngineLayout { verdict, confidence })
         });
         let engines = engines.collect::<Result<_, CorpusError>>()?;
         let optional = |name: &str| by_name.get(name).copied();
@@ -127,12 +101,7 @@ impl Layout {
             family: optional("family"),
             first_seen: optional("first_seen"),
             scan_date: optional("scan_date"),
-            engines: (last + 1..names.len())
-                .map(|verdict| EngineLayout {
-                    verdict,
-                    confidence: None,
-                })
-                .collect(),
+            engines: (last + 1..names.len()).map(|verdict| EngineLayout { verdict, confidence: None }).collect(),
             names,
         })
     }
@@ -143,26 +112,18 @@ fn index<'a>(file: &Path, names: &'a [String]) -> Result<HashMap<&'a str, usize>
     let mut by_name = HashMap::with_capacity(names.len());
     for (column, name) in names.iter().enumerate() {
         if let Some(first) = by_name.insert(name.as_str(), column) {
-            return Err(CorpusError::DuplicateColumn {
-                file: file.to_owned(),
-                first: first + 1,
-                second: column + 1,
-                found: quote(name),
-            });
+            return Err(CorpusError::DuplicateColumn { file: file.to_owned(), first: first + 1, second: column + 1, found: quote(name) });
         }
     }
     Ok(by_name)
 }
 
 fn required(file: &Path, by_name: &HashMap<&str, usize>, name: &str) -> Result<usize, CorpusError> {
-    by_name
-        .get(name)
-        .copied()
-        .ok_or_else(|| CorpusError::MissingColumn {
-            file: file.to_owned(),
-            column: quote(name).trim_matches('`').to_owned(),
-            nearest: nearest(name, by_name.keys().copied()),
-        })
+    by_name.get(name).copied().ok_or_else(|| CorpusError::MissingColumn {
+        file: file.to_owned(),
+        column: quote(name).trim_matches('`').to_owned(),
+        nearest: nearest(name, by_name.keys().copied()),
+    })
 }
 
 #[cfg(test)]
@@ -177,25 +138,14 @@ mod tests {
     fn the_engines_of_a_matrix_stand_behind_total() {
         let header = "sha256,md5,label,label_source,family,scan_date,total,ClamAV,size";
         let layout = Layout::of_matrix(Path::new("m.csv"), names(header)).unwrap();
-        assert_eq!(
-            layout
-                .engines
-                .iter()
-                .map(|engine| engine.verdict)
-                .collect::<Vec<_>>(),
-            [7, 8]
-        );
-        assert_eq!(
-            (layout.family, layout.scan_date, layout.size),
-            (Some(4), Some(5), None)
-        );
+        assert_eq!(layout.engines.iter().map(|engine| engine.verdict).collect::<Vec<_>>(), [7, 8]);
+        assert_eq!((layout.family, layout.scan_date, layout.size), (Some(4), Some(5), None));
     }
 
     #[test]
     fn columns_of_a_table_may_stand_in_any_order() {
         let manifest = Manifest::new("x", "x");
-        let layout =
-            Layout::of_table(Path::new("t"), names("label,size,sha256"), &manifest).unwrap();
+        let layout = Layout::of_table(Path::new("t"), names("label,size,sha256"), &manifest).unwrap();
         assert_eq!((layout.sha256, layout.label, layout.size), (2, 0, Some(1)));
     }
 }

@@ -17,9 +17,7 @@ pub const MANIFEST: &str = "manifest.toml";
 /// The schema number that this version reads and writes.
 pub const SCHEMA: u32 = 1;
 
-const KEYS: [&str; 8] = [
-    "schema", "name", "title", "license", "source", "table", "url", "engine",
-];
+const KEYS: [&str; 8] = ["schema", "name", "title", "license", "source", "table", "url", "engine"];
 const ENGINE_KEYS: [&str; 3] = ["name", "verdict", "confidence"];
 
 /// A corpus manifest.
@@ -88,15 +86,10 @@ impl Manifest {
     pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<Manifest, CorpusError> {
         let syntax = |start: usize, problem: &str| CorpusError::ManifestSyntax {
             manifest: path.to_owned(),
-            line: 1 + text[..start.min(text.len())]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count(),
+            line: 1 + text[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count(),
             problem: cause(problem),
         };
-        let toml_error = |error: toml::de::Error| {
-            syntax(error.span().map_or(0, |span| span.start), error.message())
-        };
+        let toml_error = |error: toml::de::Error| syntax(error.span().map_or(0, |span| span.start), error.message());
         let utf8 = std::str::from_utf8(text).map_err(|e| syntax(e.valid_up_to(), "not UTF-8"))?;
         let keys: toml::Table = toml::from_str(utf8).map_err(toml_error)?;
         // The schema comes first: with another one, other keys would be right.
@@ -114,13 +107,8 @@ impl Manifest {
 
     /// The rules that types alone do not hold; `path` is for the message.
     pub(crate) fn check(&self, path: &Path) -> Result<(), CorpusError> {
-        let wrong = |key: &str, problem: String| {
-            Err(CorpusError::ManifestValue {
-                manifest: path.to_owned(),
-                key: key.to_owned(),
-                problem,
-            })
-        };
+        let wrong =
+            |key: &str, problem: String| Err(CorpusError::ManifestValue { manifest: path.to_owned(), key: key.to_owned(), problem });
         for (key, value) in [("name", &self.name), ("title", &self.title)] {
             if value.trim().is_empty() || value.contains(char::is_control) {
                 return wrong(key, format!("is {}; write one line of text", quote(value)));
@@ -128,53 +116,34 @@ impl Manifest {
         }
         if !is_inside(Path::new(&self.table)) {
             let found = quote(&self.table);
-            return wrong(
-                "table",
-                format!("is {found}, which leaves the corpus folder; name a file inside it"),
-            );
+            return wrong("table", format!("is {found}, which leaves the corpus folder; name a file inside it"));
         }
         if Format::of(&self.table).is_none() {
             let found = quote(&self.table);
-            return wrong(
-                "table",
-                format!("is {found}; name a .csv, .csv.gz or .parquet file"),
-            );
+            return wrong("table", format!("is {found}; name a .csv, .csv.gz or .parquet file"));
         }
         let (mut names, mut columns) = (BTreeSet::new(), BTreeSet::new());
         for engine in &self.engines {
             if engine.name.trim().is_empty() || engine.name.contains(char::is_control) {
-                return wrong(
-                    "engine.name",
-                    format!("is {}; write the engine's name", quote(&engine.name)),
-                );
+                return wrong("engine.name", format!("is {}; write the engine's name", quote(&engine.name)));
             }
             if !names.insert(&engine.name) {
                 let found = quote(&engine.name);
-                return wrong(
-                    "engine.name",
-                    format!("is {found} twice; give every engine its own name"),
-                );
+                return wrong("engine.name", format!("is {found} twice; give every engine its own name"));
             }
-            for column in [Some(engine.verdict_column()), engine.confidence.as_deref()]
-                .into_iter()
-                .flatten()
-            {
+            for column in [Some(engine.verdict_column()), engine.confidence.as_deref()].into_iter().flatten() {
                 let (column_shown, engine_shown) = (quote(column), quote(&engine.name));
                 if STANDARD_COLUMNS.contains(&column) {
                     // Above all `label`: an engine that reads it would know the truth.
                     return wrong(
                         "engine",
-                        format!(
-                            "{engine_shown} uses the column {column_shown}, which describes the artifact; name a column of verdicts"
-                        ),
+                        format!("{engine_shown} uses the column {column_shown}, which describes the artifact; name a column of verdicts"),
                     );
                 }
                 if !columns.insert(column) {
                     return wrong(
                         "engine",
-                        format!(
-                            "{engine_shown} uses the column {column_shown}, which is already taken; give every column one use"
-                        ),
+                        format!("{engine_shown} uses the column {column_shown}, which is already taken; give every column one use"),
                     );
                 }
             }
@@ -214,10 +183,7 @@ fn check_schema(path: &Path, keys: &toml::Table) -> Result<(), CorpusError> {
     let manifest = || path.to_owned();
     match keys.get("schema") {
         Some(toml::Value::Integer(number)) if *number == i64::from(SCHEMA) => Ok(()),
-        Some(other) => Err(CorpusError::UnsupportedSchema {
-            manifest: manifest(),
-            found: quote(other.to_string()),
-        }),
+        Some(other) => Err(CorpusError::UnsupportedSchema { manifest: manifest(), found: quote(other.to_string()) }),
         None => Err(CorpusError::ManifestValue {
             manifest: manifest(),
             key: "schema".to_owned(),
@@ -235,16 +201,9 @@ fn check_keys(path: &Path, keys: &toml::Table) -> Result<(), CorpusError> {
     if let Some(key) = keys.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(unknown("", key, &KEYS));
     }
-    let engines = keys
-        .get("engine")
-        .and_then(toml::Value::as_array)
-        .into_iter()
-        .flatten();
+    let engines = keys.get("engine").and_then(toml::Value::as_array).into_iter().flatten();
     for engine in engines.filter_map(toml::Value::as_table) {
-        if let Some(key) = engine
-            .keys()
-            .find(|key| !ENGINE_KEYS.contains(&key.as_str()))
-        {
+        if let Some(key) = engine.keys().find(|key| !ENGINE_KEYS.contains(&key.as_str())) {
             return Err(unknown("engine.", key, &ENGINE_KEYS));
         }
     }
@@ -265,23 +224,11 @@ mod tests {
         let mut manifest = Manifest::new("panel", "A panel");
         manifest.license = Some("CC0-1.0".to_owned());
         manifest.engines = vec![
-            ManifestEngine {
-                name: "ClamAV".to_owned(),
-                verdict: Some("clamav".to_owned()),
-                confidence: None,
-            },
-            ManifestEngine {
-                name: "K7".to_owned(),
-                verdict: None,
-                confidence: Some("k7_conf".to_owned()),
-            },
+            ManifestEngine { name: "ClamAV".to_owned(), verdict: Some("clamav".to_owned()), confidence: None },
+            ManifestEngine { name: "K7".to_owned(), verdict: None, confidence: Some("k7_conf".to_owned()) },
         ];
         let text = manifest.to_text();
-        assert_eq!(
-            Manifest::parse(Path::new("m"), text.as_bytes()).unwrap(),
-            manifest,
-            "{text}"
-        );
+        assert_eq!(Manifest::parse(Path::new("m"), text.as_bytes()).unwrap(), manifest, "{text}");
     }
 
     #[test]

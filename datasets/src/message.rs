@@ -58,12 +58,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     known
         .into_iter()
         .filter(|known| known.len() <= 100)
-        .map(|known| {
-            (
-                strsim::damerau_levenshtein(&lower, &known.to_lowercase()),
-                known,
-            )
-        })
+        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
         .min()
         .filter(|(distance, known)| *distance <= (known.chars().count() / 3).max(1))
         .map(|(_, known)| known.to_owned())
@@ -71,10 +66,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// `` (the nearest is `x`)``, or nothing.
 pub(crate) fn hint(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!(" (the nearest is {})", quote(name)))
-        .unwrap_or_default()
+    nearest.as_ref().map(|name| format!(" (the nearest is {})", quote(name))).unwrap_or_default()
 }
 
 /// Escapes up to `limit` characters into `out`; true if some were left over.

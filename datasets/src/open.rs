@@ -29,9 +29,7 @@ impl Corpus {
     pub fn open(path: &Path) -> Result<Corpus, CorpusError> {
         let metadata = match fs::metadata(path) {
             Err(error) if is_missing(&error) => {
-                return Err(CorpusError::Missing {
-                    path: path.to_owned(),
-                });
+                return Err(CorpusError::Missing { path: path.to_owned() });
             }
             other => other.map_err(unreadable(path))?,
         };
@@ -41,10 +39,7 @@ impl Corpus {
             open_matrix(path)
         } else {
             let found = confined::describe(metadata.file_type());
-            Err(CorpusError::NotAFile {
-                path: path.to_owned(),
-                found,
-            })
+            Err(CorpusError::NotAFile { path: path.to_owned(), found })
         }
     }
 }
@@ -53,9 +48,7 @@ fn open_folder(root: &Path) -> Result<Corpus, CorpusError> {
     let path = manifest_path(root);
     let manifest_bytes = match File::open(&path) {
         Err(error) if is_missing(&error) => {
-            return Err(CorpusError::MissingManifest {
-                folder: root.to_owned(),
-            });
+            return Err(CorpusError::MissingManifest { folder: root.to_owned() });
         }
         opened => read_manifest(&path, opened.map_err(unreadable(&path))?)?,
     };
@@ -74,22 +67,11 @@ fn open_folder(root: &Path) -> Result<Corpus, CorpusError> {
         // Column types belong to the header too.
         ParquetTable::open(&table, Arc::clone(&layout))?;
     }
-    let engines = manifest.engines.iter().map(|engine| EngineColumn {
-        name: engine.name.clone(),
-        has_confidence: engine.confidence.is_some(),
-    });
+    let engines =
+        manifest.engines.iter().map(|engine| EngineColumn { name: engine.name.clone(), has_confidence: engine.confidence.is_some() });
     let engines = engines.collect();
     let root = root.to_owned();
-    Ok(Corpus {
-        manifest,
-        manifest_bytes,
-        table,
-        format,
-        layout,
-        engines,
-        root,
-        canonical_root,
-    })
+    Ok(Corpus { manifest, manifest_bytes, table, format, layout, engines, root, canonical_root })
 }
 
 fn open_matrix(file: &Path) -> Result<Corpus, CorpusError> {
@@ -100,21 +82,13 @@ fn open_matrix(file: &Path) -> Result<Corpus, CorpusError> {
         Some(Format::CsvGz) => CsvRecords::open(file, true)?.header()?,
         Some(Format::Parquet) | None => return Err(not_a_corpus(file, first_bytes(file)?)),
     };
-    if !names
-        .iter()
-        .map(String::as_str)
-        .take(MATRIX_START.len())
-        .eq(MATRIX_START)
-    {
+    if !names.iter().map(String::as_str).take(MATRIX_START.len()).eq(MATRIX_START) {
         return Err(not_a_corpus(file, names.join(",").into_bytes()));
     }
     let layout = Arc::new(Layout::of_matrix(file, names)?);
     let name = file_name.split(".csv").next().unwrap_or_default();
     let manifest = Manifest::new(name, &format!("verdict matrix {file_name}"));
-    let engines = layout.engines.iter().map(|engine| EngineColumn {
-        name: layout.names[engine.verdict].clone(),
-        has_confidence: false,
-    });
+    let engines = layout.engines.iter().map(|engine| EngineColumn { name: layout.names[engine.verdict].clone(), has_confidence: false });
     let engines = engines.collect();
     let root = match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -134,15 +108,10 @@ fn open_matrix(file: &Path) -> Result<Corpus, CorpusError> {
 
 fn read_manifest(path: &Path, file: File) -> Result<Vec<u8>, CorpusError> {
     if file.metadata().map_err(unreadable(path))?.is_dir() {
-        return Err(CorpusError::NotAFile {
-            path: path.to_owned(),
-            found: "a folder",
-        });
+        return Err(CorpusError::NotAFile { path: path.to_owned(), found: "a folder" });
     }
     let mut bytes = Vec::new();
-    file.take(MAX_MANIFEST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable(path))?;
+    file.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable(path))?;
     if bytes.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(CorpusError::ManifestSyntax {
             manifest: path.to_owned(),
@@ -158,17 +127,11 @@ fn check_table(manifest: &Path, root: &Path, table: &str) -> Result<(), CorpusEr
     let path = manifest.with_file_name(table);
     match confined::open(root, Path::new(table)) {
         Ok(_) => Ok(()),
-        Err(Confined::Missing) => Err(CorpusError::MissingTable {
-            manifest: manifest.to_owned(),
-            found: quote(table),
-        }),
+        Err(Confined::Missing) => Err(CorpusError::MissingTable { manifest: manifest.to_owned(), found: quote(table) }),
         Err(Confined::Outside) => Err(CorpusError::ManifestValue {
             manifest: manifest.to_owned(),
             key: "table".to_owned(),
-            problem: format!(
-                "is {}, which leads out of the corpus folder; put the table itself there",
-                quote(table)
-            ),
+            problem: format!("is {}, which leads out of the corpus folder; put the table itself there", quote(table)),
         }),
         Err(Confined::NotAFile(found)) => Err(CorpusError::NotAFile { path, found }),
         Err(Confined::Unreadable(cause)) => Err(CorpusError::Unreadable { path, cause }),
@@ -179,29 +142,17 @@ fn check_table(manifest: &Path, root: &Path, table: &str) -> Result<(), CorpusEr
 fn first_bytes(file: &Path) -> Result<Vec<u8>, CorpusError> {
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(unreadable(file))?;
-    opened
-        .take(1024)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable(file))?;
+    opened.take(1024).read_to_end(&mut bytes).map_err(unreadable(file))?;
     Ok(bytes)
 }
 
 fn not_a_corpus(file: &Path, start: Vec<u8>) -> CorpusError {
-    let line = start
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    CorpusError::NotACorpus {
-        file: file.to_owned(),
-        found: quote(line),
-    }
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    CorpusError::NotACorpus { file: file.to_owned(), found: quote(line) }
 }
 
 fn is_missing(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {

@@ -6,13 +6,10 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Int64Array, StringArray, UInt64Array,
-};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Int64Array, StringArray, UInt64Array};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::error::CorpusError;
@@ -34,9 +31,7 @@ impl Purpose {
         match self {
             Purpose::Text => text,
             Purpose::Size => data_type.is_integer(),
-            Purpose::Time => {
-                text || matches!(data_type, DataType::Int64 | DataType::Timestamp(_, _))
-            }
+            Purpose::Time => text || matches!(data_type, DataType::Int64 | DataType::Timestamp(_, _)),
             Purpose::Verdict => text || *data_type == DataType::Boolean || data_type.is_integer(),
             Purpose::Confidence => matches!(data_type, DataType::Float32 | DataType::Float64),
         }
@@ -53,12 +48,7 @@ impl Purpose {
     }
 
     /// Refuses a column of a type that this purpose cannot have.
-    pub(crate) fn check(
-        self,
-        file: &Path,
-        column: &str,
-        data_type: &DataType,
-    ) -> Result<(), CorpusError> {
+    pub(crate) fn check(self, file: &Path, column: &str, data_type: &DataType) -> Result<(), CorpusError> {
         if self.accepts(data_type) {
             return Ok(());
         }
@@ -106,22 +96,12 @@ impl Column {
             DataType::UInt32 => unsigned::<UInt32Type>(array, u64::from),
             DataType::UInt64 => unsigned::<UInt64Type>(array, u64::from),
             DataType::Float32 => Column::Float(array.as_primitive::<Float32Type>().clone()),
-            DataType::Float64 => Column::Float(
-                array
-                    .as_primitive::<Float64Type>()
-                    .unary(|number| number as f32),
-            ),
+            DataType::Float64 => Column::Float(array.as_primitive::<Float64Type>().unary(|number| number as f32)),
             // Rounded down, before 1970 too.
             DataType::Timestamp(TimeUnit::Second, _) => signed::<TimestampSecondType>(array, |t| t),
-            DataType::Timestamp(TimeUnit::Millisecond, _) => {
-                signed::<TimestampMillisecondType>(array, |t| t.div_euclid(1_000))
-            }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                signed::<TimestampMicrosecondType>(array, |t| t.div_euclid(1_000_000))
-            }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                signed::<TimestampNanosecondType>(array, |t| t.div_euclid(1_000_000_000))
-            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => signed::<TimestampMillisecondType>(array, |t| t.div_euclid(1_000)),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => signed::<TimestampMicrosecondType>(array, |t| t.div_euclid(1_000_000)),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => signed::<TimestampNanosecondType>(array, |t| t.div_euclid(1_000_000_000)),
             _ => Column::Text(array.as_string::<i32>().clone()),
         }
     }

@@ -44,16 +44,11 @@ impl CorpusWriter {
             return Err(CorpusError::ManifestValue {
                 manifest: manifest_path(dir),
                 key: "table".to_owned(),
-                problem: format!(
-                    "is {}, and only CSV is written; name a .csv or .csv.gz file",
-                    quote(&manifest.table)
-                ),
+                problem: format!("is {}, and only CSV is written; name a .csv or .csv.gz file", quote(&manifest.table)),
             });
         }
         if dir.symlink_metadata().is_ok() {
-            return Err(CorpusError::AlreadyExists {
-                path: dir.to_owned(),
-            });
+            return Err(CorpusError::AlreadyExists { path: dir.to_owned() });
         }
         let partial = partial_name(dir);
         fs::create_dir(&partial).map_err(unwritable(dir))?;
@@ -75,15 +70,9 @@ impl CorpusWriter {
     /// If the path leaves the folder or is taken, or the file cannot be written.
     pub fn add_file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), CorpusError> {
         let shown_path = self.target.join(path);
-        if !is_inside(path)
-            || path == Path::new(MANIFEST)
-            || path == Path::new(&self.manifest.table)
-        {
+        if !is_inside(path) || path == Path::new(MANIFEST) || path == Path::new(&self.manifest.table) {
             let cause = io::Error::other("not a place for a file of the corpus");
-            return Err(CorpusError::Unwritable {
-                path: shown_path,
-                cause,
-            });
+            return Err(CorpusError::Unwritable { path: shown_path, cause });
         }
         let place = self.partial.join(path);
         let written = fs::create_dir_all(place.parent().unwrap_or(&self.partial))
@@ -102,19 +91,14 @@ impl CorpusWriter {
     /// If the row is one that could not be read back, or the table cannot be written.
     pub fn write(&mut self, row: &Row) -> Result<(), CorpusError> {
         let number = self.rows + 1;
-        let invalid = |problem| CorpusError::InvalidRow {
-            row: number,
-            problem,
-        };
+        let invalid = |problem| CorpusError::InvalidRow { row: number, problem };
         if self.table.is_none() {
             self.with_paths = row.path.is_some();
             self.table = Some(self.start_table()?);
         }
         self.fill(row).map_err(invalid)?;
         let table = self.table.as_mut().expect("started above");
-        table
-            .write_byte_record(&self.record)
-            .map_err(csv_error(&self.target))?;
+        table.write_byte_record(&self.record).map_err(csv_error(&self.target))?;
         self.rows = number;
         Ok(())
     }
@@ -126,22 +110,13 @@ impl CorpusWriter {
     /// If there were no rows, or the folder cannot be written or exists by now.
     pub fn finish(mut self) -> Result<(), CorpusError> {
         let Some(table) = self.table.take() else {
-            return Err(CorpusError::Empty {
-                file: self.target.join(&self.manifest.table),
-            });
+            return Err(CorpusError::Empty { file: self.target.join(&self.manifest.table) });
         };
-        let closed = table
-            .into_inner()
-            .map_err(|error| io::Error::other(error.to_string()));
-        closed
-            .and_then(Sink::close)
-            .map_err(unwritable(&self.target))?;
-        fs::write(manifest_path(&self.partial), self.manifest.to_text())
-            .map_err(unwritable(&self.target))?;
+        let closed = table.into_inner().map_err(|error| io::Error::other(error.to_string()));
+        closed.and_then(Sink::close).map_err(unwritable(&self.target))?;
+        fs::write(manifest_path(&self.partial), self.manifest.to_text()).map_err(unwritable(&self.target))?;
         if self.target.symlink_metadata().is_ok() {
-            return Err(CorpusError::AlreadyExists {
-                path: self.target.clone(),
-            });
+            return Err(CorpusError::AlreadyExists { path: self.target.clone() });
         }
         fs::rename(&self.partial, &self.target).map_err(unwritable(&self.target))
     }
@@ -149,21 +124,16 @@ impl CorpusWriter {
     /// Creates the table and writes its header.
     fn start_table(&mut self) -> Result<csv::Writer<Sink>, CorpusError> {
         let place = self.partial.join(&self.manifest.table);
-        let created = fs::create_dir_all(place.parent().unwrap_or(&self.partial))
-            .and_then(|()| File::create_new(&place));
+        let created = fs::create_dir_all(place.parent().unwrap_or(&self.partial)).and_then(|()| File::create_new(&place));
         let file = BufWriter::new(created.map_err(unwritable(&self.target))?);
         let sink = match Format::of(&self.manifest.table) {
             // No time stamp and no name inside: the same rows give the same bytes.
             Some(Format::CsvGz) => Sink::Gzip(GzBuilder::new().write(file, Compression::default())),
             _ => Sink::Plain(file),
         };
-        let mut table = WriterBuilder::new()
-            .terminator(Terminator::Any(b'\n'))
-            .from_writer(sink);
+        let mut table = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(sink);
         let header = header(&self.manifest, self.with_paths);
-        table
-            .write_record(header)
-            .map_err(csv_error(&self.target))?;
+        table.write_record(header).map_err(csv_error(&self.target))?;
         Ok(table)
     }
 
@@ -175,36 +145,20 @@ impl CorpusWriter {
         record.push_field(row.truth.label().as_bytes());
         match (&row.path, self.with_paths) {
             (Some(path), true) => {
-                let text = path
-                    .to_str()
-                    .ok_or("its path is not UTF-8; rename the file")?;
+                let text = path.to_str().ok_or("its path is not UTF-8; rename the file")?;
                 if !matches!(cell::path(text), Ok(Some(_))) {
-                    return Err(format!(
-                        "path {} leaves the corpus folder; use plain names",
-                        shown(path)
-                    ));
+                    return Err(format!("path {} leaves the corpus folder; use plain names", shown(path)));
                 }
                 push_text(record, "path", text)?;
             }
             (Some(_), false) => {
-                return Err(
-                    "it has a path and the first row had none; give the first row one too"
-                        .to_owned(),
-                );
+                return Err("it has a path and the first row had none; give the first row one too".to_owned());
             }
             (None, true) => record.push_field(b""),
             (None, false) => {}
         }
-        push_text(
-            record,
-            "file_type",
-            row.file_type.as_deref().unwrap_or_default(),
-        )?;
-        push_text(
-            record,
-            "size",
-            &row.size.map(|size| size.to_string()).unwrap_or_default(),
-        )?;
+        push_text(record, "file_type", row.file_type.as_deref().unwrap_or_default())?;
+        push_text(record, "size", &row.size.map(|size| size.to_string()).unwrap_or_default())?;
         push_text(record, "family", row.family.as_deref().unwrap_or_default())?;
         match row.first_seen.map(Timestamp::from_second) {
             None => record.push_field(b""),
@@ -215,9 +169,7 @@ impl CorpusWriter {
         }
         if row.recorded.len() != self.manifest.engines.len() {
             let (found, expected) = (row.recorded.len(), self.manifest.engines.len());
-            return Err(format!(
-                "it has {found} verdicts for {expected} engines; give one for each"
-            ));
+            return Err(format!("it has {found} verdicts for {expected} engines; give one for each"));
         }
         for (recorded, engine) in row.recorded.iter().zip(&self.manifest.engines) {
             record.push_field(match recorded.map(|recorded| recorded.malicious) {
@@ -234,15 +186,11 @@ impl CorpusWriter {
                 }
                 (Some(number), Some(_)) => {
                     let name = quote(&engine.name);
-                    return Err(format!(
-                        "the confidence of {name} is {number}; give a number from 0 to 1"
-                    ));
+                    return Err(format!("the confidence of {name} is {number}; give a number from 0 to 1"));
                 }
                 (Some(_), None) => {
                     let name = quote(&engine.name);
-                    return Err(format!(
-                        "{name} has a confidence but no column for it; declare one in the manifest"
-                    ));
+                    return Err(format!("{name} has a confidence but no column for it; declare one in the manifest"));
                 }
             }
         }
@@ -253,10 +201,7 @@ impl CorpusWriter {
 impl fmt::Debug for CorpusWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut writer = f.debug_struct("CorpusWriter");
-        writer
-            .field("target", &self.target)
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
+        writer.field("target", &self.target).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
@@ -312,9 +257,7 @@ fn header(manifest: &Manifest, with_paths: bool) -> Vec<&str> {
 fn push_text(record: &mut ByteRecord, column: &str, text: &str) -> Result<(), String> {
     if text.len() > MAX_FIELD_BYTES {
         let length = text.len();
-        return Err(format!(
-            "its {column} has {length} bytes, more than {MAX_FIELD_BYTES}; shorten it"
-        ));
+        return Err(format!("its {column} has {length} bytes, more than {MAX_FIELD_BYTES}; shorten it"));
     }
     record.push_field(text.as_bytes());
     Ok(())

@@ -35,10 +35,7 @@ fn damage(bytes: &[u8], stream: &mut Stream) -> Vec<u8> {
         match stream.below(4) {
             0 => damaged[at] = stream.below(256) as u8,
             1 => damaged[at] ^= 1 << stream.below(8),
-            2 => damaged.insert(
-                at,
-                *b"\",\n\r\0\xff'\\[="[..].get(stream.below(10)).unwrap(),
-            ),
+            2 => damaged.insert(at, *b"\",\n\r\0\xff'\\[="[..].get(stream.below(10)).unwrap()),
             _ => damaged.truncate(at.max(1)),
         }
     }
@@ -57,30 +54,20 @@ fn damage_rounds(root: &Path, file: &str, seeds: impl IntoIterator<Item = u64>) 
         let outcome = outcome.unwrap_or_else(|_| panic!("panicked on {file} with seed {seed}"));
         if let Err(sentence) = outcome {
             let plain = |character: char| !character.is_control();
-            assert!(
-                sentence.len() < 600 && sentence.chars().all(plain),
-                "seed {seed}: {sentence}"
-            );
+            assert!(sentence.len() < 600 && sentence.chars().all(plain), "seed {seed}: {sentence}");
         }
     }
 }
 
 fn corpus(table: &str) -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
-    fs::write(
-        temp.path().join("manifest.toml"),
-        MANIFEST.replace("TABLE", table),
-    )
-    .unwrap();
+    fs::write(temp.path().join("manifest.toml"), MANIFEST.replace("TABLE", table)).unwrap();
     temp
 }
 
 fn csv() -> String {
     let row = |row: usize| format!("{row:064x},benign,\"pe32\",{row},2024-01-02 03:04:05,1\n");
-    format!(
-        "sha256,label,file_type,size,first_seen,A\n{}",
-        (0..6).map(row).collect::<String>()
-    )
+    format!("sha256,label,file_type,size,first_seen,A\n{}", (0..6).map(row).collect::<String>())
 }
 
 #[test]
@@ -102,15 +89,9 @@ fn a_damaged_parquet_table_never_panics() {
     let temp = corpus("t.parquet");
     let text = |cells: Vec<String>| Arc::new(StringArray::from(cells)) as ArrayRef;
     let columns = [
-        (
-            "sha256",
-            text((0..50).map(|row| format!("{row:064x}")).collect()),
-        ),
+        ("sha256", text((0..50).map(|row| format!("{row:064x}")).collect())),
         ("label", text(vec!["benign".to_owned(); 50])),
-        (
-            "A",
-            Arc::new(Int64Array::from(vec![Some(1); 50])) as ArrayRef,
-        ),
+        ("A", Arc::new(Int64Array::from(vec![Some(1); 50])) as ArrayRef),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let file = fs::File::create(temp.path().join("t.parquet")).unwrap();

@@ -25,43 +25,22 @@ fn matrix() -> String {
 
 fn check(path: &Path) {
     let corpus = Corpus::open(path).unwrap();
-    assert_eq!(
-        (corpus.name(), corpus.kind(), corpus.has_files()),
-        ("m", ArtifactKind::File, false)
-    );
-    let engines: Vec<&str> = corpus
-        .engines()
-        .iter()
-        .map(|engine| &*engine.name)
-        .collect();
+    assert_eq!((corpus.name(), corpus.kind(), corpus.has_files()), ("m", ArtifactKind::File, false));
+    let engines: Vec<&str> = corpus.engines().iter().map(|engine| &*engine.name).collect();
     assert_eq!(engines, ["ClamAV", "Kaspersky", "size2"]);
 
     let rows: Vec<_> = corpus.rows().unwrap().map(Result::unwrap).collect();
-    let said = |malicious| {
-        Some(Recorded {
-            malicious,
-            confidence: None,
-        })
-    };
-    assert_eq!(
-        (rows[0].line, rows[0].truth, rows[0].size),
-        (2, Truth::Malicious, Some(4096))
-    );
+    let said = |malicious| Some(Recorded { malicious, confidence: None });
+    assert_eq!((rows[0].line, rows[0].truth, rows[0].size), (2, Truth::Malicious, Some(4096)));
     assert_eq!(rows[0].family.as_deref(), Some("emotet"));
     assert_eq!(rows[0].recorded, [said(false), said(true), None]);
     // The scan date stands in where the first sighting is not known, and only there.
     assert_eq!(rows[0].first_seen, Some(1_704_164_645));
     assert_eq!(rows[1].first_seen, Some(1_704_067_200));
-    assert_eq!(
-        (rows[1].truth, rows[1].size, rows[1].family.as_deref()),
-        (Truth::Benign, None, None)
-    );
+    assert_eq!((rows[1].truth, rows[1].size, rows[1].family.as_deref()), (Truth::Benign, None, None));
 
     let summary = corpus.check(CheckOptions::default(), &mut |_| {}).unwrap();
-    assert_eq!(
-        (summary.malicious, summary.benign, summary.in_time_order),
-        (1, 1, false)
-    );
+    assert_eq!((summary.malicious, summary.benign, summary.in_time_order), (1, 1, false));
 }
 
 #[test]

@@ -21,18 +21,10 @@ fn write_long(root: &Path, repeat: Option<(u64, u64)>) {
         if row == ROWS / 2 {
             gzip = GzEncoder::new(gzip.finish().unwrap(), Compression::fast());
         }
-        let source = repeat
-            .filter(|repeat| repeat.1 == row)
-            .map_or(row, |repeat| repeat.0);
+        let source = repeat.filter(|repeat| repeat.1 == row).map_or(row, |repeat| repeat.0);
         let id = hex::encode(Sha256::digest(source.to_le_bytes()));
         let label = if row % 4 == 0 { "malicious" } else { "benign" };
-        writeln!(
-            gzip,
-            "{id},{label},type{},2024-01-{:02}",
-            row % 3,
-            1 + row * 31 / ROWS
-        )
-        .unwrap();
+        writeln!(gzip, "{id},{label},type{},2024-01-{:02}", row % 3, 1 + row * 31 / ROWS).unwrap();
     }
     gzip.finish().unwrap().flush().unwrap();
 }
@@ -43,13 +35,8 @@ fn a_long_gzipped_table_is_read_to_its_end() {
     write_long(temp.path(), None);
     let corpus = Corpus::open(temp.path()).unwrap();
     let mut progress = Vec::new();
-    let summary = corpus
-        .check(CheckOptions::default(), &mut |rows| progress.push(rows))
-        .unwrap();
-    assert_eq!(
-        (summary.rows, summary.malicious, summary.benign),
-        (200_000, 50_000, 150_000)
-    );
+    let summary = corpus.check(CheckOptions::default(), &mut |rows| progress.push(rows)).unwrap();
+    assert_eq!((summary.rows, summary.malicious, summary.benign), (200_000, 50_000, 150_000));
     assert_eq!(summary.types.len(), 3);
     assert_eq!(summary.first_seen, Some((1_704_067_200, 1_706_659_200)));
     assert!(summary.in_time_order);
@@ -63,12 +50,8 @@ fn duplicates_far_apart_are_found() {
     let temp = tempfile::tempdir().unwrap();
     write_long(temp.path(), Some((7, ROWS - 3)));
     let corpus = Corpus::open(temp.path()).unwrap();
-    let error = corpus
-        .check(CheckOptions::default(), &mut |_| {})
-        .unwrap_err();
-    let CorpusError::DuplicateArtifact { at, first, .. } = error else {
-        panic!("{error}")
-    };
+    let error = corpus.check(CheckOptions::default(), &mut |_| {}).unwrap_err();
+    let CorpusError::DuplicateArtifact { at, first, .. } = error else { panic!("{error}") };
     // The header is line 1, so the row counted 0 is on line 2.
     assert_eq!((first, at), (Place::Line(9), Place::Line(ROWS - 1)));
 }
@@ -81,10 +64,7 @@ fn the_hash_of_a_corpus_changes_with_every_byte() {
         fs::write(temp.path().join("manifest.toml"), manifest).unwrap();
         fs::write(&table, format!("sha256,label\n{}{row}\n", "0".repeat(63))).unwrap();
         let corpus = Corpus::open(temp.path()).unwrap();
-        corpus
-            .check(CheckOptions::default(), &mut |_| {})
-            .unwrap()
-            .sha256
+        corpus.check(CheckOptions::default(), &mut |_| {}).unwrap().sha256
     };
     let manifest = "schema = 1\nname = \"n\"\ntitle = \"t\"\ntable = \"artifacts.csv\"\n";
     let first = hash_with(manifest, "1,benign");

@@ -4,62 +4,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datasets::{
-    ArtifactId, CheckOptions, Corpus, CorpusError, CorpusWriter, Manifest, ManifestEngine,
-    Recorded, Row, Truth,
-};
+use datasets::{ArtifactId, CheckOptions, Corpus, CorpusError, CorpusWriter, Manifest, ManifestEngine, Recorded, Row, Truth};
 use expect_test::expect;
 
 fn manifest(table: &str) -> Manifest {
     let mut manifest = Manifest::new("written", "Written by a test");
     manifest.table = table.to_owned();
     manifest.engines = vec![
-        ManifestEngine {
-            name: "A".into(),
-            verdict: None,
-            confidence: Some("A conf".into()),
-        },
-        ManifestEngine {
-            name: "B, Inc.".into(),
-            verdict: Some("b".into()),
-            confidence: None,
-        },
+        ManifestEngine { name: "A".into(), verdict: None, confidence: Some("A conf".into()) },
+        ManifestEngine { name: "B, Inc.".into(), verdict: Some("b".into()), confidence: None },
     ];
     manifest
 }
 
 fn row(number: u8) -> Row {
-    let said = |malicious, confidence| {
-        Some(Recorded {
-            malicious,
-            confidence,
-        })
-    };
+    let said = |malicious, confidence| Some(Recorded { malicious, confidence });
     Row {
         line: u64::from(number) + 1,
         id: ArtifactId([number; 32]),
-        truth: if number.is_multiple_of(2) {
-            Truth::Malicious
-        } else {
-            Truth::Benign
-        },
+        truth: if number.is_multiple_of(2) { Truth::Malicious } else { Truth::Benign },
         path: None,
         file_type: Some(Arc::from("a \"quoted\", odd\ntype")),
         size: Some(u64::MAX - u64::from(number)),
         family: number.is_multiple_of(3).then(|| Arc::from("emotet\r")),
         first_seen: Some(i64::from(number) * 1000 - 5000),
-        recorded: vec![
-            said(true, Some(0.1 * f32::from(number))),
-            if number == 2 { None } else { said(false, None) },
-        ],
+        recorded: vec![said(true, Some(0.1 * f32::from(number))), if number == 2 { None } else { said(false, None) }],
     }
 }
 
 fn names_in(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect()
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
@@ -75,23 +49,11 @@ fn what_is_written_is_read_back() {
         assert_eq!(names_in(temp.path()), std::slice::from_ref(&folder));
 
         let corpus = Corpus::open(&folder).unwrap();
-        assert_eq!(
-            corpus
-                .check(CheckOptions::default(), &mut |_| {})
-                .unwrap()
-                .rows,
-            9
-        );
+        assert_eq!(corpus.check(CheckOptions::default(), &mut |_| {}).unwrap().rows, 9);
         assert!(!corpus.has_files());
         for (number, read) in (1..).zip(corpus.rows().unwrap()) {
             // Each row before has a line break inside, so the line is not the row's number.
-            assert_eq!(
-                Row {
-                    line: u64::from(number) + 1,
-                    ..read.unwrap()
-                },
-                row(number)
-            );
+            assert_eq!(Row { line: u64::from(number) + 1, ..read.unwrap() }, row(number));
         }
     }
 }
@@ -116,17 +78,9 @@ fn files_are_written_beside_the_table() {
     let mut writer = CorpusWriter::create(&folder, &Manifest::new("n", "t")).unwrap();
     writer.add_file(Path::new("files/a/b.txt"), b"b").unwrap();
     writer.add_file(Path::new("../b.txt"), b"b").unwrap_err();
-    writer
-        .add_file(Path::new("manifest.toml"), b"b")
-        .unwrap_err();
-    writer
-        .add_file(Path::new("files/a/b.txt"), b"again")
-        .unwrap_err();
-    let with_path = Row {
-        path: Some("files/a/b.txt".into()),
-        recorded: Vec::new(),
-        ..row(1)
-    };
+    writer.add_file(Path::new("manifest.toml"), b"b").unwrap_err();
+    writer.add_file(Path::new("files/a/b.txt"), b"again").unwrap_err();
+    let with_path = Row { path: Some("files/a/b.txt".into()), recorded: Vec::new(), ..row(1) };
     writer.write(&with_path).unwrap();
     writer.finish().unwrap();
     let corpus = Corpus::open(&folder).unwrap();
@@ -143,9 +97,7 @@ fn an_unfinished_corpus_leaves_nothing_behind() {
     writer.write(&row(1)).unwrap();
     drop(writer);
     assert!(names_in(temp.path()).is_empty());
-    let empty = CorpusWriter::create(&folder, &manifest("t.csv"))
-        .unwrap()
-        .finish();
+    let empty = CorpusWriter::create(&folder, &manifest("t.csv")).unwrap().finish();
     assert!(matches!(empty, Err(CorpusError::Empty { .. })));
     assert!(names_in(temp.path()).is_empty());
 }
@@ -153,13 +105,8 @@ fn an_unfinished_corpus_leaves_nothing_behind() {
 #[test]
 fn an_existing_folder_is_never_overwritten() {
     let temp = tempfile::tempdir().unwrap();
-    let again = CorpusWriter::create(temp.path(), &manifest("t.csv"))
-        .err()
-        .unwrap();
-    assert!(
-        matches!(again, CorpusError::AlreadyExists { .. }),
-        "{again}"
-    );
+    let again = CorpusWriter::create(temp.path(), &manifest("t.csv")).err().unwrap();
+    assert!(matches!(again, CorpusError::AlreadyExists { .. }), "{again}");
 }
 
 #[test]
@@ -169,25 +116,11 @@ fn a_row_that_could_not_be_read_back_is_refused() {
     writer.write(&row(1)).unwrap();
     let mut sentence = |row: Row| writer.write(&row).unwrap_err().to_string();
     let with = |recorded| Row { recorded, ..row(2) };
-    let said = |confidence| {
-        Some(Recorded {
-            malicious: true,
-            confidence,
-        })
-    };
+    let said = |confidence| Some(Recorded { malicious: true, confidence });
     let sentences = [
-        sentence(Row {
-            path: Some("late.txt".into()),
-            ..row(2)
-        }),
-        sentence(Row {
-            first_seen: Some(i64::MAX),
-            ..row(2)
-        }),
-        sentence(Row {
-            family: Some("x".repeat(5_000).into()),
-            ..row(2)
-        }),
+        sentence(Row { path: Some("late.txt".into()), ..row(2) }),
+        sentence(Row { first_seen: Some(i64::MAX), ..row(2) }),
+        sentence(Row { family: Some("x".repeat(5_000).into()), ..row(2) }),
         sentence(with(vec![None])),
         sentence(with(vec![said(Some(1.5)), None])),
         sentence(with(vec![None, said(Some(0.5))])),
@@ -198,7 +131,8 @@ fn a_row_that_could_not_be_read_back_is_refused() {
         row 2 cannot be written: its family has 5000 bytes, more than 4096; shorten it
         row 2 cannot be written: it has 1 verdicts for 2 engines; give one for each
         row 2 cannot be written: the confidence of `A` is 1.5; give a number from 0 to 1
-        row 2 cannot be written: `B, Inc.` has a confidence but no column for it; declare one in the manifest"#]].assert_eq(&sentences.join("\n"));
+        row 2 cannot be written: `B, Inc.` has a confidence but no column for it; declare one in the manifest"#]]
+    .assert_eq(&sentences.join("\n"));
     // Refused rows left nothing in the table.
     writer.write(&row(3)).unwrap();
     writer.finish().unwrap();

@@ -7,19 +7,10 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = u32::from_be_bytes([
-            0,
-            chunk[0],
-            chunk.get(1).copied().unwrap_or(0),
-            chunk.get(2).copied().unwrap_or(0),
-        ]);
+        let group = u32::from_be_bytes([0, chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)]);
         for digit in 0..4 {
             let index = (group >> (18 - 6 * digit)) & 63;
-            text.push(if digit <= chunk.len() {
-                DIGITS[index as usize].into()
-            } else {
-                '='
-            });
+            text.push(if digit <= chunk.len() { DIGITS[index as usize].into() } else { '=' });
         }
     }
     text
@@ -145,13 +136,7 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        let cases = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ];
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
         for (plain, encoded) in cases {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
@@ -160,15 +145,9 @@ mod tests {
     #[test]
     fn the_data_of_a_png_is_a_zlib_stream() {
         let image = png(2, &[1, 2, 3, 4]);
-        let start = image
-            .windows(4)
-            .position(|window| window == b"IDAT")
-            .unwrap()
-            + 4;
+        let start = image.windows(4).position(|window| window == b"IDAT").unwrap() + 4;
         let mut lines = Vec::new();
-        flate2::read::ZlibDecoder::new(&image[start..])
-            .read_to_end(&mut lines)
-            .unwrap();
+        flate2::read::ZlibDecoder::new(&image[start..]).read_to_end(&mut lines).unwrap();
         assert_eq!(lines, [0, 1, 2, 0, 3, 4]);
     }
 }

@@ -113,7 +113,7 @@ fn log(event: &Event, labels: &Labels, g: Option<Guid>) -> Value {
                 int(opening.nonce),
                 int(opening.verdicts.0),
                 artifacts.to_string(),
-                &**metadata
+                metadata.as_deref().unwrap_or_default()
             ])
         }
         Event::NewVote { guid, votes, artifacts, voter } => json!([id(guid), int(votes.0), artifacts.to_string(), who(voter)]),

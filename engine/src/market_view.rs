@@ -1,0 +1,108 @@
+//! All that a decision may look at: the bounty's public fields, the rules, the own wallet, and what is public on chain.
+//!
+//! Corpus truth, rivals' unrevealed verdicts and later blocks have no type here, so no strategy can ask for them.
+
+use market::{
+    block::{BlockNumber, Windows},
+    bounty::{Assertion, Bounty},
+    id::{AccountId, Guid},
+    nct::Nct,
+    ruleset::RuleSet,
+    settlement::Fees,
+    verdict::ArtifactSet,
+};
+
+/// The public fields of a bounty.
+#[derive(Clone, Debug)]
+pub struct OpenBounty {
+    /// Its name.
+    pub guid: Guid,
+    /// 0 for files, 1 for URLs.
+    pub artifact_type: u64,
+    /// Reward for all artifacts together.
+    pub amount: Nct,
+    /// Number of artifacts.
+    pub artifacts: usize,
+    /// Block of posting.
+    pub posted: BlockNumber,
+    /// First block in which no assertion is taken.
+    pub expiration: BlockNumber,
+}
+
+impl From<&Bounty> for OpenBounty {
+    fn from(bounty: &Bounty) -> OpenBounty {
+        OpenBounty {
+            guid: bounty.guid,
+            artifact_type: bounty.artifact_type,
+            amount: bounty.amount,
+            artifacts: bounty.artifacts,
+            posted: bounty.posted,
+            expiration: bounty.expiration,
+        }
+    }
+}
+
+/// The engine's own Nectar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wallet {
+    /// What can be staked now.
+    pub free: Nct,
+    /// What is in escrow on open bounties, fees included.
+    pub locked: Nct,
+}
+
+/// Assertions of others as they stand on chain before they are revealed: who, on what, and for how much.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicAssertions<'a>(&'a [Assertion]);
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicAssertion<'a> {
+    /// The expert.
+    pub author: AccountId,
+    /// Artifacts it has an opinion on.
+    pub mask: ArtifactSet,
+    /// Its bids, one per mask bit (or one in all, where the rules say so).
+    pub bids: &'a [Nct],
+}
+
+impl<'a> PublicAssertions<'a> {
+    /// What is public of `assertions`.
+    pub fn of(assertions: &'a [Assertion]) -> PublicAssertions<'a> {
+        PublicAssertions(assertions)
+    }
+
+    /// In order of posting.
+    pub fn iter(&self) -> impl Iterator<Item = PublicAssertion<'a>> {
+        self.0.iter().map(|assertion| PublicAssertion { author: assertion.author, mask: assertion.mask, bids: &assertion.bids })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True before anybody asserted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What a decision on one bounty may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct MarketView<'a> {
+    /// The current block.
+    pub now: BlockNumber,
+    /// The bounty.
+    pub bounty: &'a OpenBounty,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// Today's fees.
+    pub fees: Fees,
+    /// Today's windows.
+    pub windows: Windows,
+    /// The own Nectar.
+    pub wallet: Wallet,
+    /// What is on chain of this bounty so far.
+    pub assertions: PublicAssertions<'a>,
+}

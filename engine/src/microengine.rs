@@ -1,0 +1,275 @@
+//! The microengine as a state machine: events in, effects out, no I/O. Live and simulated drivers run the same lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::U256;
+use market::{block::BlockNumber, commitment::Opening, id::Guid, nct::Nct, ruleset::Bids, verdict::ArtifactSet};
+
+use crate::{
+    artifact::ScanResult,
+    chance::Key,
+    distill::{DistilledVerdict, Distiller},
+    market_view::{MarketView, OpenBounty},
+    stake::{Stake, Staker},
+};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A bounty was posted.
+    BountyPosted { bounty: &'a OpenBounty },
+    /// Its artifacts are scanned: for each artifact the answers of all backends, one after the other.
+    Scanned { view: &'a MarketView<'a>, results: &'a [ScanResult] },
+    /// The own assertion is on chain, at that position.
+    Asserted { guid: Guid, index: u64 },
+    /// The own assertion was refused or lost.
+    Refused { guid: Guid },
+    /// A new block; [`Microengine::due`] says when this is worth telling.
+    NewBlock,
+}
+
+/// What to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Scan the artifacts of a bounty and answer with [`Event::Scanned`].
+    Scan { guid: Guid },
+    /// Commit to the opening and stake.
+    PostAssertion(Assertion),
+    /// Leave the bounty alone.
+    Abstain { guid: Guid, reason: Abstention },
+    /// Open the commitment of the own assertion.
+    RevealAssertion { guid: Guid, index: u64, opening: Opening },
+    /// Collect what is due.
+    SettleBounty { guid: Guid },
+}
+
+/// An assertion to make.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assertion {
+    /// The bounty.
+    pub guid: Guid,
+    /// One bid per mask bit, or a single one where the rules say so.
+    pub bids: Vec<Nct>,
+    /// Artifacts with a stake.
+    pub mask: ArtifactSet,
+    /// What to commit to.
+    pub opening: Opening,
+}
+
+/// Why a bounty was left alone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Abstention {
+    /// No backend had an answer.
+    NoAnswer,
+    /// The strategy put nothing on it.
+    NoStake,
+    /// The scan was done only when assertions were no longer taken.
+    Late,
+    /// The wallet does not cover bids and fee.
+    Unfunded,
+}
+
+/// What is left to do for an assertion.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Step {
+    Reveal,
+    Settle,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    opening: Opening,
+    expiration: BlockNumber,
+    settles: Option<BlockNumber>,
+    index: u64,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Microengine {
+    distiller: Box<dyn Distiller>,
+    staker: Box<dyn Staker>,
+    backends: usize,
+    /// Where nonces and the strategy's chance come from.
+    secret: Key,
+    promises: BTreeMap<Guid, Promise>,
+    due: BTreeSet<(BlockNumber, Guid, Step)>,
+    // Kept between events for their memory.
+    verdicts: Vec<Option<DistilledVerdict>>,
+    stakes: Vec<Option<Stake>>,
+}
+
+impl Microengine {
+    /// An engine that distils the answers of `backends` backends and stakes on the verdict.
+    ///
+    /// `secret` must be unguessable where the market is real: nonces follow from it.
+    pub fn new(backends: usize, distiller: Box<dyn Distiller>, staker: Box<dyn Staker>, secret: Key) -> Microengine {
+        let (promises, due, verdicts, stakes) = Default::default();
+        Microengine { distiller, staker, backends, secret, promises, due, verdicts, stakes }
+    }
+
+    /// The verdicts distilled from the last [`Event::Scanned`], one per artifact.
+    pub fn last_verdicts(&self) -> &[Option<DistilledVerdict>] {
+        &self.verdicts
+    }
+
+    /// The next block in which there is something to do, if any.
+    pub fn due(&self) -> Option<BlockNumber> {
+        self.due.first().map(|&(block, ..)| block)
+    }
+
+    /// Takes in what happened by block `now` and adds what to do to `effects`.
+    pub fn on_event(&mut self, now: BlockNumber, event: Event<'_>, effects: &mut Vec<Effect>) {
+        match event {
+            Event::BountyPosted { bounty } => effects.push(Effect::Scan { guid: bounty.guid }),
+            Event::Scanned { view, results } => effects.push(self.decide(now, view, results)),
+            Event::Asserted { guid, index } => {
+                if let Some(promise) = self.promises.get_mut(&guid) {
+                    promise.index = index;
+                    self.due.insert((promise.expiration, guid, Step::Reveal));
+                    if let Some(block) = promise.settles {
+                        self.due.insert((block, guid, Step::Settle));
+                    }
+                }
+            }
+            Event::Refused { guid } => {
+                self.promises.remove(&guid);
+            }
+            Event::NewBlock => self.act(now, effects),
+        }
+    }
+
+    /// Distils, stakes, and makes an assertion of it.
+    fn decide(&mut self, now: BlockNumber, view: &MarketView<'_>, results: &[ScanResult]) -> Effect {
+        let guid = view.bounty.guid;
+        let abstain = |reason| Effect::Abstain { guid, reason };
+        self.verdicts.clear();
+        self.verdicts.extend((0..view.bounty.artifacts).map(|artifact| {
+            let answers = &results[artifact * self.backends..(artifact + 1) * self.backends];
+            self.distiller.distill(answers)
+        }));
+        if now >= view.bounty.expiration {
+            return abstain(Abstention::Late);
+        }
+        let at = self.secret.with(guid.0 as u64).with((guid.0 >> 64) as u64);
+        self.stakes.clear();
+        self.staker.stake(view, &self.verdicts, &mut at.named("strategy").stream(), &mut self.stakes);
+
+        let (mut mask, mut verdicts, mut bids) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY, Vec::new());
+        for (artifact, stake) in self.stakes.iter().enumerate() {
+            if let Some(stake) = stake.filter(|stake| stake.bid >= view.rules.bid_minimum) {
+                mask.insert(artifact);
+                if stake.malicious {
+                    verdicts.insert(artifact);
+                }
+                bids.push(stake.bid);
+            }
+        }
+        if bids.is_empty() {
+            let silent = self.verdicts.iter().all(Option::is_none);
+            return abstain(if silent { Abstention::NoAnswer } else { Abstention::NoStake });
+        }
+        if view.rules.bids == Bids::PerBounty {
+            let mean = bids.iter().copied().sum::<Nct>() / bids.len() as u64;
+            bids = vec![mean];
+        }
+        let price = bids.iter().try_fold(view.fees.assertion, |sum, &bid| sum.checked_add(bid));
+        if price.is_none_or(|price| price > view.wallet.free) {
+            return abstain(Abstention::Unfunded);
+        }
+        let mut nonce = at.named("nonce").stream();
+        let nonce = U256::from_limbs([nonce.bits() | 1, nonce.bits(), nonce.bits(), nonce.bits()]);
+        let opening = Opening { nonce, verdicts };
+        let expiration = view.bounty.expiration;
+        self.promises.insert(guid, Promise { opening, expiration, settles: view.windows.vote_end(expiration), index: 0 });
+        Effect::PostAssertion(Assertion { guid, bids, mask, opening })
+    }
+
+    /// Does what is due by block `now`.
+    fn act(&mut self, now: BlockNumber, effects: &mut Vec<Effect>) {
+        while let Some(&(block, guid, step)) = self.due.first() {
+            if block > now {
+                break;
+            }
+            self.due.pop_first();
+            match (step, self.promises.get(&guid)) {
+                (Step::Reveal, Some(promise)) => {
+                    effects.push(Effect::RevealAssertion { guid, index: promise.index, opening: promise.opening })
+                }
+                (Step::Settle, Some(_)) => {
+                    self.promises.remove(&guid);
+                    effects.push(Effect::SettleBounty { guid });
+                }
+                (_, None) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{BackendConfig, EngineConfig},
+        market_view::{PublicAssertions, Wallet},
+        stake,
+    };
+    use market::{block::Windows, ruleset::BOUNTY_REGISTRY_1_6_1 as RULES, settlement::Fees};
+
+    fn engine(strategy: &str) -> Microengine {
+        let config = EngineConfig { backends: vec![BackendConfig::recorded("one")], ..EngineConfig::default() };
+        Microengine::new(1, config.distiller(), stake::build(strategy).unwrap(), Key::root(1))
+    }
+
+    fn scanned(engine: &mut Microengine, now: u64, free: Nct, results: &[ScanResult]) -> Effect {
+        let bounty = OpenBounty {
+            guid: Guid(7),
+            artifact_type: 0,
+            amount: Nct::whole(2),
+            artifacts: results.len(),
+            posted: BlockNumber(10),
+            expiration: BlockNumber(20),
+        };
+        let fees = Fees { bounty: RULES.bounty_fee, assertion: RULES.assertion_fee };
+        let wallet = Wallet { free, locked: Nct::ZERO };
+        let view =
+            MarketView { now: BlockNumber(now), bounty: &bounty, rules: &RULES, fees, wallet, assertions: PublicAssertions::of(&[]) };
+        let mut effects = Vec::new();
+        engine.on_event(BlockNumber(now), Event::Scanned { view: &view, results }, &mut effects);
+        effects.pop().unwrap()
+    }
+
+    #[test]
+    fn a_bounty_is_asserted_revealed_and_settled_in_its_blocks() {
+        let mut engine = engine("null/min");
+        let results = [ScanResult::verdict(true), ScanResult::NONE, ScanResult::verdict(false)];
+        let Effect::PostAssertion(assertion) = scanned(&mut engine, 12, Nct::whole(1), &results) else {
+            panic!("it has a verdict and money")
+        };
+        assert_eq!(
+            (assertion.mask.to_string(), assertion.opening.verdicts.to_string(), assertion.bids.len()),
+            ("0x5".into(), "0x1".into(), 2)
+        );
+        let mut effects = Vec::new();
+        engine.on_event(BlockNumber(13), Event::Asserted { guid: Guid(7), index: 3 }, &mut effects);
+        assert_eq!(engine.due(), Some(BlockNumber(20)));
+        engine.on_event(BlockNumber(20), Event::NewBlock, &mut effects);
+        engine.on_event(BlockNumber(129), Event::NewBlock, &mut effects);
+        assert_eq!(effects, [Effect::RevealAssertion { guid: Guid(7), index: 3, opening: assertion.opening }]);
+        engine.on_event(BlockNumber(130), Event::NewBlock, &mut effects);
+        assert_eq!(effects[1..], [Effect::SettleBounty { guid: Guid(7) }]);
+        assert_eq!(engine.due(), None);
+    }
+
+    #[test]
+    fn it_leaves_alone_what_it_cannot_or_need_not_assert() {
+        let verdict = [ScanResult::verdict(true)];
+        let check = |strategy, now, free, results: &[ScanResult], reason| {
+            assert_eq!(scanned(&mut engine(strategy), now, free, results), Effect::Abstain { guid: Guid(7), reason });
+        };
+        check("null/min", 20, Nct::whole(1), &verdict, Abstention::Late);
+        check("null/min", 19, Nct::wei(93_749_999_999_999_999), &verdict, Abstention::Unfunded);
+        check("null/min", 19, Nct::whole(1), &[ScanResult::NONE], Abstention::NoAnswer);
+        check("null/abstain", 19, Nct::whole(1), &verdict, Abstention::NoStake);
+    }
+}

@@ -1,0 +1,168 @@
+//! Staking strategies: how much to put on a distilled verdict, and whether at all. One file each.
+//!
+//! A strategy is named by `name` or `name?key=value&key=value`.
+
+pub mod fixed;
+pub mod null;
+pub mod stock;
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use market::nct::Nct;
+
+use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
+
+/// A side and what is put on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stake {
+    /// The side.
+    pub malicious: bool,
+    /// The bid in wei.
+    pub bid: Nct,
+}
+
+/// A strategy.
+pub trait Staker: Debug {
+    /// Decides on every artifact of a bounty: `stakes` receives one entry per verdict, `None` to abstain.
+    ///
+    /// `chance` is the strategy's own stream for this bounty.
+    fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], chance: &mut Stream, stakes: &mut Vec<Option<Stake>>);
+}
+
+/// A strategy that looks at one artifact at a time: puts `bid(view, verdict)` on the verdict's side.
+pub(crate) fn on_each_verdict(
+    view: &MarketView<'_>,
+    verdicts: &[Option<DistilledVerdict>],
+    stakes: &mut Vec<Option<Stake>>,
+    bid: impl Fn(&MarketView<'_>, &DistilledVerdict) -> Nct,
+) {
+    stakes.extend(
+        verdicts.iter().map(|verdict| verdict.as_ref().map(|verdict| Stake { malicious: verdict.malicious(), bid: bid(view, verdict) })),
+    );
+}
+
+/// Parameters behind the `?` of a strategy's name.
+#[derive(Debug, Default)]
+pub(crate) struct Parameters<'a> {
+    strategy: &'a str,
+    values: BTreeMap<&'a str, &'a str>,
+}
+
+/// Why a strategy cannot be had.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StrategyError {
+    /// There is none of that name.
+    #[error("unknown strategy `{name}`; {suggestion}")]
+    Unknown { name: String, suggestion: String },
+    /// It has no such parameter.
+    #[error("strategy `{strategy}` has no parameter `{key}`; it takes {known}")]
+    UnknownParameter { strategy: String, key: String, known: String },
+    /// The value of a parameter is unusable.
+    #[error("strategy `{strategy}`: `{key}={value}` is not {expected}")]
+    BadValue { strategy: String, key: String, value: String, expected: &'static str },
+}
+
+impl<'a> Parameters<'a> {
+    fn parse(specification: &'a str) -> Result<Parameters<'a>, StrategyError> {
+        let (strategy, rest) = specification.split_once('?').unwrap_or((specification, ""));
+        let mut values = BTreeMap::new();
+        for pair in rest.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| StrategyError::BadValue {
+                strategy: strategy.to_owned(),
+                key: pair.to_owned(),
+                value: String::new(),
+                expected: "of the form key=value",
+            })?;
+            values.insert(key, value);
+        }
+        Ok(Parameters { strategy, values })
+    }
+
+    /// Takes an amount, or `default` if it is not given.
+    fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
+        let Some(value) = self.values.remove(key) else { return Ok(default) };
+        value.parse().map_err(|_| StrategyError::BadValue {
+            strategy: self.strategy.to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+            expected: "an amount such as `0.5` (in NCT) or `500000000000000000wei`",
+        })
+    }
+
+    /// Nothing may be left over.
+    fn finish(&self, known: &[&str]) -> Result<(), StrategyError> {
+        let Some(key) = self.values.keys().next() else { return Ok(()) };
+        let known = if known.is_empty() { "none".to_owned() } else { format!("`{}`", known.join("`, `")) };
+        Err(StrategyError::UnknownParameter { strategy: self.strategy.to_owned(), key: (*key).to_owned(), known })
+    }
+}
+
+/// Name and meaning of every strategy that an engine can use.
+pub const CATALOGUE: &[(&str, &str)] = &[
+    ("null/abstain", "never asserts"),
+    ("null/min", "the least bid on the own verdict"),
+    ("null/random", "the least bid on the toss of a coin"),
+    ("null/mal", "the least bid on malicious, whatever the verdict"),
+    ("null/ben", "the least bid on benign, whatever the verdict"),
+    ("stock/conservative", "the least bid, as polyswarm-client's conservative strategy"),
+    ("stock/default", "from least to greatest bid with confidence, as polyswarm-client's default strategy"),
+    ("stock/aggressive", "from eight times the least to the greatest bid with confidence, as polyswarm-client's aggressive strategy"),
+    ("fixed", "the same bid on every verdict: fixed?bid=0.5"),
+];
+
+/// The strategy of that specification.
+///
+/// # Errors
+///
+/// If there is none of that name, or its parameters are wrong.
+pub fn build(specification: &str) -> Result<Box<dyn Staker>, StrategyError> {
+    let mut parameters = Parameters::parse(specification)?;
+    let mut known: &[&str] = &[];
+    let staker: Box<dyn Staker> = match parameters.strategy {
+        "null/abstain" => Box::new(null::Null::Abstain),
+        "null/min" => Box::new(null::Null::OwnVerdict),
+        "null/random" => Box::new(null::Null::Coin),
+        "null/mal" => Box::new(null::Null::Always { malicious: true }),
+        "null/ben" => Box::new(null::Null::Always { malicious: false }),
+        "stock/conservative" => Box::new(stock::Stock::CONSERVATIVE),
+        "stock/default" => Box::new(stock::Stock::DEFAULT),
+        "stock/aggressive" => Box::new(stock::Stock::AGGRESSIVE),
+        "fixed" => {
+            known = &["bid"];
+            Box::new(fixed::Fixed { bid: parameters.amount("bid", fixed::Fixed::DEFAULT_BID)? })
+        }
+        name => return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name))),
+    };
+    parameters.finish(known)?;
+    Ok(staker)
+}
+
+/// The error for a name that is none of `names`, with the nearest of them.
+pub fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> StrategyError {
+    let mut near: Vec<(f64, &str)> = names.map(|known| (strsim::jaro_winkler(name, known), known)).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let nearest: Vec<String> = near.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
+    let name: String = name.chars().take(60).flat_map(char::escape_debug).collect();
+    StrategyError::Unknown { name, suggestion: format!("the nearest are {}; `sim strategies` lists all", nearest.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_strategy_of_the_catalogue_can_be_built() {
+        for (name, _) in CATALOGUE {
+            build(name).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_misspelt_strategy_hears_of_the_nearest() {
+        let text = |specification| build(specification).unwrap_err().to_string();
+        assert!(text("stock/agressive").contains("`stock/aggressive`"), "{}", text("stock/agressive"));
+        assert!(text("fixed?bit=1").contains("takes `bid`"));
+        assert!(text("fixed?bid=much").contains("`bid=much` is not an amount"));
+        assert!(text("null/min?x=1").contains("takes none"));
+    }
+}

@@ -232,8 +232,15 @@ mod tests {
         };
         let fees = Fees { bounty: RULES.bounty_fee, assertion: RULES.assertion_fee };
         let wallet = Wallet { free, locked: Nct::ZERO };
-        let view =
-            MarketView { now: BlockNumber(now), bounty: &bounty, rules: &RULES, fees, wallet, assertions: PublicAssertions::of(&[]) };
+        let view = MarketView {
+            now: BlockNumber(now),
+            bounty: &bounty,
+            rules: &RULES,
+            fees,
+            windows: Windows::blocks(10, 100),
+            wallet,
+            assertions: PublicAssertions::of(&[]),
+        };
         let mut effects = Vec::new();
         engine.on_event(BlockNumber(now), Event::Scanned { view: &view, results }, &mut effects);
         effects.pop().unwrap()

@@ -7,8 +7,9 @@
 pub mod arrivals; // when bounties are posted, and when their scans are done
 pub mod journal; // one record per market event
 pub mod oracle; // the one strategy that knows the label
+pub mod panel;
 pub mod plan; // what everybody will do about one bounty
 pub mod profiles; // how good real engines are, per file type
 pub mod rivals; // competitors: verdicts, confidence, lateness, stakes
 pub mod scenario; // what is played, as the user writes it
-pub mod world; // the virtual chain
+pub mod world; // the virtual chain // the shipped corpus of recorded verdicts

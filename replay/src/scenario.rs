@@ -168,7 +168,7 @@ impl Default for RivalConfig {
     fn default() -> RivalConfig {
         let engines = ["Ikarus", "NANO-Antivirus", "K7GW", "DrWeb", "Qihoo-360", "Jiangmin", "Rising", "Zillya", "VBA32", "Alibaba"];
         RivalConfig {
-            model: RivalModel::TwoFactor,
+            model: RivalModel::Auto,
             count: 0,
             engines: engines.map(str::to_owned).to_vec(),
             pool_tpr: 0.5,
@@ -189,6 +189,8 @@ impl Default for RivalConfig {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RivalModel {
+    /// Recorded columns where the corpus has any beside the engine's own, else two factors.
+    Auto,
     /// Fitted profiles: two factors shared by all engines on one artifact, noise shared within an OEM cluster.
     TwoFactor,
     /// Fitted profiles with one shared factor.

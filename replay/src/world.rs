@@ -1,1 +1,672 @@
-//! world
+//! The virtual chain: plays every plan on one market, block by block, with the engine under test among the rivals.
+//!
+//! Within a block, bounties act in the order in which they were posted; then new bounties are posted; then the engine
+//! does what is due. All of it runs on one thread: order is part of the answer.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use alloy_primitives::{B256, U256};
+use engine::{
+    chance::Key,
+    distill::DistilledVerdict,
+    market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
+    microengine::{Abstention, Effect, Event, Microengine},
+};
+use market::{
+    block::{BlockNumber, Windows},
+    bounty::Bounty,
+    command::{Accepted, Command, PostAssertion, PostBounty, RevealAssertion},
+    commitment::{Commitment, Opening},
+    id::{AccountId, Guid},
+    market::{Deployment, Market},
+    nct::{Nct, NctDelta},
+    rejection::Rejection,
+    settlement::{Fees, Rewards},
+    verdict::ArtifactSet,
+};
+use smallvec::SmallVec;
+
+use crate::{
+    journal::Journal,
+    oracle::{self, Labels},
+    plan::{BountyPlan, Planner, Setup, SetupError},
+};
+
+/// Looks on while a run is played.
+pub trait Observer {
+    /// What the engine has in escrow changed to `locked` in block `now`.
+    fn locked(&mut self, _now: BlockNumber, _locked: Nct) {}
+
+    /// A bounty is over and settled by everybody.
+    fn closed(&mut self, closed: &ClosedBounty<'_>);
+}
+
+/// A bounty when everybody has settled it.
+#[derive(Debug)]
+pub struct ClosedBounty<'a> {
+    /// What everybody meant to do.
+    pub plan: &'a BountyPlan,
+    /// What stands on chain.
+    pub bounty: &'a Bounty,
+    /// Who got what.
+    pub rewards: &'a Rewards,
+    /// Artifacts that the votes made malicious; `None` without votes.
+    pub consensus: Option<ArtifactSet>,
+    /// What the engine did.
+    pub engine: Decision,
+    /// The engine's verdicts, one per artifact.
+    pub verdicts: &'a [Option<DistilledVerdict>],
+    /// For each of the plan's rivals the position of its assertion, if it was made.
+    pub rivals: &'a [Option<u32>],
+    /// The block.
+    pub now: BlockNumber,
+}
+
+/// What the engine did about a bounty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Asserted, at that position.
+    Asserted(u32),
+    /// Left it alone.
+    Abstained(Abstention),
+    /// Asserted, but the market refused.
+    Refused(Rejection),
+}
+
+/// Counts of what a rival could not do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Misses {
+    /// Assertions that would have come too late.
+    pub late: u64,
+    /// Assertions that the wallet did not cover.
+    pub unfunded: u64,
+}
+
+/// What a run came to, beside what its observer saw.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// Bounties that are over.
+    pub closed: u64,
+    /// First block of the run.
+    pub first_block: BlockNumber,
+    /// Last block of the run.
+    pub last_block: BlockNumber,
+    /// Change of the engine's balance.
+    pub engine: NctDelta,
+    /// Change of each rival's balance.
+    pub rivals: Vec<NctDelta>,
+    /// What each rival missed.
+    pub misses: Vec<Misses>,
+    /// Change of all ambassadors' balances together.
+    pub ambassadors: NctDelta,
+    /// Change of all arbiters' balances together.
+    pub arbiters: NctDelta,
+    /// What is left in escrow, and belongs to nobody.
+    pub stranded: Nct,
+    /// Nectar in the market; the same before and after.
+    pub supply: Nct,
+    /// False if the run was interrupted.
+    pub complete: bool,
+}
+
+/// Why a run broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The corpus could not be read on.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The journal could not be written.
+    #[error("cannot write the journal: {0}")]
+    Journal(#[from] io::Error),
+    /// Nectar was made or lost, or components do not add up: an error in this program.
+    #[error("invariant broken: {0}")]
+    Invariant(String),
+}
+
+/// The accounts of a run.
+struct Accounts {
+    engine: AccountId,
+    rivals: Vec<AccountId>,
+    ambassadors: Vec<AccountId>,
+    arbiters: Vec<AccountId>,
+    /// Names by account number.
+    names: Vec<String>,
+}
+
+impl Accounts {
+    fn open(market: &mut Market, setup: &Setup) -> Accounts {
+        let mut names: Vec<String> = ["nobody", "registry", "staking", "token", "owner"].map(str::to_owned).to_vec();
+        let mut open = |name: String, amount: Nct| {
+            let account = market.fund(&name, amount);
+            assert_eq!(account.0 as usize, names.len(), "names of accounts are different");
+            names.push(name);
+            account
+        };
+        let (wallets, arbiters) = (&setup.scenario.wallets, &setup.scenario.arbiters);
+        let engine = open("engine".to_owned(), wallets.engine);
+        let rivals = setup.population.rivals.iter().map(|rival| open(format!("rival:{}", rival.name), wallets.rivals)).collect();
+        let ambassadors =
+            (1..=setup.scenario.ambassadors.count).map(|number| open(format!("ambassador:{number}"), wallets.ambassadors)).collect();
+        let arbiters = (1..=arbiters.count).map(|number| open(format!("arbiter:{number}"), arbiters.wallet)).collect();
+        Accounts { engine, rivals, ambassadors, arbiters, names }
+    }
+}
+
+/// What is left to be done about a bounty, in the order in which it happens within a block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Act {
+    /// The rival at this position of the plan asserts.
+    Assert(u32),
+    /// The engine has its scans.
+    Decide,
+    /// All rivals reveal.
+    Reveal,
+    /// The vote at this position of the plan is cast.
+    Vote(u32),
+    /// Ambassador and rivals settle.
+    Settle,
+    /// The arbiters settle, and the bounty is over.
+    Close,
+}
+
+/// A bounty between posting and close.
+struct Open {
+    plan: BountyPlan,
+    agenda: SmallVec<[(BlockNumber, Act); 24]>,
+    next: usize,
+    rivals: SmallVec<[Option<u32>; 16]>,
+    decision: Decision,
+    verdicts: SmallVec<[Option<DistilledVerdict>; 1]>,
+    price: Nct,
+}
+
+/// Bounties by the block in which they act next: a ring as long as the longest wait.
+struct Calendar {
+    ring: Vec<Vec<(u64, u32)>>,
+    waiting: usize,
+}
+
+impl Calendar {
+    fn new(longest_wait: u64) -> Calendar {
+        Calendar { ring: vec![Vec::new(); (longest_wait + 2).next_power_of_two() as usize], waiting: 0 }
+    }
+
+    fn bucket(&mut self, block: BlockNumber) -> &mut Vec<(u64, u32)> {
+        let mask = self.ring.len() as u64 - 1;
+        &mut self.ring[(block.0 & mask) as usize]
+    }
+
+    fn add(&mut self, block: BlockNumber, number: u64, slot: u32) {
+        self.bucket(block).push((number, slot));
+        self.waiting += 1;
+    }
+
+    /// Takes out who acts in `block`, in order of bounties.
+    fn take(&mut self, block: BlockNumber, into: &mut Vec<(u64, u32)>) {
+        into.clear();
+        let bucket = self.bucket(block);
+        std::mem::swap(bucket, into);
+        into.sort_unstable();
+        self.waiting -= into.len();
+    }
+}
+
+/// A run that is being played.
+struct World<'a> {
+    setup: &'a Setup,
+    market: Market,
+    fees: Fees,
+    windows: Windows,
+    accounts: Accounts,
+    engine: Microengine,
+    labels: Labels,
+    locked: Nct,
+    open: Vec<Open>,
+    free: Vec<u32>,
+    by_guid: std::collections::BTreeMap<Guid, u32>,
+    calendar: Calendar,
+    misses: Vec<Misses>,
+    closed: u64,
+    effects: Vec<Effect>,
+    uri: Arc<str>,
+}
+
+/// Plays a whole run with the engine's strategy of that specification; stops early when `interrupted` becomes true.
+///
+/// # Errors
+///
+/// If the corpus cannot be read, the journal not written, or an invariant is broken.
+pub fn play<W: io::Write>(
+    setup: &Setup,
+    strategy: &str,
+    observer: &mut dyn Observer,
+    mut journal: Option<&mut Journal<W>>,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Played, PlayError> {
+    let mut world = World::new(setup, strategy, journal.is_some())?;
+    let before: Vec<Nct> = (0..world.accounts.names.len()).map(|account| world.market.balance(AccountId(account as u32))).collect();
+    let supply = world.market.ledger().supply();
+    let first_block = world.market.now();
+    let mut planner = setup.planner()?;
+    let mut arrivals: VecDeque<BountyPlan> = VecDeque::new();
+    let mut acting = Vec::new();
+    let mut complete = true;
+    loop {
+        if interrupted.load(Ordering::Relaxed) {
+            complete = false;
+            break;
+        }
+        if arrivals.is_empty() {
+            arrivals.extend(refill(&mut planner)?);
+            progress(world.closed);
+        }
+        // The next block, or, with nothing open, the next bounty's.
+        let now = match (world.calendar.waiting, arrivals.front()) {
+            (0, None) => break,
+            (0, Some(plan)) => plan.posted,
+            _ => BlockNumber(world.market.now().0 + 1),
+        };
+        world.market.advance_to(now);
+        world.calendar.take(now, &mut acting);
+        for &(_, slot) in &acting {
+            world.act(slot, observer)?;
+        }
+        while arrivals.front().is_some_and(|plan| plan.posted <= now) {
+            let plan = arrivals.pop_front().expect("just seen");
+            world.post(plan, observer)?;
+            if arrivals.is_empty() {
+                arrivals.extend(refill(&mut planner)?);
+                progress(world.closed);
+            }
+        }
+        while world.engine.due().is_some_and(|due| due <= now) {
+            world.engine_event(Event::NewBlock, observer)?;
+        }
+        if let Some(journal) = &mut journal {
+            let World { market, accounts, .. } = &mut world;
+            for event in market.drain_events() {
+                journal.write(now, &event, &accounts.names)?;
+            }
+        }
+    }
+    progress(world.closed);
+
+    let recount = world.market.ledger().recount();
+    if recount != supply {
+        return Err(PlayError::Invariant(format!("the balances add up to {recount}, but {supply} were issued")));
+    }
+    let staked = world
+        .accounts
+        .arbiters
+        .iter()
+        .fold(Nct::ZERO, |sum, &arbiter| sum.checked_add(world.market.staking().balance(arbiter)).expect("within the supply"));
+    debug_assert_eq!(staked, world.market.balance(AccountId::STAKING));
+    let change = |account: AccountId| world.market.balance(account).minus(before[account.0 as usize]);
+    let accounts = &world.accounts;
+    Ok(Played {
+        closed: world.closed,
+        first_block,
+        last_block: world.market.now(),
+        engine: change(accounts.engine),
+        rivals: accounts.rivals.iter().map(|&rival| change(rival)).collect(),
+        misses: world.misses,
+        ambassadors: accounts.ambassadors.iter().map(|&account| change(account)).sum(),
+        arbiters: accounts.arbiters.iter().map(|&account| change(account)).sum(),
+        stranded: world.market.balance(AccountId::REGISTRY),
+        supply,
+        complete,
+    })
+}
+
+fn refill(planner: &mut Planner<'_>) -> Result<Vec<BountyPlan>, SetupError> {
+    planner.next_chunk()
+}
+
+/// Hashes of past blocks: chance, by address.
+fn block_hash(seed: Key, block: BlockNumber) -> B256 {
+    let mut chance = seed.with(block.0).stream();
+    let mut hash = [0; 32];
+    for word in hash.chunks_exact_mut(8) {
+        word.copy_from_slice(&chance.bits().to_be_bytes());
+    }
+    B256::from(hash)
+}
+
+impl<'a> World<'a> {
+    fn new(setup: &'a Setup, strategy: &str, recording: bool) -> Result<World<'a>, PlayError> {
+        let rules = &setup.rules;
+        let seed = Key::root(setup.scenario.seed);
+        let hashes = seed.named("block hash");
+        let deployment = Deployment {
+            start: crate::arrivals::START,
+            block_hashes: Arc::new(move |block| block_hash(hashes, block)),
+            ..Deployment::of(rules)
+        };
+        let (fees, windows) = (deployment.fees, deployment.windows);
+        let mut market = Market::deploy(rules.clone(), deployment).forgetful();
+        if recording {
+            market = market.recording();
+        }
+        let accounts = Accounts::open(&mut market, setup);
+        let refused = |rejection: Rejection| PlayError::Invariant(format!("an arbiter could not be set up: {rejection}"));
+        let owner = AccountId(4);
+        for &arbiter in &accounts.arbiters {
+            market.submit(owner, Command::AddArbiter { arbiter, block: U256::from(market.now().0) }).map_err(refused)?;
+            market.submit(arbiter, Command::Deposit(setup.scenario.arbiters.stake)).map_err(refused)?;
+        }
+        let labels = Labels::default();
+        let staker = oracle::build(strategy, &labels).map_err(SetupError::from)?;
+        let engine = Microengine::new(setup.backends(), setup.scenario.engine.distiller(), staker, seed.named("engine"));
+        let longest_wait = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 2;
+        Ok(World {
+            setup,
+            market,
+            fees,
+            windows,
+            misses: vec![Misses::default(); accounts.rivals.len()],
+            accounts,
+            engine,
+            labels,
+            locked: Nct::ZERO,
+            open: Vec::new(),
+            free: Vec::new(),
+            by_guid: std::collections::BTreeMap::new(),
+            calendar: Calendar::new(longest_wait),
+            closed: 0,
+            effects: Vec::new(),
+            uri: "replay".into(),
+        })
+    }
+
+    /// Posts a bounty and does what is due about it in the same block.
+    fn post(&mut self, plan: BountyPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let ambassadors = &self.setup.scenario.ambassadors;
+        let artifacts = plan.artifacts.len() as u64;
+        let post = PostBounty {
+            guid: plan.guid,
+            artifact_type: u64::from(self.setup.corpus.kind() == datasets::ArtifactKind::Url),
+            amount: ambassadors.amount.checked_mul(artifacts).expect("checked with the scenario"),
+            artifact_uri: self.uri.clone(),
+            artifacts,
+            duration: ambassadors.duration,
+            bloom: None,
+            metadata: None,
+        };
+        let author = self.accounts.ambassadors[plan.ambassador as usize];
+        match self.market.submit(author, Command::PostBounty(Box::new(post))) {
+            Ok(_) => {}
+            // Ambassadors can run dry; then there is no bounty, and nobody knows of it.
+            Err(Rejection::BalanceShort { .. }) => return Ok(()),
+            Err(rejection) => return Err(PlayError::Invariant(format!("bounty {} was refused: {rejection}", plan.number))),
+        }
+        let agenda = self.agenda(&plan);
+        let (number, guid) = (plan.number, plan.guid);
+        let rivals = SmallVec::from_elem(None, plan.rivals.len());
+        let decision = Decision::Abstained(Abstention::Late);
+        let open = Open { plan, agenda, next: 0, rivals, decision, verdicts: SmallVec::new(), price: Nct::ZERO };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.open[slot as usize] = open;
+                slot
+            }
+            None => {
+                self.open.push(open);
+                (self.open.len() - 1) as u32
+            }
+        };
+        self.by_guid.insert(guid, slot);
+        let bounty = OpenBounty::from(self.market.bounty(guid).expect("just posted"));
+        self.engine_event(Event::BountyPosted { bounty: &bounty }, observer)?;
+        self.act_or_wait(slot, number, observer)
+    }
+
+    /// Everything that will be done about a bounty posted now, in order.
+    fn agenda(&mut self, plan: &BountyPlan) -> SmallVec<[(BlockNumber, Act); 24]> {
+        let posted = plan.posted.0;
+        let expiration = posted + self.setup.scenario.ambassadors.duration;
+        let vote_start = expiration + self.setup.rules.reveal_window;
+        let vote_end = vote_start + self.setup.rules.vote_window;
+        let mut agenda: SmallVec<[(BlockNumber, Act); 24]> = SmallVec::new();
+        for (position, rival) in plan.rivals.iter().enumerate() {
+            if posted + rival.latency < expiration {
+                agenda.push((BlockNumber(posted + rival.latency), Act::Assert(position as u32)));
+            } else {
+                self.misses[rival.rival].late += 1;
+            }
+        }
+        // A scan that is done too late is told at expiration: the engine then knows that it is late.
+        agenda.push((plan.scanned.max(plan.posted).min(BlockNumber(expiration)), Act::Decide));
+        agenda.push((BlockNumber(expiration), Act::Reveal));
+        for (position, vote) in plan.votes.iter().enumerate() {
+            agenda.push((BlockNumber(vote_start + vote.delay), Act::Vote(position as u32)));
+        }
+        agenda.push((BlockNumber(vote_end), Act::Settle));
+        // One block later the hash that the arbiter is drawn with is known.
+        agenda.push((BlockNumber(vote_end + 1), Act::Close));
+        agenda.sort_unstable();
+        agenda
+    }
+
+    fn act(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let number = self.open[slot as usize].plan.number;
+        self.act_or_wait(slot, number, observer)
+    }
+
+    /// Does what is due about a bounty, then waits for its next block.
+    fn act_or_wait(&mut self, slot: u32, number: u64, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let now = self.market.now();
+        loop {
+            let open = &mut self.open[slot as usize];
+            let (block, act) = open.agenda[open.next];
+            if block > now {
+                self.calendar.add(block, number, slot);
+                return Ok(());
+            }
+            open.next += 1;
+            match act {
+                Act::Assert(position) => self.rival_asserts(slot, position as usize)?,
+                Act::Decide => self.engine_decides(slot, observer)?,
+                Act::Reveal => self.rivals_reveal(slot)?,
+                Act::Vote(position) => self.arbiter_votes(slot, position as usize)?,
+                Act::Settle => self.settle(slot)?,
+                Act::Close => return self.close(slot, observer),
+            }
+        }
+    }
+
+    fn rival_asserts(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
+        let open = &mut self.open[slot as usize];
+        let plan = &open.plan.rivals[position];
+        let commitment = Commitment::envelope(opening(&open.plan, position));
+        let command = PostAssertion { guid: open.plan.guid, bids: plan.bids.clone(), mask: plan.mask, commitment };
+        match self.market.submit(self.accounts.rivals[plan.rival], Command::PostAssertion(command)) {
+            Ok(Accepted::Asserted { index }) => open.rivals[position] = Some(index as u32),
+            Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
+            // A bid out of the limits is the rival's own fault and costs it nothing.
+            Err(Rejection::BidBelowMinimum { .. } | Rejection::BidAboveMaximum { .. }) => {}
+            other => return Err(PlayError::Invariant(format!("a rival's assertion came to {other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn engine_decides(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let (now, open) = (self.market.now(), &self.open[slot as usize]);
+        let bounty = self.market.bounty(open.plan.guid).expect("it is open");
+        let public = OpenBounty::from(bounty);
+        self.labels.show(open.plan.labels);
+        let view = MarketView {
+            now,
+            bounty: &public,
+            rules: &self.setup.rules,
+            fees: self.fees,
+            windows: self.windows,
+            wallet: Wallet { free: self.market.balance(self.accounts.engine), locked: self.locked },
+            assertions: PublicAssertions::of(&bounty.assertions),
+        };
+        self.engine.on_event(now, Event::Scanned { view: &view, results: &open.plan.results }, &mut self.effects);
+        self.open[slot as usize].verdicts = self.engine.last_verdicts().iter().copied().collect();
+        self.carry_out(observer)
+    }
+
+    fn engine_event(&mut self, event: Event<'_>, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        self.engine.on_event(self.market.now(), event, &mut self.effects);
+        self.carry_out(observer)
+    }
+
+    /// Does what the engine asks for.
+    fn carry_out(&mut self, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let (now, engine) = (self.market.now(), self.accounts.engine);
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            let slot_of = |guid: &Guid| self.by_guid.get(guid).map(|&slot| slot as usize);
+            match effect {
+                // Scans are planned: their results come by themselves.
+                Effect::Scan { .. } => {}
+                Effect::Abstain { guid, reason } => {
+                    if let Some(slot) = slot_of(&guid) {
+                        self.open[slot].decision = Decision::Abstained(reason);
+                    }
+                }
+                Effect::PostAssertion(assertion) => {
+                    let Some(slot) = slot_of(&assertion.guid) else { continue };
+                    let guid = assertion.guid;
+                    let price =
+                        assertion.bids.iter().copied().sum::<Nct>().checked_add(self.fees.assertion).expect("the engine has as much");
+                    let commitment = Commitment::envelope(assertion.opening);
+                    let command = PostAssertion { guid, bids: assertion.bids.into(), mask: assertion.mask, commitment };
+                    let told = match self.market.submit(engine, Command::PostAssertion(command)) {
+                        Ok(Accepted::Asserted { index }) => {
+                            self.open[slot].decision = Decision::Asserted(index as u32);
+                            self.open[slot].price = price;
+                            self.locked = self.locked.checked_add(price).expect("within the supply");
+                            observer.locked(now, self.locked);
+                            Event::Asserted { guid, index }
+                        }
+                        Ok(other) => return Err(PlayError::Invariant(format!("an assertion came to {other:?}"))),
+                        Err(rejection) => {
+                            self.open[slot].decision = Decision::Refused(rejection);
+                            Event::Refused { guid }
+                        }
+                    };
+                    self.engine.on_event(now, told, &mut self.effects);
+                }
+                Effect::RevealAssertion { guid, index, opening } => {
+                    let reveal = RevealAssertion { guid, index, opening, metadata: None };
+                    self.market
+                        .submit(engine, Command::RevealAssertion(reveal))
+                        .map_err(|rejection| PlayError::Invariant(format!("the engine's reveal was refused: {rejection}")))?;
+                }
+                Effect::SettleBounty { guid } => {
+                    self.market
+                        .submit(engine, Command::SettleBounty { guid })
+                        .map_err(|rejection| PlayError::Invariant(format!("the engine could not settle: {rejection}")))?;
+                    if let Some(slot) = slot_of(&guid) {
+                        self.locked = self.locked.checked_sub(self.open[slot].price).expect("it was locked");
+                        observer.locked(now, self.locked);
+                    }
+                }
+            }
+        }
+        debug_assert!(self.effects.is_empty(), "being told of a result asks for nothing");
+        self.effects = effects;
+        Ok(())
+    }
+
+    fn rivals_reveal(&mut self, slot: u32) -> Result<(), PlayError> {
+        let open = &self.open[slot as usize];
+        for (position, rival) in open.plan.rivals.iter().enumerate() {
+            if let Some(index) = open.rivals[position].filter(|_| rival.reveals) {
+                let reveal = RevealAssertion {
+                    guid: open.plan.guid,
+                    index: u64::from(index),
+                    opening: opening(&open.plan, position),
+                    metadata: None,
+                };
+                let revealed = self.market.submit(self.accounts.rivals[rival.rival], Command::RevealAssertion(reveal));
+                revealed.map_err(|rejection| PlayError::Invariant(format!("a rival's reveal was refused: {rejection}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn arbiter_votes(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
+        let plan = &self.open[slot as usize].plan;
+        let vote = plan.votes[position];
+        let command = Command::VoteOnBounty { guid: plan.guid, votes: vote.votes, valid_bloom: true };
+        match self.market.submit(self.accounts.arbiters[vote.arbiter as usize], command) {
+            Ok(_) => Ok(()),
+            // With the switch that closes voting at quorum, later votes are not taken.
+            Err(Rejection::VoteWindow { .. }) if self.setup.rules.switches.close_votes_at_quorum => Ok(()),
+            Err(rejection) => Err(PlayError::Invariant(format!("a vote was refused: {rejection}"))),
+        }
+    }
+
+    /// Ambassador and rivals settle.
+    fn settle(&mut self, slot: u32) -> Result<(), PlayError> {
+        let open = &self.open[slot as usize];
+        let guid = open.plan.guid;
+        let rivals = open
+            .plan
+            .rivals
+            .iter()
+            .zip(&open.rivals)
+            .filter(|(_, index)| index.is_some())
+            .map(|(plan, _)| self.accounts.rivals[plan.rival]);
+        for account in [self.accounts.ambassadors[open.plan.ambassador as usize]].into_iter().chain(rivals) {
+            settle(&mut self.market, account, guid)?;
+        }
+        Ok(())
+    }
+
+    /// The arbiters who voted settle, the observer is told, and the bounty is forgotten.
+    fn close(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let open = &self.open[slot as usize];
+        let guid = open.plan.guid;
+        for vote in &open.plan.votes {
+            settle(&mut self.market, self.accounts.arbiters[vote.arbiter as usize], guid)?;
+        }
+        let bounty = self.market.bounty(guid).expect("it is open");
+        let rewards = self.market.rewards(guid).map_err(|rejection| PlayError::Invariant(format!("rewards: {rejection}")))?;
+        let consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(&self.setup.rules));
+        let (decision, verdicts, rivals) = (open.decision, &open.verdicts, &open.rivals);
+        observer.closed(&ClosedBounty {
+            plan: &open.plan,
+            bounty,
+            rewards: &rewards,
+            consensus,
+            engine: decision,
+            verdicts,
+            rivals,
+            now: self.market.now(),
+        });
+        self.market.forget(guid);
+        self.by_guid.remove(&guid);
+        self.free.push(slot);
+        self.closed += 1;
+        Ok(())
+    }
+}
+
+fn settle(market: &mut Market, account: AccountId, guid: Guid) -> Result<(), PlayError> {
+    match market.submit(account, Command::SettleBounty { guid }) {
+        Ok(_) => Ok(()),
+        Err(rejection) => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
+    }
+}
+
+/// What a rival commits to: its nonce follows from guid and position; nobody has to guess it in here.
+fn opening(plan: &BountyPlan, position: usize) -> Opening {
+    let nonce = U256::from(plan.guid.0 ^ plan.rivals[position].rival as u128 | 1);
+    Opening { nonce, verdicts: plan.rivals[position].verdicts }
+}
+
+/// So that callers without a journal need not name a writer.
+pub type NoJournal = Journal<io::Sink>;

@@ -78,6 +78,18 @@ pub struct ExpertReward {
     pub rounding: NctDelta,
 }
 
+impl ExpertReward {
+    /// What the assertion changed its author's balance by, over its whole life.
+    ///
+    /// # Panics
+    ///
+    /// If an amount exceeds 255 bits.
+    pub fn profit(&self) -> NctDelta {
+        let gains = [self.bounty_share, self.losers_share, self.no_vote_share].into_iter().sum::<Nct>();
+        gains.minus(self.lost_stake) - NctDelta::from(self.fee_lost) + self.rounding
+    }
+}
+
 const OVERFLOW: Rejection = Rejection::Overflow { what: "the rewards of the bounty" };
 
 /// The rewards of `bounty` as the contract computes them in every `settleBounty`.

@@ -1,0 +1,170 @@
+//! Plays a run from a checked setup to its figures: the run itself, the null strategies beside it, and the files.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use market::nct::NctDelta;
+use rayon::prelude::*;
+use replay::{
+    plan::Setup,
+    world::{self, ClosedBounty, NoJournal, Observer, PlayError, Played},
+};
+
+use crate::{
+    output::{BountyTable, RunDirectory},
+    run::{Outcome, Run},
+    score::Scorecard,
+};
+
+/// Strategies without any idea; the one that never asserts earns nothing and need not be played.
+const NULLS: [&str; 4] = ["null/min", "null/random", "null/mal", "null/ben"];
+
+/// What the user wants of a run.
+#[derive(Debug)]
+pub struct Wishes<'a> {
+    /// Command that repeats the run.
+    pub command: String,
+    /// SHA-256 of the resolved scenario.
+    pub scenario_sha256: [u8; 32],
+    /// The resolved scenario as TOML.
+    pub scenario_toml: &'a str,
+    /// Where to write the run directory.
+    pub out: Option<RunDirectory>,
+    /// Play the null strategies, too.
+    pub nulls: bool,
+    /// Threads.
+    pub jobs: usize,
+}
+
+/// A broken invariant: an error in this program, not in what it was given.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; please report this with the command that led to it")]
+pub struct Broken(pub String);
+
+/// Scores, and writes a line per bounty where that is wanted.
+struct Watcher {
+    score: Scorecard,
+    bounties: Option<BountyTable>,
+}
+
+impl Observer for Watcher {
+    fn locked(&mut self, now: market::block::BlockNumber, locked: market::nct::Nct) {
+        self.score.locked(now, locked);
+    }
+
+    fn closed(&mut self, closed: &ClosedBounty<'_>) {
+        self.score.closed(closed);
+        if let Some(bounties) = &mut self.bounties {
+            bounties.add(closed);
+        }
+    }
+}
+
+/// Looks away.
+struct Blind;
+
+impl Observer for Blind {
+    fn closed(&mut self, _: &ClosedBounty<'_>) {}
+}
+
+/// Plays `setup` with as many threads as wished; `progress` hears of bounties that are over, those of the null
+/// strategies included.
+///
+/// # Errors
+///
+/// If the corpus cannot be read on, a file not be written, or an invariant is [`Broken`].
+pub fn execute(setup: &Setup, wishes: Wishes<'_>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Run> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(wishes.jobs).build().context("cannot start threads")?;
+    threads.install(|| {
+        let started = Instant::now();
+        let strategy = &setup.scenario.engine.strategy;
+        let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len()), bounties: None };
+        let mut journal = None;
+        if let Some(out) = &wishes.out {
+            watcher.bounties = Some(out.bounties()?);
+            journal = Some(out.journal()?);
+        }
+        let played = play(setup, strategy, &mut watcher, journal.as_mut(), interrupted, progress)?;
+        let journal = journal.map(|journal| journal.finish()).transpose().context("cannot write the journal")?;
+        if let Some(bounties) = watcher.bounties.take() {
+            bounties.finish()?;
+        }
+        let elapsed = started.elapsed();
+
+        let nulls = if wishes.nulls && played.complete { play_nulls(setup, interrupted, progress)? } else { Vec::new() };
+        let outcome = Outcome {
+            setup,
+            scenario_sha256: wishes.scenario_sha256,
+            command: wishes.command,
+            score: &watcher.score,
+            played: &played,
+            nulls,
+            journal,
+            elapsed,
+            jobs: wishes.jobs,
+        };
+        let run = outcome.run().map_err(Broken)?;
+        if let Some(out) = wishes.out {
+            out.finish(&run, wishes.scenario_toml)?;
+        }
+        Ok(run)
+    })
+}
+
+/// The same market, met by strategies without any idea. Rivals, votes and arrivals are the same to the last draw.
+fn play_nulls(setup: &Setup, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Vec<(String, NctDelta)>> {
+    let mut nulls = vec![("null/abstain".to_owned(), NctDelta::ZERO)];
+    let played: Vec<Played> = NULLS
+        .into_par_iter()
+        .map(|null| play::<std::io::Sink>(setup, null, &mut Blind, None::<&mut NoJournal>, interrupted, progress))
+        .collect::<Result<_>>()?;
+    if played.iter().all(|played| played.complete) {
+        nulls.extend(NULLS.iter().zip(&played).map(|(&null, played)| (null.to_owned(), played.engine)));
+        return Ok(nulls);
+    }
+    Ok(Vec::new())
+}
+
+fn play<W: std::io::Write>(
+    setup: &Setup,
+    strategy: &str,
+    observer: &mut dyn Observer,
+    journal: Option<&mut replay::journal::Journal<W>>,
+    interrupted: &AtomicBool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Played> {
+    let mut told = 0;
+    let mut tell = |closed: u64| {
+        progress(closed - told);
+        told = closed;
+    };
+    world::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(|error| match error {
+        PlayError::Invariant(what) => Broken(what).into(),
+        other => anyhow::Error::new(other),
+    })
+}
+
+/// Number of times the bounties of a run are played in all, for a progress bar.
+pub fn plays(nulls: bool) -> u64 {
+    1 + if nulls { NULLS.len() as u64 } else { 0 }
+}
+
+/// A flag that Ctrl-C sets; the second Ctrl-C ends the program at once.
+///
+/// # Errors
+///
+/// If the handler cannot be installed.
+pub fn interruption() -> Result<std::sync::Arc<AtomicBool>> {
+    let flag = std::sync::Arc::new(AtomicBool::new(false));
+    let seen = flag.clone();
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(flag)
+}

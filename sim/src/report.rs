@@ -1,0 +1,321 @@
+//! The report in a terminal: every figure comes from [`Run`](crate::run::Run), none is computed here.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::run::{JudgedFacts, Money, Run};
+
+/// Text that came from a file, made harmless for a terminal: control characters and direction marks are escaped.
+pub fn quote(text: &str) -> String {
+    let hostile =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars().take(80).flat_map(|c| if hostile(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// A whole number with thin groups: 1,234,567.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// NCT with four decimals and groups; with its sign for a change.
+fn nct(amount: f64, signed: bool) -> String {
+    let text = format!("{:.4}", amount.abs());
+    let (whole, fraction) = text.split_once('.').expect("four decimals were asked for");
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), count);
+    let negative = amount < 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    let sign = match (signed, negative) {
+        (_, true) => "-",
+        (true, false) => "+",
+        (false, false) => "",
+    };
+    format!("{sign}{whole}.{fraction}")
+}
+
+fn change(money: &Money) -> String {
+    nct(money.nct, true)
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", 100.0 * share))
+}
+
+fn decimal(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.4}"))
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((2, 1));
+    }
+    table
+}
+
+/// The table without blanks at the ends of its lines.
+fn lines(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The whole report.
+pub fn text(run: &Run) -> String {
+    let mut out = String::new();
+    header(run, &mut out);
+    profit(run, &mut out);
+    accuracy(run, &mut out);
+    types(run, &mut out);
+    competitors(run, &mut out);
+    footer(run, &mut out);
+    out
+}
+
+fn header(run: &Run, out: &mut String) {
+    let (corpus, market, engine) = (&run.corpus, &run.market, &run.engine);
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line(format!("Replay of `{}`: {} by {}", quote(&corpus.name), quote(&engine.name), quote(&engine.strategy)));
+    line(String::new());
+    let recorded = if corpus.recorded_engines > 0 { format!(", {} recorded engines", corpus.recorded_engines) } else { String::new() };
+    line(format!(
+        "  Corpus   {} artifacts ({} malicious, {} benign){recorded}",
+        count(corpus.rows),
+        count(corpus.malicious),
+        count(corpus.benign)
+    ));
+    let switches = if market.switches.is_empty() { String::new() } else { format!(", switches: {}", market.switches.join(", ")) };
+    line(format!(
+        "  Market   {}{switches}; {} bounties with {} artifacts in blocks {} to {}",
+        market.rules,
+        count(market.bounties),
+        count(market.artifacts),
+        market.first_block,
+        market.last_block
+    ));
+    let backends: Vec<String> = engine.backends.iter().map(|backend| quote(backend)).collect();
+    line(format!(
+        "  Engine   {} -> {} -> {}, wallet {} NCT",
+        backends.join(" + "),
+        engine.distiller,
+        quote(&engine.strategy),
+        nct(engine.wallet.nct, false)
+    ));
+    if !run.complete {
+        line("  INTERRUPTED: the figures cover the bounties that were over".to_owned());
+    }
+    for warning in &run.warnings {
+        line(format!("  Warning: {warning}"));
+    }
+}
+
+fn profit(run: &Run, out: &mut String) {
+    let engine = &run.engine;
+    let mut line = |name: &str, value: String, note: String| {
+        let text = format!("  {name:<26}{value:>18}  {note}");
+        out.push_str(text.trim_end());
+        out.push('\n');
+    };
+    line("\nProfit in NCT", String::new(), String::new());
+    let components = &engine.components;
+    line("bounty share", change(&components.bounty_share), String::new());
+    line("losers' share", change(&components.losers_share), String::new());
+    line("share without votes", change(&components.no_vote_share), String::new());
+    line("lost stakes", change(&components.lost_stake), String::new());
+    line("assertion fees", change(&components.fees), String::new());
+    line("rounding", format!("{} wei", components.rounding.wei), String::new());
+    let checked = if run.complete { "= change of the balance, to the wei" } else { "" };
+    line("PROFIT", change(&engine.profit), checked.to_owned());
+    line("per bounty", engine.profit_per_bounty_nct.map_or_else(|| "-".to_owned(), |profit| nct(profit, true)), String::new());
+    if let Some(gain) = &engine.gain_over_best_null {
+        let best = run.nulls.iter().max_by(|a, b| a.profit.nct.total_cmp(&b.profit.nct));
+        let best = best.map_or_else(String::new, |best| format!("{} earns {}", best.strategy, change(&best.profit)));
+        line("gain over best null", change(gain), best);
+    }
+    line("return on stake", percent(engine.return_on_stake), format!("of {} NCT staked", nct(engine.staked.nct, false)));
+    line(
+        "return on locked capital",
+        percent(engine.return_on_locked),
+        format!("of {} NCT in escrow on average, {} at most", nct(engine.locked_mean_nct, false), nct(engine.locked_peak.nct, false)),
+    );
+    let drawdown = &engine.drawdown;
+    let place = if drawdown.depth.nct > 0.0 {
+        format!("from bounty {} to {}; under water {} bounties at most", drawdown.from, drawdown.to, drawdown.longest_under_water)
+    } else {
+        String::new()
+    };
+    line("deepest drawdown", nct(-drawdown.depth.nct, false), place);
+    line("rank by profit", format!("{} of {}", engine.rank, engine.of), String::new());
+}
+
+fn accuracy(run: &Run, out: &mut String) {
+    let engine = &run.engine;
+    out.push_str("\nAccuracy of what was asserted\n");
+    let mut table = table(&["against", "accuracy", "TPR", "FPR", "MCC", "Brier", "TP", "FP", "TN", "FN"]);
+    let mut row = |name: &str, judged: &JudgedFacts| {
+        let counts = [judged.table.true_positives, judged.table.false_positives, judged.table.true_negatives, judged.table.false_negatives]
+            .map(count);
+        let figures =
+            [percent(judged.accuracy), percent(judged.tpr), percent(judged.fpr), format!("{:.4}", judged.mcc), decimal(judged.brier)];
+        table.add_row([name.to_owned()].into_iter().chain(figures).chain(counts));
+    };
+    row("arbiters' consensus", &engine.vs_consensus);
+    row("corpus label", &engine.vs_label);
+    row("consensus vs label", &run.market.consensus_vs_label);
+    out.push_str(&lines(&table));
+    let coverage = &engine.coverage;
+    let line = format!(
+        "  asserted on {} of {} bounties ({} of the artifacts): {} won, {} lost\n  left alone: {} late, {} unfunded, {} without answer, {} by choice, {} refused\n",
+        count(coverage.bounties_asserted),
+        count(run.market.bounties),
+        percent(coverage.share),
+        count(engine.bounties_won),
+        count(engine.bounties_lost),
+        count(coverage.late),
+        count(coverage.unfunded),
+        count(coverage.no_answer),
+        count(coverage.no_stake),
+        count(coverage.refused),
+    );
+    out.push_str(&line);
+}
+
+fn types(run: &Run, out: &mut String) {
+    out.push_str("\nBy file type (accuracy against the label; `rivals miss`: share of malware that their majority calls benign)\n");
+    let mut table =
+        table(&["type", "artifacts", "malicious", "coverage", "accuracy", "TPR", "FPR", "profit NCT", "rivals miss", "false alarms"]);
+    for facts in &run.types {
+        table.add_row([
+            quote(&facts.file_type),
+            count(facts.artifacts),
+            count(facts.malicious),
+            percent(facts.coverage),
+            percent(facts.accuracy),
+            percent(facts.tpr),
+            percent(facts.fpr),
+            change(&facts.profit),
+            percent(facts.rivals_majority_misses),
+            percent(facts.rivals_majority_false_alarms),
+        ]);
+    }
+    out.push_str(&lines(&table));
+}
+
+fn competitors(run: &Run, out: &mut String) {
+    out.push_str("\nEngine and rivals by profit\n");
+    let mut table = table(&["", "strategy", "profit NCT", "staked NCT", "bounties", "accuracy", "TPR", "FPR", "late", "unfunded"]);
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    let engine = &run.engine;
+    let own = (
+        engine.profit.nct,
+        [
+            format!("> {}", quote(&engine.name)),
+            quote(&engine.strategy),
+            change(&engine.profit),
+            nct(engine.staked.nct, false),
+            count(engine.coverage.bounties_asserted),
+            percent(engine.vs_consensus.accuracy),
+            percent(engine.vs_consensus.tpr),
+            percent(engine.vs_consensus.fpr),
+            count(engine.coverage.late),
+            count(engine.coverage.unfunded),
+        ],
+    );
+    let rival = |rival: &crate::run::RivalFacts| {
+        (
+            rival.profit.nct,
+            [
+                quote(&rival.name),
+                quote(&rival.strategy),
+                change(&rival.profit),
+                nct(rival.staked.nct, false),
+                count(rival.bounties_asserted),
+                percent(rival.accuracy),
+                percent(rival.tpr),
+                percent(rival.fpr),
+                count(rival.late),
+                count(rival.unfunded),
+            ],
+        )
+    };
+    let mut rows: Vec<(f64, [String; 10])> = [own].into_iter().chain(run.rivals.iter().map(rival)).collect();
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    // With hundreds of rivals, the best, the worst, and the engine's neighbours say enough; run.json has all.
+    let place = rows.iter().position(|(_, row)| row[0].starts_with("> ")).unwrap_or(0);
+    let total = rows.len();
+    let mut skipped = false;
+    for (index, (_, row)) in rows.into_iter().enumerate() {
+        if total > 40 && index >= 12 && index + 6 < total && index.abs_diff(place) > 3 {
+            if !std::mem::replace(&mut skipped, true) {
+                table.add_row(["..."]);
+            }
+            continue;
+        }
+        skipped = false;
+        table.add_row(row);
+    }
+    out.push_str(&lines(&table));
+    let market = &run.market;
+    out.push_str(&format!(
+        "  ambassadors {}, arbiters {}, left in escrow {}: all {} NCT are accounted for\n",
+        change(&market.ambassadors),
+        change(&market.arbiters),
+        nct(market.stranded.nct, false),
+        nct(market.supply.nct, false),
+    ));
+}
+
+fn footer(run: &Run, out: &mut String) {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let name = &run.name;
+    out.push_str(&format!(
+        "\nRun      sim {}, scenario {}, corpus {}, seed {}\nRepeat   {}\n",
+        name.version,
+        short(&name.scenario_sha256),
+        short(&name.corpus_sha256),
+        name.seed,
+        quote_command(&run.command),
+    ));
+    if let Some(journal) = &run.journal {
+        out.push_str(&format!("Journal  {} records, sha256 {}\n", count(journal.records), short(&journal.sha256)));
+    }
+    let rate = run.wall.bounties_per_second.map_or_else(String::new, |rate| format!(", {} bounties a second", count(rate as u64)));
+    out.push_str(&format!("Took     {:.2} s{rate}\n", run.wall.seconds));
+}
+
+/// The command is the user's own, but may repeat hostile names.
+fn quote_command(command: &str) -> String {
+    command.split(' ').map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
+        assert_eq!(
+            (nct(1234.5, true), nct(-0.00001, true), nct(-12.25, false)),
+            ("+1,234.5000".into(), "+0.0000".into(), "-12.2500".into())
+        );
+    }
+
+    #[test]
+    fn hostile_names_do_not_reach_the_terminal() {
+        assert_eq!(quote("a\u{1b}[31mb\u{202e}c"), "a\\u{1b}[31mb\\u{202e}c");
+        assert_eq!(quote(&"x".repeat(10_000)).len(), 80);
+    }
+}

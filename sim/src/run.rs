@@ -1,0 +1,408 @@
+//! A finished run as data: everything the report says, once, in the schema of `run.json`.
+//!
+//! Wei are decimal strings, NCT are numbers, a figure that is not defined is `null`; nothing is ever NaN.
+
+use std::time::Duration;
+
+use datasets::Truth;
+use engine::microengine::Abstention;
+use market::nct::{Nct, NctDelta};
+use replay::{journal::Finished, plan::Setup, world::Played};
+use serde::Serialize;
+
+use crate::score::{Judged, Scorecard, Table, ratio};
+
+/// Version of the schema of `run.json`; grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// An amount: exact, and for reading.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Money {
+    /// Wei, as a decimal number.
+    pub wei: String,
+    /// NCT.
+    pub nct: f64,
+}
+
+impl From<Nct> for Money {
+    fn from(amount: Nct) -> Money {
+        Money { wei: amount.to_uint().to_string(), nct: amount.to_f64() }
+    }
+}
+
+impl From<NctDelta> for Money {
+    fn from(change: NctDelta) -> Money {
+        Money { wei: change.wei_string(), nct: change.to_f64() }
+    }
+}
+
+/// A whole run.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Run {
+    pub schema: u32,
+    pub name: RunName,
+    /// Command that repeats the run.
+    pub command: String,
+    /// False if the run was interrupted: then it covers what was done.
+    pub complete: bool,
+    pub warnings: Vec<String>,
+    pub corpus: CorpusFacts,
+    pub market: MarketFacts,
+    pub engine: EngineFacts,
+    /// The same run with strategies that have no idea.
+    pub nulls: Vec<NullFacts>,
+    pub rivals: Vec<RivalFacts>,
+    pub types: Vec<TypeFacts>,
+    pub journal: Option<JournalFacts>,
+    pub wall: WallTime,
+}
+
+/// What names a run: the same name gives the same journal, byte for byte.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RunName {
+    pub version: &'static str,
+    pub scenario_sha256: String,
+    pub corpus_sha256: String,
+    pub seed: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CorpusFacts {
+    pub name: String,
+    pub rows: u64,
+    pub malicious: u64,
+    pub benign: u64,
+    pub recorded_engines: usize,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct MarketFacts {
+    pub rules: String,
+    pub switches: Vec<&'static str>,
+    pub bounties: u64,
+    pub artifacts: u64,
+    pub unvoted_bounties: u64,
+    pub first_block: u64,
+    pub last_block: u64,
+    /// Arbiters' consensus against the corpus label.
+    pub consensus_vs_label: JudgedFacts,
+    pub supply: Money,
+    pub stranded: Money,
+    pub ambassadors: Money,
+    pub arbiters: Money,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EngineFacts {
+    pub name: String,
+    pub backends: Vec<String>,
+    pub distiller: String,
+    pub strategy: String,
+    /// True for a strategy that knows the label.
+    pub oracle: bool,
+    pub wallet: Money,
+    pub profit: Money,
+    pub profit_per_bounty_nct: Option<f64>,
+    pub components: ComponentFacts,
+    pub staked: Money,
+    pub return_on_stake: Option<f64>,
+    pub locked_mean_nct: f64,
+    pub locked_peak: Money,
+    pub return_on_locked: Option<f64>,
+    pub drawdown: DrawdownFacts,
+    pub bounties_won: u64,
+    pub bounties_lost: u64,
+    pub coverage: CoverageFacts,
+    pub vs_consensus: JudgedFacts,
+    pub vs_label: JudgedFacts,
+    /// Place among engine and rivals by profit, from 1.
+    pub rank: usize,
+    pub of: usize,
+    /// Profit minus that of the best null strategy.
+    pub gain_over_best_null: Option<Money>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ComponentFacts {
+    pub bounty_share: Money,
+    pub losers_share: Money,
+    pub no_vote_share: Money,
+    pub lost_stake: Money,
+    pub fees: Money,
+    pub rounding: Money,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct DrawdownFacts {
+    pub depth: Money,
+    /// Counted in bounties asserted on.
+    pub from: u64,
+    pub to: u64,
+    pub longest_under_water: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CoverageFacts {
+    pub bounties_asserted: u64,
+    pub artifacts_asserted: u64,
+    /// Share of all artifacts.
+    pub share: Option<f64>,
+    pub late: u64,
+    pub unfunded: u64,
+    pub no_answer: u64,
+    pub no_stake: u64,
+    pub refused: u64,
+}
+
+/// Calls against a truth.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct JudgedFacts {
+    #[serde(flatten)]
+    pub table: Table,
+    pub accuracy: Option<f64>,
+    pub tpr: Option<f64>,
+    pub fpr: Option<f64>,
+    pub mcc: f64,
+    pub brier: Option<f64>,
+}
+
+impl JudgedFacts {
+    fn new(table: Table, brier: Option<f64>) -> JudgedFacts {
+        JudgedFacts { table, accuracy: table.accuracy(), tpr: table.tpr(), fpr: table.fpr(), mcc: table.mcc(), brier }
+    }
+}
+
+impl From<Judged> for JudgedFacts {
+    fn from(judged: Judged) -> JudgedFacts {
+        JudgedFacts::new(judged.table, judged.brier())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct NullFacts {
+    pub strategy: String,
+    pub profit: Money,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RivalFacts {
+    pub name: String,
+    pub strategy: String,
+    pub profit: Money,
+    pub staked: Money,
+    pub bounties_asserted: u64,
+    pub accuracy: Option<f64>,
+    pub tpr: Option<f64>,
+    pub fpr: Option<f64>,
+    pub late: u64,
+    pub unfunded: u64,
+    pub unrevealed: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct TypeFacts {
+    pub file_type: String,
+    pub artifacts: u64,
+    pub malicious: u64,
+    /// Share of the type's artifacts that the engine staked on.
+    pub coverage: Option<f64>,
+    pub accuracy: Option<f64>,
+    pub tpr: Option<f64>,
+    pub fpr: Option<f64>,
+    pub profit: Money,
+    /// Share of malicious artifacts that most rivals with an opinion called benign.
+    pub rivals_majority_misses: Option<f64>,
+    /// Share of benign artifacts that at least half of the rivals with an opinion called malicious.
+    pub rivals_majority_false_alarms: Option<f64>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct JournalFacts {
+    pub records: u64,
+    /// Of the uncompressed journal.
+    pub sha256: String,
+}
+
+/// How long it took: the only fields in which two runs of the same name may differ.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct WallTime {
+    pub seconds: f64,
+    pub bounties_per_second: Option<f64>,
+    pub jobs: usize,
+}
+
+/// What is known once a run has been played.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    pub setup: &'a Setup,
+    pub scenario_sha256: [u8; 32],
+    pub command: String,
+    pub score: &'a Scorecard,
+    pub played: &'a Played,
+    pub nulls: Vec<(String, NctDelta)>,
+    pub journal: Option<Finished>,
+    pub elapsed: Duration,
+    pub jobs: usize,
+}
+
+impl Outcome<'_> {
+    /// Puts all figures together.
+    ///
+    /// # Errors
+    ///
+    /// If the components of the profit do not add up to the change of the balance, to the wei.
+    pub fn run(&self) -> Result<Run, String> {
+        let Outcome { setup, score, played, .. } = self;
+        let profit = score.components.profit();
+        // An interrupted run has stakes in escrow that belong to no component yet.
+        if played.complete && profit != played.engine {
+            return Err(format!("the components of the profit add up to {profit}, but the balance changed by {}", played.engine));
+        }
+        let seconds = self.elapsed.as_secs_f64();
+        let named_on = |(name, on, _): (&'static str, bool, &str)| on.then_some(name);
+        Ok(Run {
+            schema: SCHEMA,
+            name: RunName {
+                version: env!("CARGO_PKG_VERSION"),
+                scenario_sha256: hex::encode(self.scenario_sha256),
+                corpus_sha256: hex::encode(setup.summary.sha256),
+                seed: setup.scenario.seed,
+            },
+            command: self.command.clone(),
+            complete: played.complete,
+            warnings: setup.warnings.clone(),
+            corpus: CorpusFacts {
+                name: setup.corpus.name().to_owned(),
+                rows: setup.summary.rows,
+                malicious: setup.summary.malicious,
+                benign: setup.summary.benign,
+                recorded_engines: setup.corpus.engines().len(),
+            },
+            market: MarketFacts {
+                rules: setup.rules.name.to_owned(),
+                switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),
+                bounties: score.bounties,
+                artifacts: score.artifacts,
+                unvoted_bounties: score.unvoted,
+                first_block: played.first_block.0,
+                last_block: played.last_block.0,
+                consensus_vs_label: JudgedFacts::new(score.truth, None),
+                supply: played.supply.into(),
+                stranded: played.stranded.into(),
+                ambassadors: played.ambassadors.into(),
+                arbiters: played.arbiters.into(),
+            },
+            engine: self.engine(profit),
+            nulls: self.nulls.iter().map(|(strategy, profit)| NullFacts { strategy: strategy.clone(), profit: (*profit).into() }).collect(),
+            rivals: self.rivals(),
+            types: self.types(),
+            journal: self.journal.map(|journal| JournalFacts { records: journal.records, sha256: hex::encode(journal.sha256) }),
+            wall: WallTime { seconds, bounties_per_second: (seconds > 0.0).then(|| score.bounties as f64 / seconds), jobs: self.jobs },
+        })
+    }
+
+    fn engine(&self, profit: NctDelta) -> EngineFacts {
+        let Outcome { setup, score, played, .. } = self;
+        let config = &setup.scenario.engine;
+        let blocks = played.last_block.0 - played.first_block.0;
+        let locked = score.capital.mean(blocks);
+        let part = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+        let abstained = |reason| score.abstained.get(&reason).copied().unwrap_or(0);
+        let components = &score.components;
+        EngineFacts {
+            name: config.name.clone(),
+            backends: config
+                .backends
+                .iter()
+                .map(|backend| backend.column.clone().unwrap_or_else(|| format!("{:?}", backend.kind).to_lowercase()))
+                .collect(),
+            distiller: setup.scenario.engine.distiller().name().to_owned(),
+            strategy: config.strategy.clone(),
+            oracle: config.strategy == replay::oracle::NAME,
+            wallet: setup.scenario.wallets.engine.into(),
+            profit: profit.into(),
+            profit_per_bounty_nct: part(profit.to_f64(), score.bounties as f64),
+            components: ComponentFacts {
+                bounty_share: components.bounty_share.into(),
+                losers_share: components.losers_share.into(),
+                no_vote_share: components.no_vote_share.into(),
+                lost_stake: (NctDelta::ZERO - components.lost_stake.into()).into(),
+                fees: (NctDelta::ZERO - components.fees.into()).into(),
+                rounding: components.rounding.into(),
+            },
+            staked: score.staked.into(),
+            return_on_stake: part(profit.to_f64(), score.staked.to_f64()),
+            locked_mean_nct: locked,
+            locked_peak: score.capital.peak.into(),
+            return_on_locked: part(profit.to_f64(), locked),
+            drawdown: DrawdownFacts {
+                depth: score.drawdown.depth.into(),
+                from: score.drawdown.from,
+                to: score.drawdown.to,
+                longest_under_water: score.drawdown.longest_under_water,
+            },
+            bounties_won: score.won,
+            bounties_lost: score.lost,
+            coverage: CoverageFacts {
+                bounties_asserted: score.asserted,
+                artifacts_asserted: score.asserted_artifacts,
+                share: ratio(score.asserted_artifacts, score.artifacts),
+                late: abstained(Abstention::Late),
+                unfunded: abstained(Abstention::Unfunded),
+                no_answer: abstained(Abstention::NoAnswer),
+                no_stake: abstained(Abstention::NoStake),
+                refused: score.refused,
+            },
+            vs_consensus: score.consensus.into(),
+            vs_label: score.label.into(),
+            rank: 1 + played.rivals.iter().filter(|&&rival| rival > played.engine).count(),
+            of: 1 + played.rivals.len(),
+            gain_over_best_null: self.nulls.iter().map(|(_, profit)| *profit).max().map(|best| (profit - best).into()),
+        }
+    }
+
+    fn rivals(&self) -> Vec<RivalFacts> {
+        let Outcome { setup, score, played, .. } = self;
+        let facts = setup.population.rivals.iter().enumerate().map(|(index, rival)| {
+            let (score, misses) = (&score.rivals[index], played.misses[index]);
+            RivalFacts {
+                name: rival.name.clone(),
+                strategy: rival.strategy.clone(),
+                profit: played.rivals[index].into(),
+                staked: score.staked.into(),
+                bounties_asserted: score.bounties,
+                accuracy: score.table.accuracy(),
+                tpr: score.table.tpr(),
+                fpr: score.table.fpr(),
+                late: misses.late,
+                unfunded: misses.unfunded,
+                unrevealed: score.unrevealed,
+            }
+        });
+        facts.collect()
+    }
+
+    fn types(&self) -> Vec<TypeFacts> {
+        let facts = self.score.types.iter().map(|(name, score)| TypeFacts {
+            file_type: name.clone(),
+            artifacts: score.artifacts,
+            malicious: score.malicious,
+            coverage: ratio(score.label.total(), score.artifacts),
+            accuracy: score.label.accuracy(),
+            tpr: score.label.tpr(),
+            fpr: score.label.fpr(),
+            profit: score.profit.into(),
+            rivals_majority_misses: ratio(score.panel_missed, score.panel_malicious),
+            rivals_majority_false_alarms: ratio(score.panel_false_alarms, score.panel_benign),
+        });
+        facts.collect()
+    }
+}
+
+/// The label as a corpus writes it.
+pub fn label(truth: Truth) -> &'static str {
+    match truth {
+        Truth::Malicious => "malicious",
+        Truth::Benign => "benign",
+    }
+}

@@ -1,0 +1,426 @@
+//! Scores: what the engine and its rivals earned and how right they were. The only place where money becomes a float,
+//! and only after it has been added up in wei.
+
+use std::collections::BTreeMap;
+
+use datasets::Truth;
+use engine::microengine::Abstention;
+use market::{
+    block::BlockNumber,
+    nct::{Nct, NctDelta},
+    verdict::ArtifactSet,
+};
+use replay::world::{ClosedBounty, Decision, Observer};
+use serde::Serialize;
+
+/// File types that are told apart; further ones are counted together.
+const TYPES: usize = 64;
+
+/// Calls against a truth: malicious is positive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Table {
+    /// Malicious called malicious.
+    pub true_positives: u64,
+    /// Benign called malicious.
+    pub false_positives: u64,
+    /// Benign called benign.
+    pub true_negatives: u64,
+    /// Malicious called benign.
+    pub false_negatives: u64,
+}
+
+impl Table {
+    /// Counts one call.
+    pub fn add(&mut self, called: bool, truth: bool) {
+        match (called, truth) {
+            (true, true) => self.true_positives += 1,
+            (true, false) => self.false_positives += 1,
+            (false, false) => self.true_negatives += 1,
+            (false, true) => self.false_negatives += 1,
+        }
+    }
+
+    /// Calls in all.
+    pub fn total(&self) -> u64 {
+        self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
+    }
+
+    /// Share of right calls.
+    pub fn accuracy(&self) -> Option<f64> {
+        ratio(self.true_positives + self.true_negatives, self.total())
+    }
+
+    /// Share of malicious artifacts called malicious.
+    pub fn tpr(&self) -> Option<f64> {
+        ratio(self.true_positives, self.true_positives + self.false_negatives)
+    }
+
+    /// Share of benign artifacts called malicious.
+    pub fn fpr(&self) -> Option<f64> {
+        ratio(self.false_positives, self.false_positives + self.true_negatives)
+    }
+
+    /// Matthews' correlation coefficient; 0 where it is not defined.
+    pub fn mcc(&self) -> f64 {
+        let [tp, fp, tn, fne] =
+            [self.true_positives, self.false_positives, self.true_negatives, self.false_negatives].map(|count| count as f64);
+        let product = (tp + fp) * (tp + fne) * (tn + fp) * (tn + fne);
+        if product == 0.0 { 0.0 } else { (tp * tn - fp * fne) / product.sqrt() }
+    }
+}
+
+/// A share, if there is anything to share.
+pub fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Calls against one truth, and how well their probabilities fit it.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Judged {
+    /// The calls.
+    pub table: Table,
+    brier_sum: f64,
+    brier_count: u64,
+}
+
+impl Judged {
+    fn add(&mut self, called: bool, probability: Option<f64>, truth: bool) {
+        self.table.add(called, truth);
+        if let Some(probability) = probability {
+            self.brier_sum += (probability - f64::from(u8::from(truth))).powi(2);
+            self.brier_count += 1;
+        }
+    }
+
+    /// Mean squared error of the distilled probabilities.
+    pub fn brier(&self) -> Option<f64> {
+        (self.brier_count > 0).then(|| self.brier_sum / self.brier_count as f64)
+    }
+}
+
+/// What the engine's balance change is made of, to the wei.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Components {
+    /// Shares of bounty amounts.
+    pub bounty_share: Nct,
+    /// Shares of the stakes of those who were wrong.
+    pub losers_share: Nct,
+    /// Shares of bounty amounts when nobody voted.
+    pub no_vote_share: Nct,
+    /// Own stakes lost.
+    pub lost_stake: Nct,
+    /// Assertion fees lost.
+    pub fees: Nct,
+    /// Wei that rounding gave or took.
+    pub rounding: NctDelta,
+}
+
+impl Components {
+    /// Their sum.
+    pub fn profit(&self) -> NctDelta {
+        let gains = [self.bounty_share, self.losers_share, self.no_vote_share].into_iter().sum::<Nct>();
+        gains.minus(self.lost_stake) - NctDelta::from(self.fees) + self.rounding
+    }
+}
+
+/// The deepest fall of the equity curve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Drawdown {
+    equity: NctDelta,
+    peak: NctDelta,
+    peak_bounty: u64,
+    /// From peak to trough.
+    pub depth: NctDelta,
+    /// Bounties settled up to the peak before it, and up to its trough.
+    pub from: u64,
+    /// See `from`.
+    pub to: u64,
+    /// Most bounties settled in a row below an earlier peak.
+    pub longest_under_water: u64,
+}
+
+impl Drawdown {
+    fn add(&mut self, profit: NctDelta, settled: u64) {
+        self.equity += profit;
+        if self.equity >= self.peak {
+            (self.peak, self.peak_bounty) = (self.equity, settled);
+        }
+        let depth = self.peak - self.equity;
+        if depth > self.depth {
+            (self.depth, self.from, self.to) = (depth, self.peak_bounty, settled);
+        }
+        self.longest_under_water = self.longest_under_water.max(settled - self.peak_bounty);
+    }
+}
+
+/// What the engine had in escrow over time.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Capital {
+    last: Option<BlockNumber>,
+    locked: Nct,
+    /// NCT times blocks.
+    integral: f64,
+    /// The most at any time.
+    pub peak: Nct,
+}
+
+impl Capital {
+    fn change(&mut self, now: BlockNumber, locked: Nct) {
+        if let Some(last) = self.last {
+            self.integral += self.locked.to_f64() * (now.0 - last.0) as f64;
+        }
+        (self.last, self.locked, self.peak) = (Some(now), locked, self.peak.max(locked));
+    }
+
+    /// The mean over `blocks` blocks, in NCT.
+    pub fn mean(&self, blocks: u64) -> f64 {
+        if blocks == 0 { 0.0 } else { self.integral / blocks as f64 }
+    }
+}
+
+/// One rival's record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RivalScore {
+    /// Bounties asserted on.
+    pub bounties: u64,
+    /// Against the consensus.
+    pub table: Table,
+    /// Everything staked.
+    pub staked: Nct,
+    /// Assertions never revealed.
+    pub unrevealed: u64,
+}
+
+/// The engine and its rivals on one file type.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct TypeScore {
+    /// Artifacts of that type.
+    pub artifacts: u64,
+    /// Malicious ones by the corpus.
+    pub malicious: u64,
+    /// The engine's calls against the corpus label.
+    pub label: Table,
+    /// Profit on bounties whose first artifact is of that type.
+    pub profit: NctDelta,
+    /// Malicious artifacts that at least one rival had an opinion on, and those that their majority missed.
+    pub panel_malicious: u64,
+    /// See `panel_malicious`; a tie is malicious, as in a vote.
+    pub panel_missed: u64,
+    /// Benign artifacts that at least one rival had an opinion on, and those that their majority called malicious.
+    pub panel_benign: u64,
+    /// See `panel_benign`.
+    pub panel_false_alarms: u64,
+}
+
+/// Everything that is counted while a run is played.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Scorecard {
+    /// Bounties that are over.
+    pub bounties: u64,
+    /// Their artifacts.
+    pub artifacts: u64,
+    /// Bounties that the engine asserted on.
+    pub asserted: u64,
+    /// Artifacts that the engine staked on.
+    pub asserted_artifacts: u64,
+    /// Bounties left alone, by reason.
+    pub abstained: BTreeMap<Abstention, u64>,
+    /// Assertions that the market refused.
+    pub refused: u64,
+    /// Everything the engine staked.
+    pub staked: Nct,
+    /// What its profit is made of.
+    pub components: Components,
+    /// Bounties with a gain, and with a loss.
+    pub won: u64,
+    /// See `won`.
+    pub lost: u64,
+    /// The deepest fall of its equity.
+    pub drawdown: Drawdown,
+    /// What it had in escrow.
+    pub capital: Capital,
+    /// Its calls against the arbiters' consensus.
+    pub consensus: Judged,
+    /// Its calls against the corpus label.
+    pub label: Judged,
+    /// The consensus against the corpus label.
+    pub truth: Table,
+    /// Bounties without any vote.
+    pub unvoted: u64,
+    /// The rivals, in order.
+    pub rivals: Vec<RivalScore>,
+    /// By file type.
+    pub types: BTreeMap<String, TypeScore>,
+}
+
+impl Scorecard {
+    /// For that many rivals.
+    pub fn new(rivals: usize) -> Scorecard {
+        Scorecard { rivals: vec![RivalScore::default(); rivals], ..Scorecard::default() }
+    }
+
+    fn engine(&mut self, closed: &ClosedBounty<'_>) -> NctDelta {
+        let index = match closed.engine {
+            Decision::Asserted(index) => index as usize,
+            Decision::Abstained(reason) => {
+                *self.abstained.entry(reason).or_default() += 1;
+                return NctDelta::ZERO;
+            }
+            Decision::Refused(_) => {
+                self.refused += 1;
+                return NctDelta::ZERO;
+            }
+        };
+        let (assertion, reward) = (&closed.bounty.assertions[index], &closed.rewards.experts[index]);
+        let add = |sum: &mut Nct, amount: Nct| *sum = sum.checked_add(amount).expect("a sum within the supply");
+        let staked = assertion.staked().expect("a stake within the supply");
+        self.asserted += 1;
+        add(&mut self.staked, staked);
+        let all = &mut self.components;
+        add(&mut all.bounty_share, reward.bounty_share);
+        add(&mut all.losers_share, reward.losers_share);
+        add(&mut all.no_vote_share, reward.no_vote_share);
+        add(&mut all.lost_stake, reward.lost_stake);
+        add(&mut all.fees, reward.fee_lost);
+        all.rounding += reward.rounding;
+        let profit = reward.profit();
+        if profit.is_negative() {
+            self.lost += 1;
+        } else if profit != NctDelta::ZERO {
+            self.won += 1;
+        }
+        self.drawdown.add(profit, self.asserted);
+
+        for (artifact, facts) in closed.plan.artifacts.iter().enumerate() {
+            if let Some(called) = assertion.verdict(artifact) {
+                let probability = closed.verdicts.get(artifact).copied().flatten().map(|verdict| verdict.probability);
+                self.asserted_artifacts += 1;
+                self.label.add(called, probability, facts.truth == Truth::Malicious);
+                if let Some(consensus) = closed.consensus {
+                    self.consensus.add(called, probability, consensus.contains(artifact));
+                }
+            }
+        }
+        profit
+    }
+
+    fn rivals(&mut self, closed: &ClosedBounty<'_>, opinions: &mut [(u32, u32)]) {
+        for (plan, index) in closed.plan.rivals.iter().zip(closed.rivals) {
+            let Some(index) = *index else { continue };
+            let assertion = &closed.bounty.assertions[index as usize];
+            let score = &mut self.rivals[plan.rival];
+            score.bounties += 1;
+            score.staked =
+                score.staked.checked_add(assertion.staked().expect("a stake within the supply")).expect("a sum within the supply");
+            score.unrevealed += u64::from(!plan.reveals);
+            for (artifact, opinions) in opinions.iter_mut().enumerate() {
+                if plan.mask.contains(artifact) {
+                    let called = plan.verdicts.contains(artifact);
+                    if called {
+                        opinions.0 += 1
+                    } else {
+                        opinions.1 += 1
+                    }
+                    if let Some(consensus) = closed.consensus {
+                        score.table.add(called, consensus.contains(artifact));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Observer for Scorecard {
+    fn locked(&mut self, now: BlockNumber, locked: Nct) {
+        self.capital.change(now, locked);
+    }
+
+    fn closed(&mut self, closed: &ClosedBounty<'_>) {
+        self.bounties += 1;
+        self.unvoted += u64::from(closed.consensus.is_none());
+        let profit = self.engine(closed);
+        let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
+        self.rivals(closed, &mut opinions);
+        let called = match closed.engine {
+            Decision::Asserted(index) => Some(&closed.bounty.assertions[index as usize]),
+            _ => None,
+        };
+        for (artifact, facts) in closed.plan.artifacts.iter().enumerate() {
+            let malicious = facts.truth == Truth::Malicious;
+            self.artifacts += 1;
+            if let Some(consensus) = closed.consensus {
+                self.truth.add(consensus.contains(artifact), malicious);
+            }
+            let score = type_score(&mut self.types, facts.file_type.as_deref().unwrap_or(datasets::NO_TYPE));
+            score.artifacts += 1;
+            score.malicious += u64::from(malicious);
+            if artifact == 0 {
+                score.profit += profit;
+            }
+            if let Some(called) = called.and_then(|assertion| assertion.verdict(artifact)) {
+                score.label.add(called, malicious);
+            }
+            let (for_malicious, for_benign) = opinions[artifact];
+            if for_malicious + for_benign > 0 {
+                let panel = for_malicious >= for_benign;
+                if malicious {
+                    score.panel_malicious += 1;
+                    score.panel_missed += u64::from(!panel);
+                } else {
+                    score.panel_benign += 1;
+                    score.panel_false_alarms += u64::from(panel);
+                }
+            }
+        }
+    }
+}
+
+/// The score of a type, found without making a new text for each artifact.
+fn type_score<'a>(types: &'a mut BTreeMap<String, TypeScore>, name: &str) -> &'a mut TypeScore {
+    let name = if types.len() < TYPES || types.contains_key(name) { name } else { datasets::OTHER_TYPES };
+    if !types.contains_key(name) {
+        types.insert(name.to_owned(), TypeScore::default());
+    }
+    types.get_mut(name).expect("just made sure")
+}
+
+/// Artifacts of a set as a text of 0 and 1, artifact 0 first.
+pub fn bits(set: ArtifactSet, artifacts: usize) -> String {
+    (0..artifacts).map(|artifact| if set.contains(artifact) { '1' } else { '0' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_knows_its_rates() {
+        let mut table = Table::default();
+        for (called, truth, times) in [(true, true, 6), (false, true, 2), (true, false, 1), (false, false, 3)] {
+            (0..times).for_each(|_| table.add(called, truth));
+        }
+        assert_eq!((table.accuracy(), table.tpr(), table.fpr()), (Some(0.75), Some(0.75), Some(0.25)));
+        assert!((table.mcc() - (6.0 * 3.0 - 1.0 * 2.0) / (7.0f64 * 8.0 * 4.0 * 5.0).sqrt()).abs() < 1e-12);
+        assert_eq!((Table::default().accuracy(), Table::default().mcc()), (None, 0.0));
+    }
+
+    #[test]
+    fn drawdown_is_the_deepest_fall_and_remembers_where() {
+        let mut drawdown = Drawdown::default();
+        for (settled, profit) in [3i64, -1, -1, 4, -5, 2, -4, 1].into_iter().enumerate() {
+            let amount = NctDelta::from(Nct::whole(profit.unsigned_abs()));
+            drawdown.add(if profit < 0 { NctDelta::ZERO - amount } else { amount }, settled as u64 + 1);
+        }
+        assert_eq!(drawdown.depth, NctDelta::from(Nct::whole(7)));
+        assert_eq!((drawdown.from, drawdown.to, drawdown.longest_under_water), (4, 7, 4));
+    }
+
+    #[test]
+    fn capital_is_weighted_by_blocks() {
+        let mut capital = Capital::default();
+        capital.change(BlockNumber(10), Nct::whole(2));
+        capital.change(BlockNumber(20), Nct::whole(1));
+        capital.change(BlockNumber(40), Nct::ZERO);
+        assert_eq!((capital.mean(40), capital.peak), (1.0, Nct::whole(2)));
+    }
+}

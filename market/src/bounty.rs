@@ -54,8 +54,10 @@ pub struct Bounty {
     pub(crate) asserted: SmallVec<[AccountId; 16]>,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
-    /// Rewards as computed last, until a command changes what they depend on.
-    pub(crate) rewards: Option<Rewards>,
+    /// Rewards as computed last; not to be read unless they are current.
+    pub(crate) rewards: Rewards,
+    /// False once a command changed what the rewards depend on.
+    pub(crate) rewards_current: bool,
 }
 
 impl Bounty {

@@ -87,13 +87,21 @@ const OVERFLOW: Rejection = Rejection::Overflow { what: "the rewards of the boun
 /// [`Rejection::Overflow`] where the contract's arithmetic reverts: products beyond 256 bits, and a pot that promised
 /// shares overdraw (S2). Such a bounty can never be settled.
 pub fn settle(rules: &RuleSet, bounty: &ClosedBounty<'_>) -> Result<Rewards, Rejection> {
-    let mut rewards = Rewards { experts: vec![ExpertReward::default(); bounty.assertions.len()], ..Rewards::default() };
-    match rules.bids {
-        Bids::PerArtifact => per_artifact(rules, bounty, &mut rewards),
-        Bids::PerBounty => per_bounty(rules, bounty, &mut rewards),
-    }
-    .ok_or(OVERFLOW)?;
+    let mut rewards = Rewards::default();
+    settle_into(rules, bounty, &mut rewards)?;
     Ok(rewards)
+}
+
+/// [`settle`] in the memory of other rewards, which are gone even if it fails.
+pub(crate) fn settle_into(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Result<(), Rejection> {
+    (rewards.refund, rewards.arbiter) = (Nct::ZERO, Nct::ZERO);
+    rewards.experts.clear();
+    rewards.experts.resize(bounty.assertions.len(), ExpertReward::default());
+    match rules.bids {
+        Bids::PerArtifact => per_artifact(rules, bounty, rewards),
+        Bids::PerBounty => per_bounty(rules, bounty, rewards),
+    }
+    .ok_or(OVERFLOW)
 }
 
 /// Everything the bounty took in: amount, fees and bids.

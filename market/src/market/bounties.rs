@@ -35,19 +35,19 @@ impl Market {
 
     /// The windows that govern a bounty: today's, or its own if they are frozen.
     #[inline]
-    pub(super) fn windows_of(&self, bounty: &Bounty) -> Windows {
-        if self.rules.switches.freeze_windows { bounty.windows } else { self.windows }
+    pub(super) fn windows_of<'a>(&'a self, bounty: &'a Bounty) -> &'a Windows {
+        if self.rules.switches.freeze_windows { &bounty.windows } else { &self.windows }
     }
 
     /// The fees that govern a bounty: today's, or its own if they are frozen.
     #[inline]
-    pub(super) fn fees_of(&self, bounty: &Bounty) -> Fees {
-        if self.rules.switches.freeze_fees { bounty.fees } else { self.fees }
+    pub(super) fn fees_of<'a>(&'a self, bounty: &'a Bounty) -> &'a Fees {
+        if self.rules.switches.freeze_fees { &bounty.fees } else { &self.fees }
     }
 
     #[inline]
     pub(super) fn round_of(&self, bounty: &Bounty) -> Result<Round, Rejection> {
-        Round::at(self.now, bounty.expiration, self.windows_of(bounty), bounty.tally.reached.is_some())
+        Round::at(self.now, bounty.expiration, *self.windows_of(bounty), bounty.tally.reached.is_some())
             .ok_or(Rejection::Overflow { what: "the end of a window" })
     }
 
@@ -119,10 +119,10 @@ impl Market {
     /// Takes a bounty in, in the memory of one that was forgotten where there is any.
     fn open_bounty(&mut self, author: AccountId, post: PostBounty, expiration: BlockNumber) {
         let slot = self.free_slots.pop();
-        let (assertions, votes) = match slot {
+        let (assertions, votes, rewards) = match slot {
             Some(slot) => {
                 let old = &mut self.bounties[slot];
-                (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes))
+                (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes), std::mem::take(&mut old.rewards))
             }
             None => Default::default(),
         };
@@ -146,7 +146,8 @@ impl Market {
             asserted: Default::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
-            rewards: None,
+            rewards,
+            rewards_current: false,
         };
         let slot = match slot {
             Some(slot) => {
@@ -222,7 +223,7 @@ impl Market {
         }
         let bounty = &mut self.bounties[slot];
         bounty.asserted.push(sender);
-        bounty.rewards = None;
+        bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
         Ok(index)
@@ -278,7 +279,7 @@ impl Market {
             metadata: reveal.metadata.clone(),
         });
         let bounty = &mut self.bounties[slot];
-        bounty.rewards = None;
+        bounty.rewards_current = false;
         let assertion = &mut bounty.assertions[reveal.index as usize];
         assertion.revealed = Some(reveal.opening);
         assertion.metadata = reveal.metadata;
@@ -318,7 +319,7 @@ impl Market {
         let (artifacts, quorum) = (bounty.artifacts, bounty.tally.reached.is_some() && !had_quorum);
         bounty.voted.insert(sender);
         bounty.votes.push(Vote { voter: sender, votes, valid_bloom });
-        bounty.rewards = None;
+        bounty.rewards_current = false;
         self.record_vote(sender, guid, first);
         if quorum {
             self.emit(|| Event::QuorumReached { guid });
@@ -349,25 +350,27 @@ impl Market {
         }
         self.compute_rewards(slot)?;
         let bounty = &self.bounties[slot];
-        let rewards = bounty.rewards.as_ref().expect("computed above");
         let overflow = Rejection::Overflow { what: "a payout" };
-        let mut transfers: SmallVec<[(AccountId, Nct); 4]> = SmallVec::new();
-        let mut payout = Nct::ZERO;
-        for payment in rewards.payments(bounty, sender, assigned).into_iter().filter(|payment| !payment.is_zero()) {
-            payout = payout.checked_add(payment).ok_or(overflow)?;
-            transfers.push((sender, payment));
-        }
+        let payments = bounty.rewards.payments(bounty, sender, assigned);
+        let payout = payments.into_iter().try_fold(Nct::ZERO, Nct::checked_add).ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = assigned.filter(|&arbiter| {
             self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
         });
-        let total = belated.map_or(Some(payout), |_| payout.checked_add(rewards.arbiter)).ok_or(overflow)?;
-        transfers.extend(belated.map(|arbiter| (arbiter, rewards.arbiter)));
-        if !transfers.is_empty() {
+        let belated = belated.map(|arbiter| (arbiter, bounty.rewards.arbiter));
+        if let Some((_, value)) = belated {
+            let total = payout.checked_add(value).ok_or(overflow)?;
             self.ledger.check_transfer(AccountId::REGISTRY, total)?;
         }
 
-        for (to, value) in transfers {
+        if !payout.is_zero() {
+            // One move of the sum, one log entry for each payment.
+            self.ledger.transfer(AccountId::REGISTRY, sender, payout)?;
+            for value in payments.into_iter().filter(|payment| !payment.is_zero()) {
+                self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
+            }
+        }
+        if let Some((to, value)) = belated {
             self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
             self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
         }
@@ -375,7 +378,6 @@ impl Market {
         bounty.assigned_arbiter = assigned;
         bounty.settled.insert(sender);
         self.emit(|| Event::SettledBounty { guid, settler: sender, payout });
-        self.ledger.assert_conserved();
         Ok(payout)
     }
 
@@ -392,12 +394,17 @@ impl Market {
         settlement::draw_arbiter(&self.rules, &voters, self.block_hash(target), self.now)
     }
 
-    /// Rewards as of now, kept until something they depend on changes.
-    pub(super) fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
-        if self.bounties[slot].rewards.is_none() {
-            let fees = self.fees_of(&self.bounties[slot]);
+    /// Brings the rewards of a bounty up to date.
+    #[inline]
+    fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
+        if !self.bounties[slot].rewards_current {
+            let fees = *self.fees_of(&self.bounties[slot]);
             let bounty = &mut self.bounties[slot];
-            bounty.rewards = Some(settlement::settle(&self.rules, &bounty.closed(fees))?);
+            let mut rewards = std::mem::take(&mut bounty.rewards);
+            let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
+            bounty.rewards = rewards;
+            settled?;
+            bounty.rewards_current = true;
         }
         Ok(())
     }

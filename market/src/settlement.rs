@@ -96,7 +96,6 @@ pub fn settle(rules: &RuleSet, bounty: &ClosedBounty<'_>) -> Result<Rewards, Rej
 pub(crate) fn settle_into(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Result<(), Rejection> {
     (rewards.refund, rewards.arbiter) = (Nct::ZERO, Nct::ZERO);
     rewards.experts.clear();
-    rewards.experts.resize(bounty.assertions.len(), ExpertReward::default());
     match rules.bids {
         Bids::PerArtifact => per_artifact(rules, bounty, rewards),
         Bids::PerBounty => per_bounty(rules, bounty, rewards),
@@ -104,14 +103,10 @@ pub(crate) fn settle_into(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &
     .ok_or(OVERFLOW)
 }
 
-/// Everything the bounty took in: amount, fees and bids.
-fn pot(bounty: &ClosedBounty<'_>) -> Option<Nct> {
+/// Everything the bounty took in but the bids: amount and fees.
+fn pot_without_bids(bounty: &ClosedBounty<'_>) -> Option<Nct> {
     let fees = bounty.fees.assertion.checked_mul(bounty.assertions.len() as u64)?;
-    let mut pot = fees.checked_add(bounty.fees.bounty)?.checked_add(bounty.amount)?;
-    for assertion in bounty.assertions {
-        pot = pot.checked_add(assertion.staked()?)?;
-    }
-    Some(pot)
+    fees.checked_add(bounty.fees.bounty)?.checked_add(bounty.amount)
 }
 
 /// Winners' and losers' stakes on one artifact.
@@ -125,7 +120,7 @@ impl Sides {
     /// True if the assertion is revealed and right; an unrevealed one counts as wrong.
     #[inline]
     fn wins(&self, assertion: &Assertion, artifact: usize) -> bool {
-        assertion.revealed.is_some_and(|opening| opening.verdicts.contains(artifact) == self.consensus)
+        assertion.revealed.as_ref().is_some_and(|opening| opening.verdicts.contains(artifact) == self.consensus)
     }
 
     /// Splits the assertions on `artifact`; `None` inside if nobody has an opinion on it.
@@ -149,16 +144,19 @@ fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Reward
     let artifacts = bounty.tally.malicious.len();
     let portion = bounty.amount / artifacts as u64;
     let voted = bounty.tally.votes > 0;
-    for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
-        if voted {
-            reward.fee_lost = bounty.fees.assertion;
-            reward.lost_stake = assertion.staked()?;
+    let mut left = pot_without_bids(bounty)?;
+    for assertion in bounty.assertions {
+        let staked = assertion.staked()?;
+        left = left.checked_add(staked)?;
+        rewards.experts.push(if voted {
+            ExpertReward { fee_lost: bounty.fees.assertion, lost_stake: staked, ..ExpertReward::default() }
         } else {
             // Once per bid, bits beyond the artifacts included (S2); whether it was revealed plays no role.
             let share = portion / bounty.assertions.len() as u64;
-            reward.no_vote_share = share.checked_mul(assertion.bids.len() as u64)?;
-            reward.payout = bounty.fees.assertion.checked_add(assertion.staked()?)?.checked_add(reward.no_vote_share)?;
-        }
+            let no_vote_share = share.checked_mul(assertion.bids.len() as u64)?;
+            let payout = bounty.fees.assertion.checked_add(staked)?.checked_add(no_vote_share)?;
+            ExpertReward { payout, no_vote_share, ..ExpertReward::default() }
+        });
     }
     match (bounty.assertions.is_empty(), voted) {
         (true, true) => rewards.refund = bounty.amount,
@@ -166,7 +164,10 @@ fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Reward
         (false, false) => rewards.refund = bounty.fees.bounty,
         (false, true) => {
             for artifact in 0..artifacts {
-                let bid = |assertion: &Assertion| assertion.bids[assertion.mask.rank(artifact)];
+                let bid = |assertion: &Assertion| match assertion.bids[..] {
+                    [only] => only,
+                    ref bids => bids[assertion.mask.rank(artifact)],
+                };
                 let Some(sides) = Sides::split(rules, bounty, artifact, bid)? else {
                     rewards.refund = rewards.refund.checked_add(portion)?;
                     continue;
@@ -185,7 +186,7 @@ fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Reward
             }
         }
     }
-    let mut left = pot(bounty)?.checked_sub(rewards.refund)?;
+    left = left.checked_sub(rewards.refund)?;
     for reward in &rewards.experts {
         left = left.checked_sub(reward.payout)?;
     }
@@ -202,6 +203,7 @@ fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards)
     let artifacts = bounty.tally.malicious.len() as u64;
     let voted = bounty.tally.votes > 0;
     let bid = |assertion: &Assertion| assertion.bids[0];
+    rewards.experts.resize(bounty.assertions.len(), ExpertReward::default());
     let mut refund = Nct::ZERO; // all of these times the number of artifacts, until the end
     match (bounty.assertions.is_empty(), voted) {
         (true, true) => refund = bounty.amount.checked_mul(artifacts)?,
@@ -242,7 +244,11 @@ fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards)
         }
     }
     rewards.refund = refund / artifacts;
-    let mut left = pot(bounty)?.checked_sub(rewards.refund)?;
+    let mut left = pot_without_bids(bounty)?;
+    for assertion in bounty.assertions {
+        left = left.checked_add(assertion.staked()?)?;
+    }
+    left = left.checked_sub(rewards.refund)?;
     for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
         for part in
             [&mut reward.payout, &mut reward.bounty_share, &mut reward.losers_share, &mut reward.lost_stake, &mut reward.no_vote_share]

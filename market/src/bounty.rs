@@ -96,14 +96,25 @@ pub struct Assertion {
 
 impl Assertion {
     /// All bids together; `None` beyond 256 bits.
+    #[inline]
     pub fn staked(&self) -> Option<Nct> {
-        self.bids.iter().try_fold(Nct::ZERO, |sum, &bid| sum.checked_add(bid))
+        sum(&self.bids)
     }
 
     /// Its verdict on an artifact: `None` without an opinion or before the reveal.
     #[inline]
     pub fn verdict(&self, artifact: usize) -> Option<bool> {
         self.revealed.filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
+    }
+}
+
+/// All `bids` together; `None` beyond 256 bits.
+#[inline]
+pub(crate) fn sum(bids: &[Nct]) -> Option<Nct> {
+    match *bids {
+        // By far the most bounties are on one artifact.
+        [only] => Some(only),
+        _ => bids.iter().try_fold(Nct::ZERO, |sum, &bid| sum.checked_add(bid)),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Who has what: the NectarToken of one market. Balances, allowances, transfers; nothing else moves Nectar.
 //!
-//! Conservation is kept locally: only minting makes Nectar, and every other change is one move between two accounts that
-//! sees that the two have together what they had. [`Ledger::assert_conserved`] adds up every balance anew.
+//! Conservation is kept locally: only minting makes Nectar, every other change is one move between two accounts, and a
+//! transfer (as every settlement makes) sees that the two have together what they had. [`Ledger::assert_conserved`]
+//! adds up every balance anew.
 
 use std::collections::BTreeMap;
 
-use crate::{id::AccountId, nct::Nct, rejection::Rejection};
+use alloy_primitives::U256;
+
+use crate::{id::AccountId, nct::Nct, rejection::Rejection, word};
 
 /// Balances and allowances of every account.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +97,9 @@ impl Ledger {
         if to == AccountId::NOBODY {
             return Err(Rejection::ZeroAddress { role: "holder" });
         }
+        let before = self.together(from, to);
         self.shift(from, to, value);
+        assert!(word::same(&self.together(from, to), &before), "a transfer must conserve Nectar");
         Ok(())
     }
 
@@ -136,16 +141,19 @@ impl Ledger {
         Ok(left)
     }
 
-    /// Moves `value`, which `from` is known to have, and sees that nothing was made and nothing was lost.
+    /// Moves `value`, which `from` is known to have.
     #[inline]
     fn shift(&mut self, from: AccountId, to: AccountId, value: Nct) {
-        let together = |ledger: &Ledger| ledger.balance(from).checked_add(ledger.balance(to));
-        let before = together(self);
         let balance = &mut self.holders[from.index()].balance;
         *balance = balance.checked_sub(value).expect("the balance was checked before the transfer");
         let balance = &mut self.holders[to.index()].balance;
         *balance = balance.checked_add(value).expect("a balance is at most the supply");
-        assert_eq!(together(self), before, "a transfer must conserve Nectar");
+    }
+
+    /// What two accounts have together; wraps if they are the same and have more than half of 256 bits.
+    #[inline]
+    fn together(&self, one: AccountId, other: AccountId) -> U256 {
+        self.balance(one).to_uint().wrapping_add(self.balance(other).to_uint())
     }
 
     /// Nothing was made and nothing was lost.

@@ -1,10 +1,12 @@
 //! The road of a bounty: post, assert, reveal, vote, settle. Each checks in the contract's order, then takes effect.
 
+use std::iter;
+
 use smallvec::SmallVec;
 
 use crate::{
     block::{BlockNumber, Round, Windows},
-    bounty::{Assertion, Bounty, Vote},
+    bounty::{Assertion, Bounty, Vote, sum},
     command::{PostAssertion, PostBounty, RevealAssertion},
     event::Event,
     id::{AccountId, AccountSet, Guid},
@@ -14,6 +16,7 @@ use crate::{
     ruleset::{Bids, Edition},
     settlement::{self, Fees},
     verdict::ArtifactSet,
+    word,
 };
 
 use super::Market;
@@ -51,7 +54,12 @@ impl Market {
             .ok_or(Rejection::Overflow { what: "the end of a window" })
     }
 
-    pub(super) fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
+    /// [`Command::PostBounty`](crate::command::Command::PostBounty), without the detour over [`Market::submit`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         if self.deprecation.is_some() {
             return Err(Rejection::Deprecated);
@@ -163,7 +171,12 @@ impl Market {
         self.last_slot = Some((post.guid, slot));
     }
 
-    pub(super) fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
+    /// [`Command::PostAssertion`](crate::command::Command::PostAssertion); answers the assertion's position.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(assertion.guid)?;
         let bounty = &self.bounties[slot];
@@ -203,9 +216,11 @@ impl Market {
             return Err(Rejection::EmptyMask);
         }
         let overflow = Rejection::Overflow { what: "bids and fee" };
-        let staked = assertion.bids.iter().try_fold(self.fees_of(bounty).assertion, |sum, &bid| sum.checked_add(bid));
+        let Some(price) = sum(&assertion.bids).and_then(|staked| staked.checked_add(self.fees_of(bounty).assertion)) else {
+            return Err(overflow);
+        };
         let artifacts = bounty.artifacts;
-        self.pull(sender, AccountId::REGISTRY, staked.ok_or(overflow)?)?;
+        self.pull(sender, AccountId::REGISTRY, price)?;
 
         let index = self.bounties[slot].assertions.len() as u64;
         if self.recording {
@@ -225,7 +240,8 @@ impl Market {
         bounty.asserted.push(sender);
         bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
-        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
+        // Unlike `push`, this writes the assertion where it will stay.
+        bounty.assertions.extend(iter::once_with(|| Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None }));
         Ok(index)
     }
 
@@ -242,7 +258,12 @@ impl Market {
         Ok(())
     }
 
-    pub(super) fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
+    /// [`Command::RevealAssertion`](crate::command::Command::RevealAssertion).
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(reveal.guid)?;
         let bounty = &self.bounties[slot];
@@ -251,7 +272,7 @@ impl Market {
             let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
             return Err(Rejection::RevealWindow { missed, round });
         }
-        if reveal.opening.nonce.is_zero() {
+        if word::is_zero(&reveal.opening.nonce) {
             return Err(Rejection::ZeroNonce);
         }
         let unknown = Rejection::UnknownAssertion { index: reveal.index, assertions: bounty.assertions.len() };
@@ -286,13 +307,12 @@ impl Market {
         Ok(())
     }
 
-    pub(super) fn vote_on_bounty(
-        &mut self,
-        sender: AccountId,
-        guid: Guid,
-        votes: ArtifactSet,
-        valid_bloom: bool,
-    ) -> Result<bool, Rejection> {
+    /// [`Command::VoteOnBounty`](crate::command::Command::VoteOnBounty); true if the vote completed the quorum.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn vote_on_bounty(&mut self, sender: AccountId, guid: Guid, votes: ArtifactSet, valid_bloom: bool) -> Result<bool, Rejection> {
         if !self.arbiters.contains(sender) {
             return Err(Rejection::NotAnArbiter { account: sender });
         }
@@ -328,7 +348,12 @@ impl Market {
         Ok(quorum)
     }
 
-    pub(super) fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
+    /// [`Command::SettleBounty`](crate::command::Command::SettleBounty); answers what `sender` was paid.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
         let bounty = &self.bounties[slot];
@@ -352,7 +377,7 @@ impl Market {
         let bounty = &self.bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
         let payments = bounty.rewards.payments(bounty, sender, assigned);
-        let payout = payments.into_iter().try_fold(Nct::ZERO, Nct::checked_add).ok_or(overflow)?;
+        let payout = payments[0].checked_add(payments[1]).and_then(|sum| sum.checked_add(payments[2])).ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = assigned.filter(|&arbiter| {
             self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)

@@ -1,7 +1,5 @@
 //! The road of a bounty: post, assert, reveal, vote, settle. Each checks in the contract's order, then takes effect.
 
-use std::iter;
-
 use smallvec::SmallVec;
 
 use crate::{
@@ -14,7 +12,7 @@ use crate::{
     quorum::Tally,
     rejection::{Missed, Rejection},
     ruleset::{Bids, Edition},
-    settlement::{self, Fees},
+    settlement::{self, Fees, Rewards},
     verdict::ArtifactSet,
     word,
 };
@@ -126,14 +124,9 @@ impl Market {
 
     /// Takes a bounty in, in the memory of one that was forgotten where there is any.
     fn open_bounty(&mut self, author: AccountId, post: PostBounty, expiration: BlockNumber) {
-        let slot = self.free_slots.pop();
-        let (assertions, votes, rewards) = match slot {
-            Some(slot) => {
-                let old = &mut self.bounties[slot];
-                (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes), std::mem::take(&mut old.rewards))
-            }
-            None => Default::default(),
-        };
+        let slot = self.free_slots.pop().unwrap_or(self.bounties.len());
+        self.slots.insert(post.guid, slot);
+        self.last_slot = Some((post.guid, slot));
         let bounty = Bounty {
             guid: post.guid,
             artifact_type: post.artifact_type,
@@ -147,28 +140,24 @@ impl Market {
             bloom: post.bloom,
             fees: self.fees,
             windows: self.windows,
-            assertions,
-            votes,
+            assertions: Vec::new(),
+            votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
             asserted: Default::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
-            rewards,
+            rewards: Rewards::default(),
             rewards_current: false,
         };
-        let slot = match slot {
-            Some(slot) => {
-                self.bounties[slot] = bounty;
-                slot
+        match self.bounties.get_mut(slot) {
+            Some(old) => {
+                let (assertions, votes) = (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes));
+                let rewards = std::mem::take(&mut old.rewards);
+                *old = Bounty { assertions, votes, rewards, ..bounty };
             }
-            None => {
-                self.bounties.push(bounty);
-                self.bounties.len() - 1
-            }
-        };
-        self.slots.insert(post.guid, slot);
-        self.last_slot = Some((post.guid, slot));
+            None => self.bounties.push(bounty),
+        }
     }
 
     /// [`Command::PostAssertion`](crate::command::Command::PostAssertion); answers the assertion's position.
@@ -240,8 +229,7 @@ impl Market {
         bounty.asserted.push(sender);
         bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
-        // Unlike `push`, this writes the assertion where it will stay.
-        bounty.assertions.extend(iter::once_with(|| Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None }));
+        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
         Ok(index)
     }
 

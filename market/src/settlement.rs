@@ -406,3 +406,42 @@ pub fn draw_arbiter(rules: &RuleSet, voters: &[(AccountId, Nct)], hash: B256, no
     }
     unreachable!("the remainder is below the sum of the stakes");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        commitment::{Commitment, Opening},
+        ruleset::BOUNTY_REGISTRY_1_6_1,
+        verdict::ArtifactSet,
+    };
+
+    /// Settles 1.6.1's voted bounty of `amount` with these bids, of which the first is wrong, in integers of type `N`.
+    fn rewards_in<N: Wei>(amount: Nct, bids: &[Nct]) -> Option<Rewards> {
+        let one = ArtifactSet::first(1);
+        let assertion = |(index, &bid): (usize, &Nct)| {
+            let opening = Opening { nonce: U256::ONE, verdicts: if index == 0 { ArtifactSet::EMPTY } else { one } };
+            let commitment = Commitment::envelope(opening);
+            Assertion { author: AccountId(9), bids: [bid].into(), mask: one, commitment, revealed: Some(opening), metadata: None }
+        };
+        let assertions: Vec<Assertion> = bids.iter().enumerate().map(assertion).collect();
+        let tally = Tally { votes: 1, malicious: [1].into_iter().collect(), ..Tally::default() };
+        let fees = Fees { bounty: BOUNTY_REGISTRY_1_6_1.bounty_fee, assertion: BOUNTY_REGISTRY_1_6_1.assertion_fee };
+        let mut rewards = Rewards::default();
+        let closed = ClosedBounty { amount, fees, assertions: &assertions, tally: &tally };
+        voted::<N>(&BOUNTY_REGISTRY_1_6_1, &closed, &mut rewards)?;
+        Some(rewards)
+    }
+
+    #[test]
+    fn both_widths_settle_alike_and_the_narrow_one_knows_its_limit() {
+        let ordinary = [Nct::wei(700_000_000_000_000_001), Nct::wei(300_000_000_000_000_007), Nct::whole(1)];
+        let narrow = rewards_in::<u128>(Nct::whole(2), &ordinary);
+        assert!(narrow.is_some());
+        assert_eq!(narrow, rewards_in::<Nct>(Nct::whole(2), &ordinary));
+
+        let vast = [Nct::whole(19), Nct::whole(19), Nct::whole(19)];
+        assert_eq!(rewards_in::<u128>(Nct::whole(2), &vast), None, "19 NCT * 19 NCT exceeds 128 bits");
+        assert!(rewards_in::<Nct>(Nct::whole(2), &vast).is_some());
+    }
+}

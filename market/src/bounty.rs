@@ -54,8 +54,10 @@ pub struct Bounty {
     pub(crate) asserted: SmallVec<[AccountId; 16]>,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
-    /// Rewards as computed last, until a command changes what they depend on.
-    pub(crate) rewards: Option<Rewards>,
+    /// Rewards as computed last; not to be read unless they are current.
+    pub(crate) rewards: Rewards,
+    /// False once a command changed what the rewards depend on.
+    pub(crate) rewards_current: bool,
 }
 
 impl Bounty {
@@ -94,14 +96,25 @@ pub struct Assertion {
 
 impl Assertion {
     /// All bids together; `None` beyond 256 bits.
+    #[inline]
     pub fn staked(&self) -> Option<Nct> {
-        self.bids.iter().try_fold(Nct::ZERO, |sum, &bid| sum.checked_add(bid))
+        sum(&self.bids)
     }
 
     /// Its verdict on an artifact: `None` without an opinion or before the reveal.
     #[inline]
     pub fn verdict(&self, artifact: usize) -> Option<bool> {
         self.revealed.filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
+    }
+}
+
+/// All `bids` together; `None` beyond 256 bits.
+#[inline]
+pub(crate) fn sum(bids: &[Nct]) -> Option<Nct> {
+    match *bids {
+        // By far the most bounties are on one artifact.
+        [only] => Some(only),
+        _ => bids.iter().try_fold(Nct::ZERO, |sum, &bid| sum.checked_add(bid)),
     }
 }
 

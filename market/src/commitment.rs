@@ -6,7 +6,7 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 
-use crate::verdict::ArtifactSet;
+use crate::{verdict::ArtifactSet, word};
 
 /// Nonce and verdicts of an assertion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +60,7 @@ impl Commitment {
             Kind::Hash(hash) => Commitment::compute(author, opening) == hash,
             // Another nonce could open the same hash to other verdicts (the commitment does not bind); an account
             // that wants to play that trick commits by hash.
-            Kind::Envelope(sealed) => sealed == opening,
+            Kind::Envelope(sealed) => word::same(&sealed.nonce, &opening.nonce) && sealed.verdicts == opening.verdicts,
         }
     }
 }

@@ -1,23 +1,31 @@
 //! Who has what: the NectarToken of one market. Balances, allowances, transfers; nothing else moves Nectar.
 //!
-//! Conservation is kept twice: `issued` only grows by minting, and `held` is a running sum of every balance that each
-//! single credit and debit changes. [`Ledger::assert_conserved`] compares the two; [`Ledger::recount`] adds up anew.
+//! Conservation is kept locally: only minting makes Nectar, every other change is one move between two accounts, and a
+//! transfer (as every settlement makes) sees that the two have together what they had. [`Ledger::assert_conserved`]
+//! adds up every balance anew.
 
 use std::collections::BTreeMap;
 
-use crate::{id::AccountId, nct::Nct, rejection::Rejection};
+use alloy_primitives::U256;
+
+use crate::{id::AccountId, nct::Nct, rejection::Rejection, word};
 
 /// Balances and allowances of every account.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    balances: Vec<Nct>,
-    /// What the registry and the staking contract may pull from an account.
-    allowances: Vec<[Nct; 2]>,
+    holders: Vec<Holder>,
     /// Allowances to anybody else, by owner and spender.
     other_allowances: BTreeMap<(AccountId, AccountId), Nct>,
     issued: Nct,
-    held: Nct,
     transfers_disabled: bool,
+}
+
+/// One account's money.
+#[derive(Clone, Debug, Default)]
+struct Holder {
+    balance: Nct,
+    /// What the registry and the staking contract may pull.
+    allowances: [Nct; 2],
 }
 
 const BALANCE: Rejection = Rejection::Overflow { what: "a balance" };
@@ -25,14 +33,13 @@ const BALANCE: Rejection = Rejection::Overflow { what: "a balance" };
 impl Ledger {
     /// Makes room for one more account.
     pub(crate) fn open(&mut self) {
-        self.balances.push(Nct::ZERO);
-        self.allowances.push([Nct::ZERO; 2]);
+        self.holders.push(Holder::default());
     }
 
     /// Nectar of an account.
     #[inline]
     pub fn balance(&self, account: AccountId) -> Nct {
-        self.balances[account.index()]
+        self.holders[account.index()].balance
     }
 
     /// Nectar ever minted.
@@ -44,19 +51,20 @@ impl Ledger {
     #[inline]
     pub fn allowance(&self, owner: AccountId, spender: AccountId) -> Nct {
         match spender {
-            AccountId::REGISTRY => self.allowances[owner.index()][0],
-            AccountId::STAKING => self.allowances[owner.index()][1],
+            AccountId::REGISTRY => self.holders[owner.index()].allowances[0],
+            AccountId::STAKING => self.holders[owner.index()].allowances[1],
             _ => self.other_allowances.get(&(owner, spender)).copied().unwrap_or_default(),
         }
     }
 
+    #[inline]
     pub(crate) fn approve(&mut self, owner: AccountId, spender: AccountId, value: Nct) -> Result<(), Rejection> {
         if spender == AccountId::NOBODY {
             return Err(Rejection::ZeroAddress { role: "spender" });
         }
         match spender {
-            AccountId::REGISTRY => self.allowances[owner.index()][0] = value,
-            AccountId::STAKING => self.allowances[owner.index()][1] = value,
+            AccountId::REGISTRY => self.holders[owner.index()].allowances[0] = value,
+            AccountId::STAKING => self.holders[owner.index()].allowances[1] = value,
             _ => {
                 self.other_allowances.insert((owner, spender), value);
             }
@@ -69,7 +77,8 @@ impl Ledger {
             return Err(Rejection::ZeroAddress { role: "holder" });
         }
         self.issued = self.issued.checked_add(value).ok_or(BALANCE)?;
-        self.credit(to, value);
+        let balance = &mut self.holders[to.index()].balance;
+        *balance = balance.checked_add(value).expect("a balance is at most the supply");
         Ok(())
     }
 
@@ -82,13 +91,15 @@ impl Ledger {
     }
 
     /// Moves `value` from `from` to `to`.
+    #[inline]
     pub(crate) fn transfer(&mut self, from: AccountId, to: AccountId, value: Nct) -> Result<(), Rejection> {
         self.check_transfer(from, value)?;
         if to == AccountId::NOBODY {
             return Err(Rejection::ZeroAddress { role: "holder" });
         }
-        self.debit(from, value);
-        self.credit(to, value);
+        let before = self.together(from, to);
+        self.shift(from, to, value);
+        assert!(word::same(&self.together(from, to), &before), "a transfer must conserve Nectar");
         Ok(())
     }
 
@@ -97,8 +108,7 @@ impl Ledger {
     pub(crate) fn pull(&mut self, owner: AccountId, spender: AccountId, value: Nct) -> Result<Nct, Rejection> {
         let left = self.spend_allowance(owner, spender, value)?;
         self.approve(owner, spender, left)?;
-        self.debit(owner, value);
-        self.credit(spender, value);
+        self.shift(owner, spender, value);
         Ok(left)
     }
 
@@ -120,6 +130,7 @@ impl Ledger {
         if balance < value { Err(Rejection::BalanceShort { balance, value }) } else { Ok(()) }
     }
 
+    #[inline]
     fn spend_allowance(&self, owner: AccountId, spender: AccountId, value: Nct) -> Result<Nct, Rejection> {
         if self.transfers_disabled {
             return Err(Rejection::TransfersDisabled);
@@ -130,18 +141,19 @@ impl Ledger {
         Ok(left)
     }
 
+    /// Moves `value`, which `from` is known to have.
     #[inline]
-    fn debit(&mut self, account: AccountId, value: Nct) {
-        let balance = &mut self.balances[account.index()];
+    fn shift(&mut self, from: AccountId, to: AccountId, value: Nct) {
+        let balance = &mut self.holders[from.index()].balance;
         *balance = balance.checked_sub(value).expect("the balance was checked before the transfer");
-        self.held = self.held.checked_sub(value).expect("the sum of balances covers each balance");
+        let balance = &mut self.holders[to.index()].balance;
+        *balance = balance.checked_add(value).expect("a balance is at most the supply");
     }
 
+    /// What two accounts have together; wraps if they are the same and have more than half of 256 bits.
     #[inline]
-    fn credit(&mut self, account: AccountId, value: Nct) {
-        let balance = &mut self.balances[account.index()];
-        *balance = balance.checked_add(value).expect("a balance is at most the supply");
-        self.held = self.held.checked_add(value).expect("the sum of balances is the supply");
+    fn together(&self, one: AccountId, other: AccountId) -> U256 {
+        self.balance(one).to_uint().wrapping_add(self.balance(other).to_uint())
     }
 
     /// Nothing was made and nothing was lost.
@@ -149,13 +161,12 @@ impl Ledger {
     /// # Panics
     ///
     /// If the balances do not add up to the supply.
-    #[inline]
     pub fn assert_conserved(&self) {
-        assert_eq!(self.held, self.issued, "settlement must conserve Nectar");
+        assert_eq!(self.recount(), self.issued, "the balances must add up to the supply");
     }
 
     /// Adds up every balance anew; equals [`Ledger::supply`] or something is broken.
     pub fn recount(&self) -> Nct {
-        self.balances.iter().copied().sum()
+        self.holders.iter().map(|holder| holder.balance).sum()
     }
 }

@@ -22,11 +22,12 @@ pub mod commitment; // what an assertion promises, and how it is opened
 pub mod event; // what happened
 pub mod id; // Guid, AccountId, Address
 pub mod ledger; // who has what: NectarToken
-pub mod market;
+pub mod market; // Market::submit, Market::advance_to
 pub mod nct; // Nct, NctDelta: wei
 pub mod quorum; // votes into consensus
 pub mod rejection; // every way to be refused, with its facts
 pub mod roles; // who may change the market itself
 pub mod ruleset; // the numbers and choices of one contract version, as data
 pub mod settlement; // who gets what, and which arbiter is drawn
-pub mod verdict; // ArtifactSet: up to 256 bits // Market::submit, Market::advance_to
+pub mod verdict; // ArtifactSet: up to 256 bits
+mod word; // comparing 256-bit words

@@ -8,33 +8,47 @@ use std::{fmt, iter::Sum, str::FromStr};
 use alloy_primitives::{I256, U256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::word;
+
 /// Wei in one NCT.
 pub const WEI_PER_NCT: u128 = 1_000_000_000_000_000_000;
 
 /// An amount of Nectar in wei.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Eq, PartialOrd, Ord, Hash, Default)]
+#[expect(clippy::derived_hash_with_manual_eq, reason = "the same equality as derived, only faster")]
 pub struct Nct(U256);
+
+impl PartialEq for Nct {
+    #[inline]
+    fn eq(&self, other: &Nct) -> bool {
+        word::same(&self.0, &other.0)
+    }
+}
 
 impl Nct {
     /// No Nectar.
     pub const ZERO: Nct = Nct(U256::ZERO);
 
     /// An amount of whole NCT.
+    #[inline]
     pub const fn whole(whole: u64) -> Nct {
         Nct::wei(whole as u128 * WEI_PER_NCT)
     }
 
     /// An amount in wei.
+    #[inline]
     pub const fn wei(wei: u128) -> Nct {
         Nct(U256::from_limbs([wei as u64, (wei >> 64) as u64, 0, 0]))
     }
 
     /// An amount in wei, as the contracts hold it.
+    #[inline]
     pub const fn from_uint(wei: U256) -> Nct {
         Nct(wei)
     }
 
     /// The amount in wei, as the contracts hold it.
+    #[inline]
     pub const fn to_uint(self) -> U256 {
         self.0
     }
@@ -42,26 +56,42 @@ impl Nct {
     /// The amount in wei, if it fits 128 bits (every amount of the real supply does).
     #[inline]
     pub const fn to_wei(self) -> Option<u128> {
+        let [low, high] = self.halves();
+        if high == 0 { Some(low) } else { None }
+    }
+
+    /// The lower and the upper 128 bits: sums and differences of these are worth more than those of four limbs.
+    #[inline]
+    const fn halves(self) -> [u128; 2] {
         let [a, b, c, d] = *self.0.as_limbs();
-        if c | d == 0 { Some((b as u128) << 64 | a as u128) } else { None }
+        [(b as u128) << 64 | a as u128, (d as u128) << 64 | c as u128]
+    }
+
+    #[inline]
+    const fn from_halves(low: u128, high: u128) -> Nct {
+        Nct(U256::from_limbs([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64]))
     }
 
     /// True for no Nectar at all.
     #[inline]
     pub fn is_zero(self) -> bool {
-        self.0.is_zero()
+        word::is_zero(&self.0)
     }
 
     /// The sum, or `None` beyond 256 bits.
     #[inline]
     pub fn checked_add(self, other: Nct) -> Option<Nct> {
-        self.0.checked_add(other.0).map(Nct)
+        let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
+        let (low, carry) = low.overflowing_add(other_low);
+        Some(Nct::from_halves(low, high.checked_add(other_high)?.checked_add(u128::from(carry))?))
     }
 
     /// The difference, or `None` below zero.
     #[inline]
     pub fn checked_sub(self, other: Nct) -> Option<Nct> {
-        self.0.checked_sub(other.0).map(Nct)
+        let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
+        let (low, borrow) = low.overflowing_sub(other_low);
+        Some(Nct::from_halves(low, high.checked_sub(other_high)?.checked_sub(u128::from(borrow))?))
     }
 
     /// The difference, or zero.
@@ -93,13 +123,7 @@ impl Nct {
         if let (Some(a), Some(b), Some(c)) = (self.to_wei(), numerator.to_wei(), denominator.to_wei())
             && a.leading_zeros() + b.leading_zeros() >= 128
         {
-            let product = a * b;
-            // Halving the width where it is possible is worth it: a 128-bit division is a library call.
-            let quotient = match (u64::try_from(product), u64::try_from(c)) {
-                (Ok(product), Ok(c)) => u128::from(product / c),
-                _ => product / c,
-            };
-            return Some(Nct::wei(quotient));
+            return Some(Nct::wei(a * b / c));
         }
         Some(Nct(self.0.checked_mul(numerator.0)? / denominator.0))
     }

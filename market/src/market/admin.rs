@@ -54,7 +54,7 @@ impl Market {
         self.fees = fees;
         // Settlement reckons with the fees of the day (S1).
         for bounty in &mut self.bounties {
-            bounty.rewards = None;
+            bounty.rewards_current = false;
         }
         self.emit(|| Event::FeesUpdated(fees));
         Ok(())

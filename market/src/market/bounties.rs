@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::{
     block::{BlockNumber, Round, Windows},
-    bounty::{Assertion, Bounty, Vote},
+    bounty::{Assertion, Bounty, Vote, sum},
     command::{PostAssertion, PostBounty, RevealAssertion},
     event::Event,
     id::{AccountId, AccountSet, Guid},
@@ -12,8 +12,9 @@ use crate::{
     quorum::Tally,
     rejection::{Missed, Rejection},
     ruleset::{Bids, Edition},
-    settlement::{self, Fees},
+    settlement::{self, Fees, Rewards},
     verdict::ArtifactSet,
+    word,
 };
 
 use super::Market;
@@ -35,23 +36,28 @@ impl Market {
 
     /// The windows that govern a bounty: today's, or its own if they are frozen.
     #[inline]
-    pub(super) fn windows_of(&self, bounty: &Bounty) -> Windows {
-        if self.rules.switches.freeze_windows { bounty.windows } else { self.windows }
+    pub(super) fn windows_of<'a>(&'a self, bounty: &'a Bounty) -> &'a Windows {
+        if self.rules.switches.freeze_windows { &bounty.windows } else { &self.windows }
     }
 
     /// The fees that govern a bounty: today's, or its own if they are frozen.
     #[inline]
-    pub(super) fn fees_of(&self, bounty: &Bounty) -> Fees {
-        if self.rules.switches.freeze_fees { bounty.fees } else { self.fees }
+    pub(super) fn fees_of<'a>(&'a self, bounty: &'a Bounty) -> &'a Fees {
+        if self.rules.switches.freeze_fees { &bounty.fees } else { &self.fees }
     }
 
     #[inline]
     pub(super) fn round_of(&self, bounty: &Bounty) -> Result<Round, Rejection> {
-        Round::at(self.now, bounty.expiration, self.windows_of(bounty), bounty.tally.reached.is_some())
+        Round::at(self.now, bounty.expiration, *self.windows_of(bounty), bounty.tally.reached.is_some())
             .ok_or(Rejection::Overflow { what: "the end of a window" })
     }
 
-    pub(super) fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
+    /// [`Command::PostBounty`](crate::command::Command::PostBounty), without the detour over [`Market::submit`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         if self.deprecation.is_some() {
             return Err(Rejection::Deprecated);
@@ -118,14 +124,9 @@ impl Market {
 
     /// Takes a bounty in, in the memory of one that was forgotten where there is any.
     fn open_bounty(&mut self, author: AccountId, post: PostBounty, expiration: BlockNumber) {
-        let slot = self.free_slots.pop();
-        let (assertions, votes) = match slot {
-            Some(slot) => {
-                let old = &mut self.bounties[slot];
-                (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes))
-            }
-            None => Default::default(),
-        };
+        let slot = self.free_slots.pop().unwrap_or(self.bounties.len());
+        self.slots.insert(post.guid, slot);
+        self.last_slot = Some((post.guid, slot));
         let bounty = Bounty {
             guid: post.guid,
             artifact_type: post.artifact_type,
@@ -139,30 +140,32 @@ impl Market {
             bloom: post.bloom,
             fees: self.fees,
             windows: self.windows,
-            assertions,
-            votes,
+            assertions: Vec::new(),
+            votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
             asserted: Default::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
-            rewards: None,
+            rewards: Rewards::default(),
+            rewards_current: false,
         };
-        let slot = match slot {
-            Some(slot) => {
-                self.bounties[slot] = bounty;
-                slot
+        match self.bounties.get_mut(slot) {
+            Some(old) => {
+                let (assertions, votes) = (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes));
+                let rewards = std::mem::take(&mut old.rewards);
+                *old = Bounty { assertions, votes, rewards, ..bounty };
             }
-            None => {
-                self.bounties.push(bounty);
-                self.bounties.len() - 1
-            }
-        };
-        self.slots.insert(post.guid, slot);
-        self.last_slot = Some((post.guid, slot));
+            None => self.bounties.push(bounty),
+        }
     }
 
-    pub(super) fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
+    /// [`Command::PostAssertion`](crate::command::Command::PostAssertion); answers the assertion's position.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(assertion.guid)?;
         let bounty = &self.bounties[slot];
@@ -202,9 +205,11 @@ impl Market {
             return Err(Rejection::EmptyMask);
         }
         let overflow = Rejection::Overflow { what: "bids and fee" };
-        let staked = assertion.bids.iter().try_fold(self.fees_of(bounty).assertion, |sum, &bid| sum.checked_add(bid));
+        let Some(price) = sum(&assertion.bids).and_then(|staked| staked.checked_add(self.fees_of(bounty).assertion)) else {
+            return Err(overflow);
+        };
         let artifacts = bounty.artifacts;
-        self.pull(sender, AccountId::REGISTRY, staked.ok_or(overflow)?)?;
+        self.pull(sender, AccountId::REGISTRY, price)?;
 
         let index = self.bounties[slot].assertions.len() as u64;
         if self.recording {
@@ -222,7 +227,7 @@ impl Market {
         }
         let bounty = &mut self.bounties[slot];
         bounty.asserted.push(sender);
-        bounty.rewards = None;
+        bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
         Ok(index)
@@ -241,7 +246,12 @@ impl Market {
         Ok(())
     }
 
-    pub(super) fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
+    /// [`Command::RevealAssertion`](crate::command::Command::RevealAssertion).
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(reveal.guid)?;
         let bounty = &self.bounties[slot];
@@ -250,7 +260,7 @@ impl Market {
             let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
             return Err(Rejection::RevealWindow { missed, round });
         }
-        if reveal.opening.nonce.is_zero() {
+        if word::is_zero(&reveal.opening.nonce) {
             return Err(Rejection::ZeroNonce);
         }
         let unknown = Rejection::UnknownAssertion { index: reveal.index, assertions: bounty.assertions.len() };
@@ -278,20 +288,19 @@ impl Market {
             metadata: reveal.metadata.clone(),
         });
         let bounty = &mut self.bounties[slot];
-        bounty.rewards = None;
+        bounty.rewards_current = false;
         let assertion = &mut bounty.assertions[reveal.index as usize];
         assertion.revealed = Some(reveal.opening);
         assertion.metadata = reveal.metadata;
         Ok(())
     }
 
-    pub(super) fn vote_on_bounty(
-        &mut self,
-        sender: AccountId,
-        guid: Guid,
-        votes: ArtifactSet,
-        valid_bloom: bool,
-    ) -> Result<bool, Rejection> {
+    /// [`Command::VoteOnBounty`](crate::command::Command::VoteOnBounty); true if the vote completed the quorum.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn vote_on_bounty(&mut self, sender: AccountId, guid: Guid, votes: ArtifactSet, valid_bloom: bool) -> Result<bool, Rejection> {
         if !self.arbiters.contains(sender) {
             return Err(Rejection::NotAnArbiter { account: sender });
         }
@@ -318,7 +327,7 @@ impl Market {
         let (artifacts, quorum) = (bounty.artifacts, bounty.tally.reached.is_some() && !had_quorum);
         bounty.voted.insert(sender);
         bounty.votes.push(Vote { voter: sender, votes, valid_bloom });
-        bounty.rewards = None;
+        bounty.rewards_current = false;
         self.record_vote(sender, guid, first);
         if quorum {
             self.emit(|| Event::QuorumReached { guid });
@@ -327,7 +336,12 @@ impl Market {
         Ok(quorum)
     }
 
-    pub(super) fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
+    /// [`Command::SettleBounty`](crate::command::Command::SettleBounty); answers what `sender` was paid.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
         let bounty = &self.bounties[slot];
@@ -349,25 +363,27 @@ impl Market {
         }
         self.compute_rewards(slot)?;
         let bounty = &self.bounties[slot];
-        let rewards = bounty.rewards.as_ref().expect("computed above");
         let overflow = Rejection::Overflow { what: "a payout" };
-        let mut transfers: SmallVec<[(AccountId, Nct); 4]> = SmallVec::new();
-        let mut payout = Nct::ZERO;
-        for payment in rewards.payments(bounty, sender, assigned).into_iter().filter(|payment| !payment.is_zero()) {
-            payout = payout.checked_add(payment).ok_or(overflow)?;
-            transfers.push((sender, payment));
-        }
+        let payments = bounty.rewards.payments(bounty, sender, assigned);
+        let payout = payments[0].checked_add(payments[1]).and_then(|sum| sum.checked_add(payments[2])).ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = assigned.filter(|&arbiter| {
             self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
         });
-        let total = belated.map_or(Some(payout), |_| payout.checked_add(rewards.arbiter)).ok_or(overflow)?;
-        transfers.extend(belated.map(|arbiter| (arbiter, rewards.arbiter)));
-        if !transfers.is_empty() {
+        let belated = belated.map(|arbiter| (arbiter, bounty.rewards.arbiter));
+        if let Some((_, value)) = belated {
+            let total = payout.checked_add(value).ok_or(overflow)?;
             self.ledger.check_transfer(AccountId::REGISTRY, total)?;
         }
 
-        for (to, value) in transfers {
+        if !payout.is_zero() {
+            // One move of the sum, one log entry for each payment.
+            self.ledger.transfer(AccountId::REGISTRY, sender, payout)?;
+            for value in payments.into_iter().filter(|payment| !payment.is_zero()) {
+                self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
+            }
+        }
+        if let Some((to, value)) = belated {
             self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
             self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
         }
@@ -375,7 +391,6 @@ impl Market {
         bounty.assigned_arbiter = assigned;
         bounty.settled.insert(sender);
         self.emit(|| Event::SettledBounty { guid, settler: sender, payout });
-        self.ledger.assert_conserved();
         Ok(payout)
     }
 
@@ -392,12 +407,17 @@ impl Market {
         settlement::draw_arbiter(&self.rules, &voters, self.block_hash(target), self.now)
     }
 
-    /// Rewards as of now, kept until something they depend on changes.
-    pub(super) fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
-        if self.bounties[slot].rewards.is_none() {
-            let fees = self.fees_of(&self.bounties[slot]);
+    /// Brings the rewards of a bounty up to date.
+    #[inline]
+    fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
+        if !self.bounties[slot].rewards_current {
+            let fees = *self.fees_of(&self.bounties[slot]);
             let bounty = &mut self.bounties[slot];
-            bounty.rewards = Some(settlement::settle(&self.rules, &bounty.closed(fees))?);
+            let mut rewards = std::mem::take(&mut bounty.rewards);
+            let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
+            bounty.rewards = rewards;
+            settled?;
+            bounty.rewards_current = true;
         }
         Ok(())
     }

@@ -224,10 +224,10 @@ impl Market {
     /// If it does not exist or its pot overflows.
     pub fn rewards(&self, guid: Guid) -> Result<Rewards, Rejection> {
         let bounty = self.known(guid)?;
-        match &bounty.rewards {
-            Some(rewards) => Ok(rewards.clone()),
-            None => settlement::settle(&self.rules, &bounty.closed(self.fees_of(bounty))),
+        if bounty.rewards_current {
+            return Ok(bounty.rewards.clone());
         }
+        settlement::settle(&self.rules, &bounty.closed(*self.fees_of(bounty)))
     }
 
     /// 1.0.0's `calculateBountyRewards` as called by `sender`.

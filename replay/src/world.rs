@@ -22,7 +22,7 @@ use engine::{
 use market::{
     block::{BlockNumber, Windows},
     bounty::Bounty,
-    command::{Accepted, Command, PostAssertion, PostBounty, RevealAssertion},
+    command::{Command, PostAssertion, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     id::{AccountId, Guid},
     market::{Deployment, Market},
@@ -401,7 +401,7 @@ impl<'a> World<'a> {
             metadata: None,
         };
         let author = self.accounts.ambassadors[plan.ambassador as usize];
-        match self.market.submit(author, Command::PostBounty(Box::new(post))) {
+        match self.market.post_bounty(author, post) {
             Ok(_) => {}
             // Ambassadors can run dry; then there is no bounty, and nobody knows of it.
             Err(Rejection::BalanceShort { .. }) => return Ok(()),
@@ -487,12 +487,12 @@ impl<'a> World<'a> {
         let plan = &open.plan.rivals[position];
         let commitment = Commitment::envelope(opening(&open.plan, position));
         let command = PostAssertion { guid: open.plan.guid, bids: plan.bids.clone(), mask: plan.mask, commitment };
-        match self.market.submit(self.accounts.rivals[plan.rival], Command::PostAssertion(command)) {
-            Ok(Accepted::Asserted { index }) => open.rivals[position] = Some(index as u32),
+        match self.market.post_assertion(self.accounts.rivals[plan.rival], command) {
+            Ok(index) => open.rivals[position] = Some(index as u32),
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
             // A bid out of the limits is the rival's own fault and costs it nothing.
             Err(Rejection::BidBelowMinimum { .. } | Rejection::BidAboveMaximum { .. }) => {}
-            other => return Err(PlayError::Invariant(format!("a rival's assertion came to {other:?}"))),
+            Err(rejection) => return Err(PlayError::Invariant(format!("a rival's assertion was refused: {rejection}"))),
         }
         Ok(())
     }
@@ -542,15 +542,14 @@ impl<'a> World<'a> {
                         assertion.bids.iter().copied().sum::<Nct>().checked_add(self.fees.assertion).expect("the engine has as much");
                     let commitment = Commitment::envelope(assertion.opening);
                     let command = PostAssertion { guid, bids: assertion.bids.into(), mask: assertion.mask, commitment };
-                    let told = match self.market.submit(engine, Command::PostAssertion(command)) {
-                        Ok(Accepted::Asserted { index }) => {
+                    let told = match self.market.post_assertion(engine, command) {
+                        Ok(index) => {
                             self.open[slot].decision = Decision::Asserted(index as u32);
                             self.open[slot].price = price;
                             self.locked = self.locked.checked_add(price).expect("within the supply");
                             observer.locked(now, self.locked);
                             Event::Asserted { guid, index }
                         }
-                        Ok(other) => return Err(PlayError::Invariant(format!("an assertion came to {other:?}"))),
                         Err(rejection) => {
                             self.open[slot].decision = Decision::Refused(rejection);
                             Event::Refused { guid }
@@ -561,12 +560,12 @@ impl<'a> World<'a> {
                 Effect::RevealAssertion { guid, index, opening } => {
                     let reveal = RevealAssertion { guid, index, opening, metadata: None };
                     self.market
-                        .submit(engine, Command::RevealAssertion(reveal))
+                        .reveal_assertion(engine, reveal)
                         .map_err(|rejection| PlayError::Invariant(format!("the engine's reveal was refused: {rejection}")))?;
                 }
                 Effect::SettleBounty { guid } => {
                     self.market
-                        .submit(engine, Command::SettleBounty { guid })
+                        .settle_bounty(engine, guid)
                         .map_err(|rejection| PlayError::Invariant(format!("the engine could not settle: {rejection}")))?;
                     if let Some(slot) = slot_of(&guid) {
                         self.locked = self.locked.checked_sub(self.open[slot].price).expect("it was locked");
@@ -590,7 +589,7 @@ impl<'a> World<'a> {
                     opening: opening(&open.plan, position),
                     metadata: None,
                 };
-                let revealed = self.market.submit(self.accounts.rivals[rival.rival], Command::RevealAssertion(reveal));
+                let revealed = self.market.reveal_assertion(self.accounts.rivals[rival.rival], reveal);
                 revealed.map_err(|rejection| PlayError::Invariant(format!("a rival's reveal was refused: {rejection}")))?;
             }
         }
@@ -600,8 +599,7 @@ impl<'a> World<'a> {
     fn arbiter_votes(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
         let plan = &self.open[slot as usize].plan;
         let vote = plan.votes[position];
-        let command = Command::VoteOnBounty { guid: plan.guid, votes: vote.votes, valid_bloom: true };
-        match self.market.submit(self.accounts.arbiters[vote.arbiter as usize], command) {
+        match self.market.vote_on_bounty(self.accounts.arbiters[vote.arbiter as usize], plan.guid, vote.votes, true) {
             Ok(_) => Ok(()),
             // With the switch that closes voting at quorum, later votes are not taken.
             Err(Rejection::VoteWindow { .. }) if self.setup.rules.switches.close_votes_at_quorum => Ok(()),
@@ -656,7 +654,7 @@ impl<'a> World<'a> {
 }
 
 fn settle(market: &mut Market, account: AccountId, guid: Guid) -> Result<(), PlayError> {
-    match market.submit(account, Command::SettleBounty { guid }) {
+    match market.settle_bounty(account, guid) {
         Ok(_) => Ok(()),
         Err(rejection) => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
     }

@@ -7,7 +7,9 @@ fn main() {
     if let Some(n) = a.get(2) {
         s.bounties = n.parse().unwrap();
     }
-    if std::env::var("PAR").is_ok() { s.rivals[0].model = replay::scenario::RivalModel::TwoFactor; }
+    if std::env::var("PAR").is_ok() {
+        s.rivals[0].model = replay::scenario::RivalModel::TwoFactor;
+    }
     let setup = replay::plan::Setup::new(s, corpus, summary, Path::new("."), Path::new(".")).unwrap();
     let run = sim::execute::execute(
         &setup,

@@ -1,0 +1,78 @@
+//! The engine cannot see what is still to come: with everything after block t changed, every decision up to t is the
+//! same, bit for bit.
+
+use std::collections::BTreeMap;
+
+use datasets::Truth;
+use market::{block::BlockNumber, id::Guid};
+use tests::{corpus, play, rows, scenario, setup};
+
+/// For each bounty that the engine had scanned by block `until`: what it decided, and how sure it was.
+fn decisions(rows: &[datasets::Row], strategy: &str, until: BlockNumber) -> BTreeMap<Guid, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenario = scenario();
+    scenario.engine.strategy = strategy.to_owned();
+    let setup = setup(scenario, corpus(&folder.path().join("corpus"), rows));
+    let mut decisions = BTreeMap::new();
+    play(&setup, 1, &mut |closed| {
+        if closed.plan.scanned <= until {
+            let own = closed
+                .bounty
+                .assertions
+                .iter()
+                .find(|assertion| !closed.rivals.is_empty() && Some(assertion.author) == own_account(closed));
+            let staked = own.map(|assertion| (assertion.mask, assertion.bids.clone(), assertion.revealed));
+            decisions.insert(closed.plan.guid, format!("{:?} {:?} {staked:?}", closed.engine, closed.verdicts));
+        }
+    });
+    decisions
+}
+
+fn own_account(closed: &replay::world::ClosedBounty<'_>) -> Option<market::id::AccountId> {
+    match closed.engine {
+        replay::world::Decision::Asserted(index) => Some(closed.bounty.assertions[index as usize].author),
+        _ => None,
+    }
+}
+
+#[test]
+fn no_decision_depends_on_what_comes_after_it() {
+    let rows = rows(600, 11);
+    // Where the corpus is cut: the block in which its 300th bounty is posted, and the first whose votes come later.
+    let folder = tempfile::tempdir().unwrap();
+    let setup = setup(scenario(), corpus(&folder.path().join("corpus"), &rows));
+    let mut posted = BTreeMap::new();
+    play(&setup, 1, &mut |closed| {
+        posted.insert(closed.plan.number, closed.plan.posted);
+    });
+    let cut = posted[&300];
+    let until_vote = setup.scenario.ambassadors.duration + setup.rules.reveal_window;
+    let first_unvoted = posted.iter().find(|(_, block)| block.0 + until_vote > cut.0).map(|(&number, _)| number as usize).unwrap();
+    assert!(first_unvoted < 290, "some bounties are open at the cut");
+
+    // Bounties open at the cut turn out the other way; everything posted after it is something else altogether.
+    let mut other = rows.clone();
+    for row in &mut other[first_unvoted..] {
+        row.truth = if row.truth == Truth::Malicious { Truth::Benign } else { Truth::Malicious };
+    }
+    let after = posted.iter().find(|(_, block)| **block > cut).map(|(&number, _)| number as usize).unwrap();
+    other[after..].reverse();
+    for row in &mut other[after..] {
+        for recorded in row.recorded.iter_mut().flatten() {
+            recorded.malicious = !recorded.malicious;
+        }
+    }
+
+    for strategy in ["stock/default", "null/random", "fixed?bid=0.9"] {
+        let (first, second) = (decisions(&rows, strategy, cut), decisions(&other, strategy, cut));
+        assert!(
+            first.len() > 290 && first.values().any(|decision| decision.contains("Unfunded")),
+            "the wallet plays a part: {}",
+            first.len()
+        );
+        assert_eq!(first, second, "{strategy} knew what was to come");
+    }
+
+    // The oracle does know: the test would notice.
+    assert_ne!(decisions(&rows, "oracle/label", cut), decisions(&other, "oracle/label", cut));
+}

@@ -178,10 +178,11 @@ impl Layers {
     /// Lays a file over everything so far, at `prefix`.
     fn file(&mut self, file: &Path, prefix: &str, origin: &dyn Fn(usize) -> Origin) -> Result<()> {
         let text = read(file)?;
-        let line_of = |offset: usize| text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let newlines: Vec<usize> = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect();
+        let line_of = |offset: usize| newlines.partition_point(|newline| *newline < offset) + 1;
         let syntax = |error: toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start).min(text.len());
-            let start = text.as_bytes()[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            let start = line_of(offset).checked_sub(2).map_or(0, |line| newlines[line] + 1);
             let column = String::from_utf8_lossy(&text.as_bytes()[start..offset]).chars().count() + 1;
             anyhow!(
                 "{}, line {}, column {column}: this is not TOML: {}; correct it (`sim config` prints an example)",
@@ -193,7 +194,7 @@ impl Layers {
         let spans = DeTable::parse(&text).map_err(syntax)?;
         let value = Value::Table(toml::from_str::<Table>(&text).map_err(syntax)?);
         let mut places = BTreeMap::new();
-        canonical::key_offsets(spans.get_ref(), prefix, &mut |key, offset| {
+        canonical::key_offsets(spans.get_ref(), prefix, &mut |key, offset, _| {
             places.insert(key, line_of(offset));
         });
         let place = |key: &str| {
@@ -363,7 +364,10 @@ fn mark(origins: &mut BTreeMap<String, Origin>, value: &Value, key: &str, origin
         Value::Table(table) => table.iter().for_each(|(name, value)| mark(origins, value, &schema::joined(key, name), origin)),
         Value::Array(list) => {
             let below = format!("{key}.");
-            origins.retain(|known, _| known != key && !known.starts_with(&below));
+            let old: Vec<String> =
+                origins.range(below.clone()..).map(|(known, _)| known).take_while(|known| known.starts_with(&below)).cloned().collect();
+            old.iter().for_each(|old| drop(origins.remove(old)));
+            origins.remove(key);
             if list.first().is_some_and(Value::is_table) {
                 list.iter().enumerate().for_each(|(index, value)| mark(origins, value, &format!("{key}.{index}"), origin));
             } else {

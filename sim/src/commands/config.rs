@@ -81,14 +81,37 @@ fn write_toml(settings: &Settings, sha256: &str, out: &mut dyn Write) -> Result<
     });
     let column = widths.max().unwrap_or(0);
     writeln!(out, "# scenario {sha256}")?;
+    let mut in_tables = false;
     for line in &lines {
         match line {
-            Line::Header(header) => writeln!(out, "\n{header}")?,
+            Line::Header(header) => {
+                // `[market]` is the first table, and not there while nothing in it is set.
+                if !in_tables && header != "[market]" {
+                    write_unset(settings, column, out)?;
+                }
+                in_tables = true;
+                writeln!(out, "\n{header}")?;
+            }
             Line::Leaf { key, text } => {
                 let padding = column.saturating_sub(width(text));
                 writeln!(out, "{text}{:padding$}  # {}", "", settings.origins[key])?;
             }
         }
+    }
+    Ok(())
+}
+
+/// The market's keys while they stand at the rule set's numbers, as comments.
+fn write_unset(settings: &Settings, column: usize, out: &mut dyn Write) -> Result<()> {
+    let rules = settings.scenario.rule_set()?;
+    writeln!(out, "\n[market]")?;
+    for text in [
+        format!("# reveal_window = {}", rules.reveal_window),
+        format!("# vote_window = {}", rules.vote_window),
+        format!("# bounty_fee = \"{}\"", rules.bounty_fee),
+        format!("# assertion_fee = \"{}\"", rules.assertion_fee),
+    ] {
+        writeln!(out, "{text:column$}  # {}", rules.name)?;
     }
     Ok(())
 }

@@ -76,27 +76,44 @@ pub(super) fn leaf_keys(scenario: &Scenario) -> Vec<String> {
     let text = toml::to_string(scenario).expect("a scenario is a table of numbers within 63 bits, text and lists");
     let spans = DeTable::parse(&text).expect("serialised just now");
     let mut keys = Vec::new();
-    key_offsets(spans.get_ref(), "", &mut |key, offset| keys.push((offset, key)));
+    key_offsets(spans.get_ref(), "", &mut |key, offset, kind| {
+        if kind == Kind::Leaf {
+            keys.push((offset, key));
+        }
+    });
     keys.sort();
     keys.into_iter().map(|(_, key)| key).collect()
 }
 
-/// Calls `found` with the dotted key and the offset of every leaf; a list of plain values is one leaf.
-pub(super) fn key_offsets(table: &DeTable<'_>, prefix: &str, found: &mut dyn FnMut(String, usize)) {
+/// What stands at a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A table, or a list of tables.
+    Inner,
+    /// A value, or a list of plain values.
+    Leaf,
+}
+
+/// Calls `found` with the dotted key and the offset of everything in a table.
+pub(super) fn key_offsets(table: &DeTable<'_>, prefix: &str, found: &mut dyn FnMut(String, usize, Kind)) {
     for (name, value) in table {
         offsets_below(value, joined(prefix, name.get_ref()), name.span().start, found);
     }
 }
 
-fn offsets_below(value: &Spanned<DeValue<'_>>, key: String, offset: usize, found: &mut dyn FnMut(String, usize)) {
+fn offsets_below(value: &Spanned<DeValue<'_>>, key: String, offset: usize, found: &mut dyn FnMut(String, usize, Kind)) {
     match value.get_ref() {
-        DeValue::Table(table) => key_offsets(table, &key, found),
+        DeValue::Table(table) => {
+            key_offsets(table, &key, found);
+            found(key, offset, Kind::Inner);
+        }
         DeValue::Array(list) if list.iter().next().is_some_and(|first| first.get_ref().is_table()) => {
             for (index, entry) in list.iter().enumerate() {
                 offsets_below(entry, format!("{key}.{index}"), entry.span().start, found);
             }
+            found(key, offset, Kind::Inner);
         }
-        _ => found(key, offset),
+        _ => found(key, offset, Kind::Leaf),
     }
 }
 

@@ -2,7 +2,7 @@
 //! value came from.
 //!
 //! Defaults, `--scenario`, `--engine`, `--set` in order, then the flags. Which keys there are and of what type is in
-//! [`schema`]; the resolved scenario as text in [`canonical`].
+//! `schema`; the resolved scenario as text in `canonical`.
 
 mod canonical;
 mod schema;
@@ -130,8 +130,11 @@ fn resolve(args: &SettingsArgs) -> Result<Settings> {
         layers.file(file, "engine", &|line| Origin::Engine { file: file.clone(), line })?;
     }
     for assignment in &args.set {
-        let Some((key, value)) = assignment.split_once('=') else {
-            bail!("--set {}: there is no `=`; write `--set KEY=VALUE`, as in `--set ambassadors.amount=3`", text::quote(assignment));
+        let Some((key, value)) = assignment.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
+            bail!(
+                "--set {}: there is no key before a `=`; write `--set KEY=VALUE`, as in `--set ambassadors.amount=3`",
+                text::quote(assignment)
+            );
         };
         layers.set(key.trim(), |expected| schema::value_of_text(value.trim(), expected), Origin::Set)?;
     }
@@ -184,12 +187,12 @@ impl Layers {
             let offset = error.span().map_or(0, |span| span.start).min(text.len());
             let start = line_of(offset).checked_sub(2).map_or(0, |line| newlines[line] + 1);
             let column = String::from_utf8_lossy(&text.as_bytes()[start..offset]).chars().count() + 1;
-            anyhow!(
-                "{}, line {}, column {column}: this is not TOML: {}; correct it (`sim config` prints an example)",
-                text::shown(file),
-                line_of(offset),
-                error.message()
-            )
+            let problem = match error.message() {
+                message if message.starts_with("invalid type: integer") => "the number exceeds 63 bits",
+                message => message,
+            };
+            let (file, line) = (text::shown(file), line_of(offset));
+            anyhow!("{file}, line {line}, column {column}: this is not TOML: {problem}; correct it (`sim config` prints an example)")
         };
         let spans = DeTable::parse(&text).map_err(syntax)?;
         let value = Value::Table(toml::from_str::<Table>(&text).map_err(syntax)?);
@@ -319,6 +322,13 @@ impl Layers {
             if let Err(problem) = schema::try_leaf(&self.specimen, key, &self.table) {
                 return anyhow!("{origin}: {problem}");
             }
+        }
+        let backends = self.table["engine"]["backends"].as_array().into_iter().flatten();
+        if let Some(index) = backends.into_iter().position(|backend| backend.get("kind").is_none()) {
+            let key = format!("engine.backends.{index}");
+            let below = format!("{key}.");
+            let place = self.origins.iter().find(|(known, _)| known.starts_with(&below)).map(|(_, origin)| format!("{origin}: "));
+            return anyhow!("{}`{key}` needs `kind`: `recorded`, `eicar` or `known-hash`", place.unwrap_or_default());
         }
         let words: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
         anyhow!("{}; `sim config` prints an example", words.join(" "))

@@ -186,7 +186,7 @@ fn files_that_are_no_toml_are_refused() {
     scenario_refused(b"seed = 1\nrules = \"\xff\"\n", &["my.toml, line 2: this is not UTF-8 text", "save it as UTF-8"]);
     scenario_refused("seed = 1\nrules = = 2\n", &["my.toml, line 2, column 9: this is not TOML: ", "correct it"]);
     scenario_refused("seed = 1\nseed = 2\n", &["my.toml, line 2, column 1: this is not TOML: duplicate key"]);
-    scenario_refused("seed = 99999999999999999999\n", &["my.toml, line 1, column 8: "]);
+    scenario_refused("seed = 99999999999999999999\n", &["my.toml, line 1, column 8: this is not TOML: the number exceeds 63 bits"]);
     scenario_refused(format!("x = {}", "[".repeat(100_000)), &["my.toml, line 1, column "]);
     scenario_refused("#".repeat((1 << 20) + 1), &["my.toml: exceeds 1048576 bytes"]);
 }
@@ -203,6 +203,7 @@ fn an_unknown_key_hears_of_the_nearest() {
         &["my.toml:5: unknown key `rivals.1.drop_out`; the nearest is `rivals.1.dropout`"],
     );
     scenario_refused("[switches]\nzzz = true\n", &["my.toml:2: unknown key `switches.zzz`; there are `binding_commitments`, "]);
+    refused(&["config", "--set", "amount=3"], &["--set: unknown key `amount`; the nearest is `ambassadors.amount`"]);
     let (_folder, engine) = file("engine.toml", "[scan]\nslot = 3\n");
     refused(&["config", "--engine", &engine], &["engine.toml:2: unknown key `engine.scan.slot`; the nearest is `engine.scan.slots`"]);
     refused(&["config", "--set", "rivals.0.cuont=3"], &["--set: unknown key `rivals.0.cuont`; the nearest is `rivals.0.count`"]);
@@ -224,12 +225,15 @@ fn a_wrong_type_hears_of_the_right_one() {
         "[ambassadors]\n\narrival = \"often\"\n",
         &["my.toml:3: `ambassadors.arrival`: unknown variant `often`, expected one of `fixed`, `poisson`, `recorded`"],
     );
-    scenario_refused("engine = { backends = [{ tpr = 0.5 }] }\n", &["missing field `kind`", "engine.backends"]);
+    scenario_refused(
+        "engine = { backends = [{ tpr = 0.5 }] }\n",
+        &["my.toml:1: `engine.backends.0` needs `kind`: `recorded`, `eicar` or `known-hash`"],
+    );
     refused(
         &["config", "--set", "switches.freeze_fees=maybe"],
         &["--set: `switches.freeze_fees` is the text `maybe`, but must be `true` or `false`"],
     );
-    refused(&["config", "--set", "seed"], &["--set `seed`: there is no `=`; write `--set KEY=VALUE`"]);
+    refused(&["config", "--set", "seed"], &["--set `seed`: there is no key before a `=`; write `--set KEY=VALUE`"]);
 }
 
 #[test]

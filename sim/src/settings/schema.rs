@@ -110,11 +110,22 @@ fn described(value: &Value) -> String {
 /// The error for the key `step` below `parent`, of which there is none.
 pub(super) fn unknown_key(parent: &str, step: &str, known: &Table, origin: &Origin) -> anyhow::Error {
     let names = || known.keys().map(String::as_str);
-    let hint = match text::nearest(step, names()).or_else(|| by_sound(step, names())) {
-        Some(name) => format!("the nearest is `{}`", joined(parent, name)),
+    let near = || text::nearest(step, names()).or_else(|| by_sound(step, names())).map(str::to_owned);
+    let hint = match below(step, known).or_else(near) {
+        Some(name) => format!("the nearest is `{}`", joined(parent, &name)),
         None => format!("there are `{}`", names().collect::<Vec<_>>().join("`, `")),
     };
     anyhow!("{origin}: unknown key {}; {hint}", text::quote(&joined(parent, step)))
+}
+
+/// The key of that very name somewhere below a table.
+fn below(step: &str, known: &Table) -> Option<String> {
+    known.iter().find_map(|(name, value)| match value {
+        _ if name == step => Some(name.clone()),
+        Value::Table(table) => below(step, table).map(|key| joined(name, &key)),
+        Value::Array(list) => list.first()?.as_table().and_then(|table| below(step, table)).map(|key| format!("{name}.0.{key}")),
+        _ => None,
+    })
 }
 
 fn by_sound<'a>(step: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,14 +1,12 @@
 //! In-process backtests: everything that the `sim` command does, so that it can be tested without a terminal.
-//!
-//! The modules stand in reading order.
-pub mod text; // foreign text made safe to print, columns
-pub mod vectors; // golden vectors of the real contracts
+pub mod cli; // names the subcommands
+pub mod commands; // one file per subcommand
+pub mod execute; // from a checked setup to figures and files
 pub mod exit; // exit codes, and errors as one line
-pub mod settings; // what the user typed -> Scenario
-pub mod score; // what is counted while a run is played
-pub mod run; // a finished run as data: run.json
 pub mod output; // the run directory
 pub mod report; // the report in a terminal
-pub mod execute; // from a checked setup to figures and files
-pub mod commands; // one file per subcommand
-pub mod cli; // names them
+pub mod run; // a finished run as data: run.json
+pub mod score; // what is counted while a run is played
+pub mod settings; // what the user typed -> Scenario
+pub mod text; // foreign text made safe to print, columns
+pub mod vectors; // golden vectors of the real contracts

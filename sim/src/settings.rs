@@ -33,7 +33,7 @@ use crate::{
 
 /// Strategies beyond [`stake::CATALOGUE`] that only the engine under test can use: name and meaning.
 pub const ORACLES: &[(&str, &str)] =
-    &[("oracle/label", "knows the corpus label: an upper bound on what any engine can earn, no strategy for a real one")];
+    &[(replay::oracle::NAME, "knows the corpus label: an upper bound on what any engine can earn, no strategy for a real one")];
 
 /// A longer settings file is not a settings file.
 const FILE_LIMIT: u64 = 1 << 20;

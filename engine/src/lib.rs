@@ -3,11 +3,11 @@
 //! The same lines run live and in the simulator: [`microengine::Microengine::on_event`] takes what happened and answers
 //! with what to do. Nothing here knows the corpus' truth, the population of a market, or a clock. The modules stand in
 //! reading order.
+pub mod chance; // named, addressed randomness
 pub mod artifact; // what there is to scan, and what a scan says
 pub mod backend; // analysis backends, one file each
-pub mod chance; // named, addressed randomness
-pub mod config; // the engine's TOML
 pub mod distill; // scan results into one verdict with an interval, one file each
 pub mod market_view; // all that a decision may look at
-pub mod microengine;
 pub mod stake; // staking strategies, one file each // events in, effects out
+pub mod config; // the engine's TOML
+pub mod microengine;

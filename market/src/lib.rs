@@ -13,21 +13,21 @@
 //! market.submit(ambassador, Command::PostBounty(Box::new(post))).expect("within the rules");
 //! assert_eq!(market.balance(ambassador).to_string(), "7.9375 NCT");
 //! ```
-pub mod arbiter_staking; // deposits, withdrawals, response rates
-pub mod block; // BlockNumber, Windows, Round
-pub mod bloom; // the artifact filter of a bounty
-pub mod bounty; // Bounty, Assertion, Vote
-pub mod command; // what an account can ask for
-pub mod commitment; // what an assertion promises, and how it is opened
-pub mod event; // what happened
-pub mod id; // Guid, AccountId, Address
-pub mod ledger; // who has what: NectarToken
-pub mod market; // Market::submit, Market::advance_to
-pub mod nct; // Nct, NctDelta: wei
-pub mod quorum; // votes into consensus
-pub mod rejection; // every way to be refused, with its facts
-pub mod roles; // who may change the market itself
-pub mod ruleset; // the numbers and choices of one contract version, as data
-pub mod settlement; // who gets what, and which arbiter is drawn
-pub mod verdict; // ArtifactSet: up to 256 bits
 mod word; // comparing 256-bit words
+pub mod nct; // Nct, NctDelta: wei
+pub mod block; // BlockNumber, Windows, Round
+pub mod id; // Guid, AccountId, Address
+pub mod verdict; // ArtifactSet: up to 256 bits
+pub mod ruleset; // the numbers and choices of one contract version, as data
+pub mod commitment; // what an assertion promises, and how it is opened
+pub mod bloom; // the artifact filter of a bounty
+pub mod rejection; // every way to be refused, with its facts
+pub mod quorum; // votes into consensus
+pub mod bounty; // Bounty, Assertion, Vote
+pub mod settlement; // who gets what, and which arbiter is drawn
+pub mod ledger; // who has what: NectarToken
+pub mod arbiter_staking; // deposits, withdrawals, response rates
+pub mod command; // what an account can ask for
+pub mod event; // what happened
+pub mod roles; // who may change the market itself
+pub mod market; // Market::submit, Market::advance_to

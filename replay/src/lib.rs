@@ -4,12 +4,12 @@
 //! Everything is a function of (code version, scenario, corpus, seed): what anybody will do is drawn ahead from
 //! addressed chance ([`plan`]), in parallel; then one thread plays it on the market in order of blocks ([`world`]).
 //! The modules stand in reading order.
-pub mod arrivals; // when bounties are posted, and when their scans are done
-pub mod journal; // one record per market event
-pub mod oracle; // the one strategy that knows the label
-pub mod panel;
-pub mod plan; // what everybody will do about one bounty
+pub mod scenario; // what is played, as the user writes it
 pub mod profiles; // how good real engines are, per file type
 pub mod rivals; // competitors: verdicts, confidence, lateness, stakes
-pub mod scenario; // what is played, as the user writes it
+pub mod arrivals; // when bounties are posted, and when their scans are done
+pub mod plan; // what everybody will do about one bounty
+pub mod oracle; // the one strategy that knows the label
+pub mod journal; // one record per market event
 pub mod world; // the virtual chain // the shipped corpus of recorded verdicts
+pub mod panel;

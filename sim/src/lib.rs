@@ -1,7 +1,13 @@
-//! In-process backtests: the parts of the `sim` command that are worth testing without a terminal.
-pub mod execute;
-pub mod output; // the run directory
-pub mod report; // the report in a terminal
-pub mod run;
+//! In-process backtests: everything that the `sim` command does, so that it can be tested without a terminal.
+pub mod text; // foreign text made safe to print, columns
+pub mod exit; // exit codes, and errors as one line
+pub mod vectors; // golden vectors of the real contracts
+pub mod settings; // what the user typed -> Scenario
 pub mod score; // what is counted while a run is played
-pub mod vectors; // golden vectors of the real contracts // a finished run as data: run.json // from a checked setup to figures and files
+pub mod run; // a finished run as data: run.json
+pub mod report; // the report in a terminal
+pub mod output; // the run directory
+pub mod execute; // from a checked setup to figures and files
+pub mod shipped; // the corpora that come with this program
+pub mod commands; // one file per subcommand
+pub mod cli; // names the subcommands

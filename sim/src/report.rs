@@ -2,27 +2,10 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::run::{JudgedFacts, Money, Run};
-
-/// Text that came from a file, made harmless for a terminal: control characters and direction marks are escaped.
-pub fn quote(text: &str) -> String {
-    let hostile =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().take(80).flat_map(|c| if hostile(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
-}
-
-/// A whole number with thin groups: 1,234,567.
-fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::{
+    run::{JudgedFacts, Money, Run},
+    text::{cut, plain, thousands as count},
+};
 
 /// NCT with four decimals and groups; with its sign for a change.
 fn nct(amount: f64, signed: bool) -> String {
@@ -36,6 +19,11 @@ fn nct(amount: f64, signed: bool) -> String {
         (false, false) => "",
     };
     format!("{sign}{whole}.{fraction}")
+}
+
+/// A name from a file, made harmless and short.
+fn name(text: &str) -> String {
+    cut(text, 40)
 }
 
 fn change(money: &Money) -> String {
@@ -85,7 +73,7 @@ fn header(run: &Run, out: &mut String) {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("Replay of `{}`: {} by {}", quote(&corpus.name), quote(&engine.name), quote(&engine.strategy)));
+    line(format!("Replay of `{}`: {} by {}", name(&corpus.name), name(&engine.name), name(&engine.strategy)));
     line(String::new());
     let recorded = if corpus.recorded_engines > 0 { format!(", {} recorded engines", corpus.recorded_engines) } else { String::new() };
     line(format!(
@@ -103,12 +91,12 @@ fn header(run: &Run, out: &mut String) {
         market.first_block,
         market.last_block
     ));
-    let backends: Vec<String> = engine.backends.iter().map(|backend| quote(backend)).collect();
+    let backends: Vec<String> = engine.backends.iter().map(|backend| name(backend)).collect();
     line(format!(
         "  Engine   {} -> {} -> {}, wallet {} NCT",
         backends.join(" + "),
         engine.distiller,
-        quote(&engine.strategy),
+        name(&engine.strategy),
         nct(engine.wallet.nct, false)
     ));
     if !run.complete {
@@ -121,8 +109,8 @@ fn header(run: &Run, out: &mut String) {
 
 fn profit(run: &Run, out: &mut String) {
     let engine = &run.engine;
-    let mut line = |name: &str, value: String, note: String| {
-        let text = format!("  {name:<26}{value:>18}  {note}");
+    let mut line = |what: &str, value: String, note: String| {
+        let text = format!("  {what:<26}{value:>18}  {note}");
         out.push_str(text.trim_end());
         out.push('\n');
     };
@@ -162,12 +150,12 @@ fn accuracy(run: &Run, out: &mut String) {
     let engine = &run.engine;
     out.push_str("\nAccuracy of what was asserted\n");
     let mut table = table(&["against", "accuracy", "TPR", "FPR", "MCC", "Brier", "TP", "FP", "TN", "FN"]);
-    let mut row = |name: &str, judged: &JudgedFacts| {
+    let mut row = |what: &str, judged: &JudgedFacts| {
         let counts = [judged.table.true_positives, judged.table.false_positives, judged.table.true_negatives, judged.table.false_negatives]
             .map(count);
         let figures =
             [percent(judged.accuracy), percent(judged.tpr), percent(judged.fpr), format!("{:.4}", judged.mcc), decimal(judged.brier)];
-        table.add_row([name.to_owned()].into_iter().chain(figures).chain(counts));
+        table.add_row([what.to_owned()].into_iter().chain(figures).chain(counts));
     };
     row("arbiters' consensus", &engine.vs_consensus);
     row("corpus label", &engine.vs_label);
@@ -196,7 +184,7 @@ fn types(run: &Run, out: &mut String) {
         table(&["type", "artifacts", "malicious", "coverage", "accuracy", "TPR", "FPR", "profit NCT", "rivals miss", "false alarms"]);
     for facts in &run.types {
         table.add_row([
-            quote(&facts.file_type),
+            name(&facts.file_type),
             count(facts.artifacts),
             count(facts.malicious),
             percent(facts.coverage),
@@ -221,8 +209,8 @@ fn competitors(run: &Run, out: &mut String) {
     let own = (
         engine.profit.nct,
         [
-            format!("> {}", quote(&engine.name)),
-            quote(&engine.strategy),
+            format!("> {}", name(&engine.name)),
+            name(&engine.strategy),
             change(&engine.profit),
             nct(engine.staked.nct, false),
             count(engine.coverage.bounties_asserted),
@@ -237,8 +225,8 @@ fn competitors(run: &Run, out: &mut String) {
         (
             rival.profit.nct,
             [
-                quote(&rival.name),
-                quote(&rival.strategy),
+                name(&rival.name),
+                name(&rival.strategy),
                 change(&rival.profit),
                 nct(rival.staked.nct, false),
                 count(rival.bounties_asserted),
@@ -279,14 +267,14 @@ fn competitors(run: &Run, out: &mut String) {
 
 fn footer(run: &Run, out: &mut String) {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    let name = &run.name;
+    let run_name = &run.name;
     out.push_str(&format!(
         "\nRun      sim {}, scenario {}, corpus {}, seed {}\nRepeat   {}\n",
-        name.version,
-        short(&name.scenario_sha256),
-        short(&name.corpus_sha256),
-        name.seed,
-        quote_command(&run.command),
+        run_name.version,
+        short(&run_name.scenario_sha256),
+        short(&run_name.corpus_sha256),
+        run_name.seed,
+        plain(&run.command),
     ));
     if let Some(journal) = &run.journal {
         out.push_str(&format!("Journal  {} records, sha256 {}\n", count(journal.records), short(&journal.sha256)));
@@ -295,18 +283,12 @@ fn footer(run: &Run, out: &mut String) {
     out.push_str(&format!("Took     {:.2} s{rate}\n", run.wall.seconds));
 }
 
-/// The command is the user's own, but may repeat hostile names.
-fn quote_command(command: &str) -> String {
-    command.split(' ').map(quote).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
         assert_eq!(
             (nct(1234.5, true), nct(-0.00001, true), nct(-12.25, false)),
             ("+1,234.5000".into(), "+0.0000".into(), "-12.2500".into())
@@ -315,7 +297,7 @@ mod tests {
 
     #[test]
     fn hostile_names_do_not_reach_the_terminal() {
-        assert_eq!(quote("a\u{1b}[31mb\u{202e}c"), "a\\u{1b}[31mb\\u{202e}c");
-        assert_eq!(quote(&"x".repeat(10_000)).len(), 80);
+        assert_eq!(name("a\u{1b}[31mb\u{202e}c"), "a\\u{1b}[31mb\\u{202e}c");
+        assert_eq!(name(&"x".repeat(10_000)).chars().count(), 41);
     }
 }

@@ -1,0 +1,95 @@
+//! The command line: the names of the subcommands, and how every run ends.
+
+use std::{
+    io::{self, BufWriter, Write},
+    panic,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::{
+    commands::{config::ConfigArgs, corpus::CorpusArgs, replay::ReplayArgs, rules::RulesArgs, strategies::StrategiesArgs},
+    exit::{self, Exit},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  sim corpus starter my-corpus               write a small corpus to play with
+  sim replay my-corpus                       play it and print the report
+  sim replay my-corpus --strategy null/min   the same market, another strategy
+  sim config --set rivals.0.count=5          every setting, and where it comes from
+  sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
+
+Exit codes:
+  0 all is well; 1 internal error; 2 usage or input; 3 a gate failed;
+  4 an invariant or a golden vector is broken; 130 interrupted";
+
+/// Simulate and backtest threat-intelligence markets, offline
+#[derive(Debug, Parser)]
+#[command(name = "sim", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(Box<ReplayArgs>),
+    Config(Box<ConfigArgs>),
+    Rules(RulesArgs),
+    Corpus(CorpusArgs),
+    Strategies(StrategiesArgs),
+}
+
+impl Cli {
+    fn run(self, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Replay(args) => args.run(out),
+            Command::Config(args) => args.run(out),
+            Command::Rules(args) => args.run(out),
+            Command::Corpus(args) => args.run(out),
+            Command::Strategies(args) => args.run(out),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(|panic| {
+        let _ = writeln!(io::stderr(), "error: internal error, please report it: {}", crate::text::plain(&panic.to_string()));
+    }));
+    let cli = Cli::parse();
+    let run = || {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let result = cli.run(&mut out);
+        // What was printed before an error is still worth having.
+        let flushed = out.flush().context("cannot write to stdout");
+        result.and_then(|exit| flushed.map(|()| exit))
+    };
+    let exit = match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
+        Err(_) => Exit::Internal,
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Success {
+                let _ = writeln!(io::stderr(), "{}", exit::line(&error));
+            }
+            exit
+        }
+    };
+    exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,19 @@
+//! The subcommands, one file each. Each takes its arguments apart, and writes data to `out` and nothing else.
+
+pub mod config;
+pub mod corpus;
+pub mod replay;
+pub mod rules;
+pub mod strategies;
+
+use clap::ValueEnum;
+
+/// How a report is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}

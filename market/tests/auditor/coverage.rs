@@ -118,6 +118,15 @@ impl Coverage {
                 self.met("settled with several winners and a loser");
             }
         }
+        if !bounty.votes.is_empty() && experts.iter().any(|reward| !reward.is_zero()) {
+            let greatest_bid = bounty.assertions.iter().flat_map(|assertion| &assertion.bids).max().expect("a winner's bid");
+            let product = bounty.amount.saturating_mul(*greatest_bid) >> 128;
+            match (bounty.amount >> 128 != U256::ZERO, product != U256::ZERO) {
+                (true, _) => self.met("shared an amount beyond 128 bits"),
+                (false, true) => self.met("shared by way of products beyond 128 bits"),
+                (false, false) => self.met("shared within 128 bits"),
+            }
+        }
         let tally = book.tally(bounty).expect("accepted");
         if tally.malicious.iter().any(|malicious| *malicious > 0 && 2 * malicious == bounty.votes.len() as u64) {
             self.met("settled with a tie");

@@ -334,14 +334,14 @@ impl Walk {
                     5 => *bid = U256::from(BID_MAXIMUM + 1),
                     15 => *bid = U256::ZERO,
                     16 => *bid = U256::MAX,
-                    17 | 24 if book.edition == Edition::V100 => *bid = mixed(step.amount, 9) >> (26 + step.bits % 160),
+                    17 | 24 if book.edition == Edition::V100 => *bid = of_any_size(step.amount, step.bits),
                     22 => *bid = book.balance(who).saturating_sub(book.assertion_fee + U256::from(step.bits % 2)),
                     _ => {}
                 }
             }
         }
         if book.edition == Edition::V100 && book.balance(who) >> 200 != U256::ZERO && step.bits.is_multiple_of(3) {
-            bids[0] = mixed(step.amount, 9) >> (26 + step.bits % 160);
+            bids[0] = of_any_size(step.amount, step.bits);
         }
         if book.edition == Edition::V161 {
             for twist in step.twists {
@@ -458,7 +458,9 @@ fn post(world: &World, book: &Book, step: Step) -> (Name, Action) {
     };
     let mut amount = least + mixed(step.amount, 6) % U256::from(5 * NCT);
     if world.whales && !step.bits.is_multiple_of(3) {
-        amount = mixed(step.amount, 7) >> (26 + step.bits % 100);
+        amount = of_any_size(step.amount, step.bits);
+    } else if step.which.is_multiple_of(8) && world.pace == Pace::Ordinary {
+        amount = of_any_size(step.amount, step.bits).min(book.balance(who) / U256::from(4));
     }
     for twist in step.twists {
         match twist {
@@ -574,7 +576,7 @@ fn admin(world: &World, book: &Book, step: Step, kind: u8) -> (Name, Action) {
         1..=4 => U256::from(BOUNTY_FEE / 2),
         5..=8 => U256::from(BOUNTY_FEE),
         9..=13 => U256::from(step.amount),
-        14 => U256::from(NCT),
+        14 => of_any_size(step.amount, step.amount >> 8),
         _ => U256::MAX >> (step.amount % 3) as usize,
     };
     let windows = match step.bits % 32 {
@@ -755,6 +757,11 @@ fn mixed(dice: u64, salt: u64) -> U256 {
     let mut bytes = dice.to_be_bytes().to_vec();
     bytes.extend(salt.to_be_bytes());
     U256::from_be_bytes(keccak256(bytes).0)
+}
+
+/// Wei of 60 to 230 bits: what fits 64 bits, 128 bits, and 128 bits until it is multiplied.
+fn of_any_size(dice: u64, size: u64) -> U256 {
+    mixed(dice, 7) >> (26 + size % 171)
 }
 
 fn unknown(step: Step) -> u128 {

@@ -75,7 +75,8 @@ pub fn write(folder: &Path, rows: u64, seed: u64) -> Result<(), PanelError> {
         strategies: vec!["null/min".to_owned()],
         ..RivalConfig::default()
     };
-    let surroundings = Surroundings { columns: &[], own_columns: &[], types: &types, duration: 1, folder: Path::new(".") };
+    let surroundings =
+        Surroundings { rules: &BOUNTY_REGISTRY_1_6_1, columns: &[], own_columns: &[], types: &types, duration: 1, folder: Path::new(".") };
     let population = Population::new(&[config], &surroundings)?;
     let seed_key = Key::root(seed).named("panel");
     let (mut clock, mut plans) = (0.0, Vec::new());
@@ -90,7 +91,7 @@ pub fn write(folder: &Path, rows: u64, seed: u64) -> Result<(), PanelError> {
         let target =
             Target { malicious, file_type: population.type_number(file_type), family: family.as_deref().map(fnv1a64), recorded: &[] };
         plans.clear();
-        population.plan(at, seed_key, &BOUNTY_REGISTRY_1_6_1, &[target], &mut plans);
+        population.plan(at, seed_key, &[target], &mut plans);
         let mut recorded = vec![None; ENGINES.len()];
         for plan in &plans {
             recorded[plan.rival] = Some(Recorded { malicious: plan.verdicts.contains(0), confidence: None });

@@ -120,8 +120,8 @@ impl Setup {
             return Err(SetupError::Undated { undated: summary.undated, rows: summary.rows });
         }
         let types: Vec<&str> = summary.types.keys().map(String::as_str).collect();
-        let surroundings =
-            Surroundings { columns: &columns, own_columns: &own_names, types: &types, duration: scenario.ambassadors.duration, folder };
+        let duration = scenario.ambassadors.duration;
+        let surroundings = Surroundings { rules: &rules, columns: &columns, own_columns: &own_names, types: &types, duration, folder };
         let population = Population::new(&scenario.rivals, &surroundings)?;
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
@@ -384,7 +384,7 @@ impl Setup {
                 family: row.family.clone(),
             });
         }
-        self.population.plan(at, seed, &self.rules, &targets, &mut plan.rivals);
+        self.population.plan(at, seed, &targets, &mut plan.rivals);
         self.vote(at, draft.artifacts, plan.labels, &mut plan.votes);
         Ok(plan)
     }

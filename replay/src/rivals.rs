@@ -8,16 +8,34 @@ use std::{collections::BTreeMap, path::Path};
 
 use engine::{
     chance::{Key, Stream, fnv1a64},
-    stake::{self, StrategyError, null::Null, stock::Stock},
+    stake::{self, StrategyError, stock::Stock},
 };
-use market::{nct::Nct, ruleset::RuleSet, verdict::ArtifactSet};
+use market::{
+    nct::Nct,
+    ruleset::{Bids, RuleSet},
+    verdict::ArtifactSet,
+};
 use rand::distr::Distribution;
 use rand_distr::StandardNormal;
+use smallvec::SmallVec;
 
 use crate::{
+    logistic::Logistic,
     profiles::{LogOdds, Profiles, ProfilesError, TypeProfile},
     scenario::{RivalConfig, RivalModel},
 };
+
+/// Words of addresses.
+mod word {
+    use engine::chance::fnv1a64;
+
+    pub(super) const PARTICIPANTS: u64 = fnv1a64("participants");
+    pub(super) const DIFFICULTY: u64 = fnv1a64("difficulty");
+    pub(super) const FAMILY: u64 = fnv1a64("family");
+    pub(super) const RIVAL: u64 = fnv1a64("rival");
+    pub(super) const NOISE: u64 = fnv1a64("noise");
+    pub(super) const WHIM: u64 = fnv1a64("whim");
+}
 
 /// One rival.
 #[derive(Clone, Debug)]
@@ -50,12 +68,19 @@ struct Skill {
     log_odds: LogOdds,
 }
 
-/// How much it puts on a verdict. Rivals that learn come with the strategies that do.
+/// How much it puts on what, under the rules in force. Rivals that learn come with the strategies that do.
 #[derive(Clone, Copy, Debug)]
 enum Behaviour {
-    Stock(Stock),
-    Fixed(Nct),
-    Null(Null),
+    /// On its verdict `low + rise · confidence`, in wei.
+    Rising { low: f64, rise: f64 },
+    /// The same on every verdict.
+    Flat(Nct),
+    /// On the toss of a coin.
+    Coin(Nct),
+    /// On one side, even without a verdict.
+    Always { malicious: bool, bid: Nct },
+    /// Nothing.
+    Abstain,
 }
 
 /// Settings that a group of rivals has in common.
@@ -68,10 +93,14 @@ struct Group {
     latency: LatencyTable,
 }
 
-/// A lognormal number of blocks by inverse distribution function: how many blocks are passed with less than each
-/// probability.
+/// A lognormal number of blocks by inverse distribution function.
 #[derive(Clone, Debug)]
-struct LatencyTable(Vec<f64>);
+struct LatencyTable {
+    /// By number of blocks, the probability of less, from one block on.
+    below: Vec<f64>,
+    /// The number of blocks at every 256th of probability, where the search for those beyond begins.
+    start: [u32; 256],
+}
 
 impl LatencyTable {
     /// `horizon` blocks or more are all the same: too late.
@@ -81,12 +110,15 @@ impl LatencyTable {
             _ if spread == 0.0 => f64::from(u8::from(blocks as f64 > median)),
             _ => 0.5 * libm::erfc(-(libm::log(blocks as f64) - libm::log(median)) / (spread * std::f64::consts::SQRT_2)),
         };
-        LatencyTable((1..=horizon).map(below).collect())
+        let below: Vec<f64> = (1..=horizon).map(below).collect();
+        let start = std::array::from_fn(|part| below.partition_point(|&below| below <= part as f64 / 256.0) as u32);
+        LatencyTable { below, start }
     }
 
     #[inline]
     fn blocks(&self, uniform: f64) -> u64 {
-        self.0.partition_point(|&below| below <= uniform) as u64
+        let start = self.start[(uniform * 256.0) as usize] as usize;
+        (start + self.below[start..].iter().take_while(|&&below| below <= uniform).count()) as u64
     }
 }
 
@@ -96,6 +128,8 @@ pub struct Population {
     /// The rivals, in the order of the scenario's groups.
     pub rivals: Vec<Rival>,
     groups: Vec<Group>,
+    logistic: Logistic,
+    one_bid: bool,
     /// Names of the file types that profiles were looked up for, by number.
     types: BTreeMap<String, usize>,
     fitted_types: Vec<String>,
@@ -104,6 +138,8 @@ pub struct Population {
 /// What a population is put into.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
+    /// The rules in force.
+    pub rules: &'a RuleSet,
     /// The corpus' recorded engines.
     pub columns: &'a [String],
     /// Those that the engine under test uses.
@@ -143,7 +179,7 @@ pub struct RivalPlan {
     /// Those it calls malicious.
     pub verdicts: ArtifactSet,
     /// One bid per mask bit.
-    pub bids: smallvec::SmallVec<[Nct; 1]>,
+    pub bids: SmallVec<[Nct; 1]>,
 }
 
 /// Why the rivals of a scenario cannot be had.
@@ -168,7 +204,14 @@ impl Population {
     pub fn new(configs: &[RivalConfig], world: &Surroundings<'_>) -> Result<Population, PopulationError> {
         // Number 0 is every type that is not known.
         let types: BTreeMap<String, usize> = world.types.iter().enumerate().map(|(number, name)| (name.to_string(), number + 1)).collect();
-        let mut population = Population { rivals: Vec::new(), groups: Vec::new(), types, fitted_types: Vec::new() };
+        let mut population = Population {
+            rivals: Vec::new(),
+            groups: Vec::new(),
+            logistic: Logistic::default(),
+            one_bid: world.rules.bids == Bids::PerBounty,
+            types,
+            fitted_types: Vec::new(),
+        };
         for (group, config) in configs.iter().enumerate() {
             population.add_group(group, config, world)?;
         }
@@ -245,7 +288,7 @@ impl Population {
                 }
             };
             let strategy = &config.strategies[member % config.strategies.len()];
-            let behaviour = Behaviour::parse(strategy).map_err(|source| PopulationError::Strategy { group, source })?;
+            let behaviour = Behaviour::parse(strategy, world.rules).map_err(|source| PopulationError::Strategy { group, source })?;
             members.push(self.rivals.len());
             let known = self.rivals.iter().filter(|rival| rival.name == *name || rival.name.starts_with(&format!("{name}#"))).count();
             let name = if known == 0 { name.clone() } else { format!("{name}#{}", known + 1) };
@@ -274,62 +317,70 @@ impl Population {
     }
 
     /// What every rival does about a bounty on `targets`. `at` is the bounty's address.
-    pub fn plan(&self, at: Key, seed: Key, rules: &RuleSet, targets: &[Target<'_>], plans: &mut Vec<RivalPlan>) {
+    pub fn plan(&self, at: Key, seed: Key, targets: &[Target<'_>], plans: &mut Vec<RivalPlan>) {
+        let (at_rivals, at_noises) = (at.with(word::RIVAL), at.with(word::NOISE));
         let mut drawn = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let participants: &[usize] = if group.per_bounty == group.members.len() {
                 &group.members
             } else {
-                choose(&group.members, group.per_bounty, &mut at.named("participants").with(number as u64).stream(), &mut drawn);
+                let mut chance = at.with(word::PARTICIPANTS).with(number as u64).stream();
+                choose(&group.members, group.per_bounty, &mut chance, &mut drawn);
                 &drawn
             };
-            let difficulties: smallvec::SmallVec<[[f64; 2]; 1]> = targets
+            let difficulties: SmallVec<[[f64; 2]; 1]> = targets
                 .iter()
                 .enumerate()
                 .map(|(index, target)| difficulty(at.with(index as u64), seed, target, group.family_share))
                 .collect();
-            for &rival in participants {
-                let mut chance = at.named("rival").with(self.rivals[rival].address).stream();
+            for &number in participants {
+                let rival = &self.rivals[number];
+                let own = at_rivals.with(rival.address);
+                // What depends on the strategy is drawn apart, so that another strategy leaves the rest as it is.
+                let (mut chance, mut whim) = (own.stream(), own.with(word::WHIM).stream());
                 let latency = group.latency.blocks(chance.uniform());
                 let reveals = chance.uniform() >= group.dropout;
-                let mut plan = RivalPlan {
-                    rival,
-                    latency,
-                    reveals,
-                    mask: ArtifactSet::EMPTY,
-                    verdicts: ArtifactSet::EMPTY,
-                    bids: smallvec::SmallVec::new(),
-                };
+                let (mut mask, mut verdicts) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY);
+                let mut bids: SmallVec<[Nct; 1]> = SmallVec::new();
                 for (index, (target, difficulty)) in targets.iter().zip(&difficulties).enumerate() {
-                    let answer = self.rivals[rival].answer(at, index, target, difficulty, &mut chance);
-                    if let Some((malicious, bid)) = self.rivals[rival].behaviour.stake(rules, answer, &mut chance) {
-                        plan.mask.insert(index);
+                    let artifact = Artifact { at_noises, index: index as u64, target, difficulty, logistic: &self.logistic };
+                    if let Some((malicious, bid)) = rival.stake(&artifact, &mut chance, &mut whim) {
+                        mask.insert(index);
                         if malicious {
-                            plan.verdicts.insert(index);
+                            verdicts.insert(index);
                         }
-                        plan.bids.push(bid);
+                        bids.push(bid);
                     }
                 }
-                if !plan.bids.is_empty() {
-                    if rules.bids == market::ruleset::Bids::PerBounty {
-                        let mean = plan.bids.iter().copied().sum::<Nct>() / plan.bids.len() as u64;
-                        plan.bids = [mean].into_iter().collect();
+                if !bids.is_empty() {
+                    if self.one_bid && bids.len() > 1 {
+                        let mean = bids.iter().copied().sum::<Nct>() / bids.len() as u64;
+                        bids = SmallVec::from([mean]);
                     }
-                    plans.push(plan);
+                    plans.push(RivalPlan { rival: number, latency, reveals, mask, verdicts, bids });
                 }
             }
         }
     }
 }
 
+/// An artifact as all rivals of a group meet it.
+struct Artifact<'a> {
+    at_noises: Key,
+    index: u64,
+    target: &'a Target<'a>,
+    difficulty: &'a [f64; 2],
+    logistic: &'a Logistic,
+}
+
 /// The shared factors of an artifact: standard normal, part of them common to its family.
 fn difficulty(at: Key, seed: Key, target: &Target<'_>, family_share: f64) -> [f64; 2] {
-    let mut chance = at.named("difficulty").stream();
+    let mut chance = at.with(word::DIFFICULTY).stream();
     let own: [f64; 2] = std::array::from_fn(|_| StandardNormal.sample(&mut chance));
     match target.family.filter(|_| family_share > 0.0) {
         None => own,
         Some(family) => {
-            let mut chance = seed.named("family").with(family).stream();
+            let mut chance = seed.with(word::FAMILY).with(family).stream();
             let (mine, common) = ((1.0 - family_share).sqrt(), family_share.sqrt());
             own.map(|own| {
                 let shared: f64 = StandardNormal.sample(&mut chance);
@@ -351,71 +402,105 @@ fn choose(members: &[usize], count: usize, chance: &mut Stream, drawn: &mut Vec<
     drawn.sort_unstable();
 }
 
+/// What a rival answers.
+struct Answer {
+    malicious: bool,
+    sure: Sure,
+}
+
+/// How sure a rival is, as far as it is known before anybody asks.
+enum Sure {
+    /// Its confidence.
+    Stated(f64),
+    /// What its score follows from: its log-odds of a malicious verdict, and its noise.
+    Score { log_odds: f64, noise: f64 },
+}
+
 impl Rival {
-    /// Its verdict on an artifact and its confidence in it; `None` for no answer.
+    /// Side and bid on one artifact.
     #[inline]
-    fn answer(&self, at: Key, index: usize, target: &Target<'_>, difficulty: &[f64; 2], chance: &mut Stream) -> Option<(bool, f64)> {
+    fn stake(&self, artifact: &Artifact<'_>, chance: &mut Stream, whim: &mut Stream) -> Option<(bool, Nct)> {
+        let answer = self.answer(artifact, chance);
+        match self.behaviour {
+            Behaviour::Rising { low, rise } => answer.map(|Answer { malicious, sure }| {
+                let bid = low + rise * sure.confidence(artifact.logistic, whim);
+                (malicious, Nct::wei(bid as u128))
+            }),
+            Behaviour::Flat(bid) => answer.map(|answer| (answer.malicious, bid)),
+            Behaviour::Coin(bid) => Some((whim.below(2) == 1, bid)),
+            Behaviour::Always { malicious, bid } => Some((malicious, bid)),
+            Behaviour::Abstain => None,
+        }
+    }
+
+    /// Its verdict on an artifact; `None` for no answer.
+    #[inline]
+    fn answer(&self, artifact: &Artifact<'_>, chance: &mut Stream) -> Option<Answer> {
+        let Artifact { target, difficulty, .. } = artifact;
         match &self.opinion {
             Opinion::Nothing => None,
             Opinion::Recorded { column } => {
                 let recorded = (*target.recorded.get(*column)?)?;
                 // Without a stated confidence the stock strategies take full confidence.
-                Some((recorded.malicious, recorded.confidence.map_or(1.0, f64::from)))
+                let sure = Sure::Stated(recorded.confidence.map_or(1.0, f64::from));
+                Some(Answer { malicious: recorded.malicious, sure })
             }
             Opinion::Fitted { malware, benign, noise } => {
                 let skill = if target.malicious { &malware[target.file_type] } else { benign };
-                let answers = chance.uniform() < skill.coverage;
-                let doubt: f64 = StandardNormal.sample(chance);
-                if !answers {
+                if chance.uniform() >= skill.coverage {
                     return None;
                 }
                 let LogOdds { a, b } = skill.log_odds;
-                let noise = at.named("noise").with(*noise).with(index as u64).stream().uniform();
-                let score = a + b[0] * difficulty[0] + b[1] * difficulty[1] - libm::log(noise / (1.0 - noise));
+                let log_odds = a + b[0] * difficulty[0] + b[1] * difficulty[1];
+                let noise = artifact.at_noises.with(*noise).with(artifact.index).stream().uniform();
+                Some(Answer { malicious: artifact.logistic.exceeds(log_odds, noise), sure: Sure::Score { log_odds, noise } })
+            }
+        }
+    }
+}
+
+impl Sure {
+    /// The confidence.
+    #[inline]
+    fn confidence(self, logistic: &Logistic, whim: &mut Stream) -> f64 {
+        match self {
+            Sure::Stated(confidence) => confidence,
+            Sure::Score { log_odds, noise } => {
+                let doubt: f64 = StandardNormal.sample(whim);
                 // A logistic variable over 1.702 is nearly a normal one, and so is the distribution function.
-                let reach = 1.5 * (score / 1.702 + 0.5 * doubt).abs();
-                Some((score > 0.0, 1.0 / (1.0 + libm::exp(-1.702 * reach))))
+                let margin = log_odds - logistic.logit(noise) + 1.702 * 0.5 * doubt;
+                logistic.probability(1.5 * margin.abs())
             }
         }
     }
 }
 
 impl Behaviour {
-    fn parse(strategy: &str) -> Result<Behaviour, StrategyError> {
+    fn parse(strategy: &str, rules: &RuleSet) -> Result<Behaviour, StrategyError> {
         // The catalogue knows what is a strategy at all, and its parameters.
         stake::build(strategy)?;
         let (name, parameters) = strategy.split_once('?').unwrap_or((strategy, ""));
+        let minimum = rules.bid_minimum;
+        let stock = |stock: Stock| {
+            let [low, high] = [0.0, 1.0].map(|confidence| stock.bid(rules, confidence));
+            let wei = |bid: Nct| bid.to_wei().map_or(f64::INFINITY, |wei| wei as f64);
+            if low == high { Behaviour::Flat(low) } else { Behaviour::Rising { low: wei(low), rise: wei(high) - wei(low) } }
+        };
         Ok(match name {
-            "stock/conservative" => Behaviour::Stock(Stock::CONSERVATIVE),
-            "stock/default" => Behaviour::Stock(Stock::DEFAULT),
-            "stock/aggressive" => Behaviour::Stock(Stock::AGGRESSIVE),
-            "null/abstain" => Behaviour::Null(Null::Abstain),
-            "null/min" => Behaviour::Null(Null::OwnVerdict),
-            "null/random" => Behaviour::Null(Null::Coin),
-            "null/mal" => Behaviour::Null(Null::Always { malicious: true }),
-            "null/ben" => Behaviour::Null(Null::Always { malicious: false }),
+            "stock/conservative" => stock(Stock::CONSERVATIVE),
+            "stock/default" => stock(Stock::DEFAULT),
+            "stock/aggressive" => stock(Stock::AGGRESSIVE),
+            "null/abstain" => Behaviour::Abstain,
+            "null/min" => Behaviour::Flat(minimum),
+            "null/random" => Behaviour::Coin(minimum),
+            "null/mal" => Behaviour::Always { malicious: true, bid: minimum },
+            "null/ben" => Behaviour::Always { malicious: false, bid: minimum },
             _ => {
                 let bid = parameters.strip_prefix("bid=").and_then(|bid| bid.parse().ok());
-                Behaviour::Fixed(bid.unwrap_or(engine::stake::fixed::Fixed::DEFAULT_BID))
+                let bid: Nct = bid.unwrap_or(engine::stake::fixed::Fixed::DEFAULT_BID).max(minimum);
+                Behaviour::Flat(rules.bid_maximum.map_or(bid, |maximum| bid.min(maximum)))
             }
         })
-    }
-
-    /// Side and bid on one artifact.
-    #[inline]
-    fn stake(self, rules: &RuleSet, answer: Option<(bool, f64)>, chance: &mut Stream) -> Option<(bool, Nct)> {
-        let minimum = rules.bid_minimum;
-        match self {
-            Behaviour::Stock(stock) => answer.map(|(malicious, confidence)| (malicious, stock.bid(rules, confidence))),
-            Behaviour::Fixed(bid) => {
-                let bid = bid.max(minimum);
-                answer.map(|(malicious, _)| (malicious, rules.bid_maximum.map_or(bid, |maximum| bid.min(maximum))))
-            }
-            Behaviour::Null(Null::Abstain) => None,
-            Behaviour::Null(Null::OwnVerdict) => answer.map(|(malicious, _)| (malicious, minimum)),
-            Behaviour::Null(Null::Coin) => Some((chance.below(2) == 1, minimum)),
-            Behaviour::Null(Null::Always { malicious }) => Some((malicious, minimum)),
-        }
     }
 }
 

@@ -24,6 +24,16 @@ use crate::{
     scenario::{Arrival, Scenario, ScenarioError},
 };
 
+/// Words of addresses.
+mod word {
+    use engine::chance::fnv1a64;
+
+    pub(super) const BOUNTY: u64 = fnv1a64("bounty");
+    pub(super) const GUID: u64 = fnv1a64("guid");
+    pub(super) const AMBASSADOR: u64 = fnv1a64("ambassador");
+    pub(super) const ARBITER: u64 = fnv1a64("arbiter");
+}
+
 /// Bounties that are planned at once.
 const CHUNK: usize = 1024;
 /// Rows of a corpus that are kept in memory; a longer corpus is read again for every pass.
@@ -77,7 +87,22 @@ pub struct Setup {
     backends: Vec<Arc<dyn Backend>>,
     /// For each recorded backend, its column in the corpus.
     own_columns: Vec<usize>,
-    cached: Option<Arc<[Row]>>,
+    /// True if any of the backends looks at files.
+    needs_content: bool,
+    cached: Option<Vec<Exhibit>>,
+}
+
+/// A row of the corpus, with what every plan about it needs.
+#[derive(Debug)]
+struct Exhibit {
+    row: Row,
+    facts: Arc<ArtifactFacts>,
+    /// Number of its file type.
+    file_type: usize,
+    /// Hash of its family's name.
+    family: Option<u64>,
+    /// Answers of the engine's backends, unless they look at files: those are read when they are due.
+    results: SmallVec<[ScanResult; 2]>,
 }
 
 impl Setup {
@@ -125,9 +150,15 @@ impl Setup {
         let population = Population::new(&scenario.rivals, &surroundings)?;
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
-        let cached = if summary.rows <= CACHED_ROWS { Some(corpus.rows()?.collect::<Result<Vec<Row>, _>>()?.into()) } else { None };
         let warnings = warnings(&scenario, &summary, &population);
-        Ok(Setup { scenario, rules, corpus, summary, population, bounties, warnings, backends, own_columns, cached })
+        let needs_content = backends.iter().any(|backend| backend.needs_content());
+        let cached = None;
+        let mut setup =
+            Setup { scenario, rules, corpus, summary, population, bounties, warnings, backends, own_columns, needs_content, cached };
+        if setup.summary.rows <= CACHED_ROWS {
+            setup.cached = Some(setup.corpus.rows()?.map(|row| Ok(setup.exhibit(row?))).collect::<Result<_, SetupError>>()?);
+        }
+        Ok(setup)
     }
 
     /// Plans from the first bounty on.
@@ -137,7 +168,7 @@ impl Setup {
     /// If the corpus cannot be read.
     pub fn planner(&self) -> Result<Planner<'_>, SetupError> {
         let source = match &self.cached {
-            Some(rows) => Source::Cached(rows),
+            Some(exhibits) => Source::Cached(exhibits),
             None => Source::Streamed { rows: self.corpus.rows()?, window: Vec::new(), first: 0 },
         };
         Ok(Planner {
@@ -147,6 +178,7 @@ impl Setup {
             arrivals: Arrivals::new(&self.scenario.ambassadors, self.scenario.block_seconds),
             scans: ScanQueue::new(&self.scenario.engine.scan, self.scenario.block_seconds),
             next: 0,
+            spent: Vec::new(),
         })
     }
 
@@ -229,10 +261,12 @@ pub struct VotePlan {
 }
 
 /// What everybody will do about one bounty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct BountyPlan {
     /// Its number in the run, from 0.
     pub number: u64,
+    /// The endless corpus' row that is its first artifact.
+    first_row: u64,
     /// Its guid.
     pub guid: Guid,
     /// Number of the ambassador who posts it.
@@ -240,7 +274,7 @@ pub struct BountyPlan {
     /// Block of posting.
     pub posted: BlockNumber,
     /// Its artifacts.
-    pub artifacts: SmallVec<[ArtifactFacts; 1]>,
+    pub artifacts: SmallVec<[Arc<ArtifactFacts>; 1]>,
     /// Artifacts that the corpus calls malicious.
     pub labels: ArtifactSet,
     /// Answers of the engine's backends, artifact by artifact.
@@ -253,6 +287,9 @@ pub struct BountyPlan {
     pub votes: Vec<VotePlan>,
 }
 
+/// A plan in its own place: it goes from queue to queue, and its memory serves again.
+pub type BoxedPlan = Box<BountyPlan>;
+
 /// Hands out plans in order.
 #[derive(Debug)]
 pub struct Planner<'a> {
@@ -262,22 +299,15 @@ pub struct Planner<'a> {
     arrivals: Arrivals,
     scans: ScanQueue,
     next: u64,
+    /// Plans that nobody needs any more: their memory serves again.
+    spent: Vec<BoxedPlan>,
 }
 
 /// Where rows come from: all in memory, or a window over a stream that begins again at its end.
 #[derive(Debug)]
 enum Source<'a> {
-    Cached(&'a [Row]),
-    Streamed { rows: Rows, window: Vec<Row>, first: u64 },
-}
-
-/// What is settled about a bounty before its plan is drawn.
-struct Draft {
-    number: u64,
-    first_row: u64,
-    artifacts: usize,
-    posted: BlockNumber,
-    scanned: BlockNumber,
+    Cached(&'a [Exhibit]),
+    Streamed { rows: Rows, window: Vec<Exhibit>, first: u64 },
 }
 
 impl Planner<'_> {
@@ -286,7 +316,7 @@ impl Planner<'_> {
     /// # Errors
     ///
     /// If the corpus cannot be read on.
-    pub fn next_chunk(&mut self) -> Result<Vec<BountyPlan>, SetupError> {
+    pub fn next_chunk(&mut self) -> Result<Vec<BoxedPlan>, SetupError> {
         let scenario = &self.setup.scenario;
         let per_bounty = u64::from(scenario.ambassadors.artifacts);
         let rows = self.setup.summary.rows;
@@ -295,102 +325,114 @@ impl Planner<'_> {
         // Bounty k of a pass has the rows from k·per_bounty on; the last of a pass may have fewer.
         let row_of = |number: u64| (number / per_pass) * rows + (number % per_pass) * per_bounty;
         let end = row_of(self.next + count);
-        self.source.load(&self.setup.corpus, row_of(self.next), end)?;
+        self.source.load(self.setup, row_of(self.next), end)?;
 
-        let mut drafts = Vec::with_capacity(count as usize);
+        let mut plans = Vec::with_capacity(count as usize);
         for number in self.next..self.next + count {
-            let (first_row, at) = (row_of(number), self.seed.named("bounty").with(number));
-            let artifacts = (row_of(number + 1) - first_row) as usize;
-            let posted = self.arrivals.next(at, self.source.rows().get(first_row).first_seen);
-            let scanned = self.scans.scan(at, posted, artifacts);
-            drafts.push(Draft { number, first_row, artifacts, posted, scanned });
+            let (first_row, at) = (row_of(number), self.seed.with(word::BOUNTY).with(number));
+            let mut plan = self.spent.pop().unwrap_or_default();
+            plan.number = number;
+            plan.first_row = first_row;
+            plan.artifacts.clear();
+            let exhibits = (first_row..row_of(number + 1)).map(|row| self.source.exhibits().get(row));
+            plan.artifacts.extend(exhibits.map(|exhibit| exhibit.facts.clone()));
+            plan.posted = self.arrivals.next(at, self.source.exhibits().get(first_row).row.first_seen);
+            plan.scanned = self.scans.scan(at, plan.posted, plan.artifacts.len());
+            plans.push(plan);
         }
         self.next += count;
-        let (setup, seed, rows) = (self.setup, self.seed, self.source.rows());
-        drafts.into_par_iter().with_min_len(32).map(|draft| setup.plan(seed, rows, &draft)).collect()
+        let (setup, seed, exhibits) = (self.setup, self.seed, self.source.exhibits());
+        plans.par_iter_mut().with_min_len(32).try_for_each(|plan| setup.draw(seed, exhibits, plan))?;
+        Ok(plans)
+    }
+
+    /// Takes back a plan that has been played.
+    pub fn recycle(&mut self, plan: BoxedPlan) {
+        self.spent.push(plan);
     }
 }
 
 impl Source<'_> {
     /// Makes the rows `first..end` of the endless corpus available.
-    fn load(&mut self, corpus: &Corpus, start: u64, end: u64) -> Result<(), SetupError> {
+    fn load(&mut self, setup: &Setup, start: u64, end: u64) -> Result<(), SetupError> {
         if let Source::Streamed { rows, window, first } = self {
             window.clear();
             *first = start;
             while (window.len() as u64) < end - start {
                 match rows.next() {
-                    Some(row) => window.push(row?),
-                    None => *rows = corpus.rows()?,
+                    Some(row) => window.push(setup.exhibit(row?)),
+                    None => *rows = setup.corpus.rows()?,
                 }
             }
         }
         Ok(())
     }
 
-    fn rows(&self) -> RowView<'_> {
+    fn exhibits(&self) -> Exhibits<'_> {
         match self {
-            Source::Cached(rows) => RowView { rows, first: 0 },
-            Source::Streamed { window, first, .. } => RowView { rows: window, first: *first },
+            Source::Cached(rows) => Exhibits { rows, first: 0 },
+            Source::Streamed { window, first, .. } => Exhibits { rows: window, first: *first },
         }
     }
 }
 
 /// Rows of the endless corpus from number `first` on; beyond the last they repeat.
 #[derive(Clone, Copy)]
-struct RowView<'a> {
-    rows: &'a [Row],
+struct Exhibits<'a> {
+    rows: &'a [Exhibit],
     first: u64,
 }
 
-impl<'a> RowView<'a> {
-    fn get(self, number: u64) -> &'a Row {
+impl<'a> Exhibits<'a> {
+    fn get(self, number: u64) -> &'a Exhibit {
         &self.rows[((number - self.first) % self.rows.len() as u64) as usize]
     }
 }
 
 impl Setup {
-    fn plan(&self, seed: Key, rows: RowView<'_>, draft: &Draft) -> Result<BountyPlan, SetupError> {
-        let at = seed.named("bounty").with(draft.number);
-        let mut plan = BountyPlan {
-            number: draft.number,
-            guid: guid(at),
-            ambassador: at.named("ambassador").stream().below(u64::from(self.scenario.ambassadors.count)) as u32,
-            posted: draft.posted,
-            artifacts: SmallVec::with_capacity(draft.artifacts),
-            labels: ArtifactSet::EMPTY,
-            results: Vec::with_capacity(draft.artifacts * self.backends.len()),
-            scanned: draft.scanned,
-            rivals: Vec::with_capacity(self.population.rivals.len()),
-            votes: Vec::with_capacity(self.scenario.arbiters.count as usize),
-        };
-        let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::with_capacity(draft.artifacts);
-        for index in 0..draft.artifacts {
-            let row = rows.get(draft.first_row + index as u64);
+    /// Works out once what every plan about a row needs of it.
+    fn exhibit(&self, row: Row) -> Exhibit {
+        let (file_type, family) = (row.file_type.clone(), row.family.clone());
+        Exhibit {
+            file_type: self.population.type_number(file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
+            family: family.as_deref().map(fnv1a64),
+            results: if self.needs_content { SmallVec::new() } else { self.scan(&row, None).collect() },
+            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, file_type, family }),
+            row,
+        }
+    }
+
+    /// Draws the plan of a bounty of which number, rows and times are known.
+    fn draw(&self, seed: Key, exhibits: Exhibits<'_>, plan: &mut BountyPlan) -> Result<(), SetupError> {
+        let at = seed.with(word::BOUNTY).with(plan.number);
+        plan.guid = guid(at);
+        plan.ambassador = at.with(word::AMBASSADOR).stream().below(u64::from(self.scenario.ambassadors.count)) as u32;
+        plan.labels = ArtifactSet::EMPTY;
+        plan.results.clear();
+        let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::with_capacity(plan.artifacts.len());
+        for index in 0..plan.artifacts.len() {
+            let Exhibit { row, file_type, family, results, .. } = exhibits.get(plan.first_row + index as u64);
             let malicious = row.truth == Truth::Malicious;
             if malicious {
                 plan.labels.insert(index);
             }
-            self.scan(row, &mut plan.results)?;
-            targets.push(Target {
-                malicious,
-                file_type: self.population.type_number(row.file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
-                family: row.family.as_deref().map(fnv1a64),
-                recorded: &row.recorded,
-            });
-            plan.artifacts.push(ArtifactFacts {
-                id: row.id,
-                truth: row.truth,
-                file_type: row.file_type.clone(),
-                family: row.family.clone(),
-            });
+            if self.needs_content {
+                let content = self.corpus.read_artifact(row, ARTIFACT_LIMIT)?;
+                plan.results.extend(self.scan(row, Some(&content)));
+            } else {
+                plan.results.extend_from_slice(results);
+            }
+            targets.push(Target { malicious, file_type: *file_type, family: *family, recorded: &row.recorded });
         }
+        plan.rivals.clear();
         self.population.plan(at, seed, &targets, &mut plan.rivals);
-        self.vote(at, draft.artifacts, plan.labels, &mut plan.votes);
-        Ok(plan)
+        plan.votes.clear();
+        self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
+        Ok(())
     }
 
-    /// The engine's backends on one artifact.
-    fn scan(&self, row: &Row, results: &mut Vec<ScanResult>) -> Result<(), SetupError> {
+    /// What the engine's backends say of one artifact.
+    fn scan(&self, row: &Row, content: Option<&[u8]>) -> impl Iterator<Item = ScanResult> {
         let recorded: SmallVec<[ScanResult; 8]> = self
             .own_columns
             .iter()
@@ -401,26 +443,17 @@ impl Setup {
                 })
             })
             .collect();
-        let content = match self.backends.iter().any(|backend| backend.needs_content()) {
-            true => Some(self.corpus.read_artifact(row, ARTIFACT_LIMIT)?),
-            false => None,
-        };
-        let artifact = Artifact {
-            sha256: row.id.0,
-            file_type: row.file_type.as_deref(),
-            size: row.size,
-            content: content.as_deref(),
-            recorded: &recorded,
-        };
-        results.extend(self.backends.iter().map(|backend| backend.scan(&artifact)));
-        Ok(())
+        self.backends.iter().map(move |backend| {
+            backend.scan(&Artifact { sha256: row.id.0, file_type: row.file_type.as_deref(), size: row.size, content, recorded: &recorded })
+        })
     }
 
     /// The arbiters' votes: the label, seen with noise.
     fn vote(&self, at: Key, artifacts: usize, labels: ArtifactSet, votes: &mut Vec<VotePlan>) {
         let config = &self.scenario.arbiters;
+        let at_arbiters = at.with(word::ARBITER);
         for arbiter in 0..config.count {
-            let mut chance = at.named("arbiter").with(u64::from(arbiter)).stream();
+            let mut chance = at_arbiters.with(u64::from(arbiter)).stream();
             let abstains = chance.uniform() < config.abstain;
             let delay = chance.below(config.delay + 1);
             if !abstains {
@@ -432,6 +465,6 @@ impl Setup {
 }
 
 fn guid(at: Key) -> Guid {
-    let mut chance = at.named("guid").stream();
+    let mut chance = at.with(word::GUID).stream();
     Guid(u128::from(chance.bits()) << 64 | u128::from(chance.bits()))
 }

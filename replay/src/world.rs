@@ -36,7 +36,7 @@ use smallvec::SmallVec;
 use crate::{
     journal::Journal,
     oracle::{self, Labels},
-    plan::{BountyPlan, Planner, Setup, SetupError},
+    plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
 };
 
 /// Looks on while a run is played.
@@ -178,7 +178,7 @@ enum Act {
 
 /// A bounty between posting and close.
 struct Open {
-    plan: BountyPlan,
+    plan: BoxedPlan,
     agenda: SmallVec<[(BlockNumber, Act); 24]>,
     next: usize,
     rivals: SmallVec<[Option<u32>; 16]>,
@@ -230,6 +230,8 @@ struct World<'a> {
     locked: Nct,
     open: Vec<Open>,
     free: Vec<u32>,
+    /// Plans of bounties that are over.
+    spent: Vec<BoxedPlan>,
     by_guid: std::collections::BTreeMap<Guid, u32>,
     calendar: Calendar,
     misses: Vec<Misses>,
@@ -256,7 +258,7 @@ pub fn play<W: io::Write>(
     let supply = world.market.ledger().supply();
     let first_block = world.market.now();
     let mut planner = setup.planner()?;
-    let mut arrivals: VecDeque<BountyPlan> = VecDeque::new();
+    let mut arrivals: VecDeque<BoxedPlan> = VecDeque::new();
     let mut acting = Vec::new();
     let mut complete = true;
     loop {
@@ -265,7 +267,7 @@ pub fn play<W: io::Write>(
             break;
         }
         if arrivals.is_empty() {
-            arrivals.extend(refill(&mut planner)?);
+            arrivals.extend(refill(&mut planner, &mut world.spent)?);
             progress(world.closed);
         }
         // The next block, or, with nothing open, the next bounty's.
@@ -283,7 +285,7 @@ pub fn play<W: io::Write>(
             let plan = arrivals.pop_front().expect("just seen");
             world.post(plan, observer)?;
             if arrivals.is_empty() {
-                arrivals.extend(refill(&mut planner)?);
+                arrivals.extend(refill(&mut planner, &mut world.spent)?);
                 progress(world.closed);
             }
         }
@@ -326,7 +328,8 @@ pub fn play<W: io::Write>(
     })
 }
 
-fn refill(planner: &mut Planner<'_>) -> Result<Vec<BountyPlan>, SetupError> {
+fn refill(planner: &mut Planner<'_>, spent: &mut Vec<BoxedPlan>) -> Result<Vec<BoxedPlan>, SetupError> {
+    spent.drain(..).for_each(|plan| planner.recycle(plan));
     planner.next_chunk()
 }
 
@@ -378,6 +381,7 @@ impl<'a> World<'a> {
             locked: Nct::ZERO,
             open: Vec::new(),
             free: Vec::new(),
+            spent: Vec::new(),
             by_guid: std::collections::BTreeMap::new(),
             calendar: Calendar::new(longest_wait),
             closed: 0,
@@ -387,7 +391,7 @@ impl<'a> World<'a> {
     }
 
     /// Posts a bounty and does what is due about it in the same block.
-    fn post(&mut self, plan: BountyPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+    fn post(&mut self, plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let ambassadors = &self.setup.scenario.ambassadors;
         let artifacts = plan.artifacts.len() as u64;
         let post = PostBounty {
@@ -414,7 +418,8 @@ impl<'a> World<'a> {
         let open = Open { plan, agenda, next: 0, rivals, decision, verdicts: SmallVec::new(), price: Nct::ZERO };
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.open[slot as usize] = open;
+                let closed = std::mem::replace(&mut self.open[slot as usize], open);
+                self.spent.push(closed.plan);
                 slot
             }
             None => {

@@ -117,7 +117,7 @@ impl LatencyTable {
 
     #[inline]
     fn blocks(&self, uniform: f64) -> u64 {
-        let start = self.start[(uniform * 256.0) as usize] as usize;
+        let start = self.start[(uniform * 256.0) as u32 as usize] as usize;
         (start + self.below[start..].iter().take_while(|&&below| below <= uniform).count()) as u64
     }
 }
@@ -340,24 +340,23 @@ impl Population {
                 let (mut chance, mut whim) = (own.stream(), own.with(word::WHIM).stream());
                 let latency = group.latency.blocks(chance.uniform());
                 let reveals = chance.uniform() >= group.dropout;
-                let (mut mask, mut verdicts) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY);
-                let mut bids: SmallVec<[Nct; 1]> = SmallVec::new();
+                let (mask, verdicts) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY);
+                plans.push(RivalPlan { rival: number, latency, reveals, mask, verdicts, bids: SmallVec::new() });
+                // Filled in where it stays: moving it right after bits of it were set would have to wait for them.
+                let plan = plans.last_mut().expect("just pushed");
                 for (index, (target, difficulty)) in targets.iter().zip(&difficulties).enumerate() {
                     let artifact = Artifact { at_noises, index: index as u64, target, difficulty, logistic: &self.logistic };
                     if let Some((malicious, bid)) = rival.stake(&artifact, &mut chance, &mut whim) {
-                        mask.insert(index);
-                        if malicious {
-                            verdicts.insert(index);
-                        }
-                        bids.push(bid);
+                        plan.mask.insert(index);
+                        plan.verdicts.0.set_bit(index, malicious);
+                        plan.bids.push(bid);
                     }
                 }
-                if !bids.is_empty() {
-                    if self.one_bid && bids.len() > 1 {
-                        let mean = bids.iter().copied().sum::<Nct>() / bids.len() as u64;
-                        bids = SmallVec::from([mean]);
-                    }
-                    plans.push(RivalPlan { rival: number, latency, reveals, mask, verdicts, bids });
+                if plan.bids.is_empty() {
+                    plans.pop();
+                } else if self.one_bid && plan.bids.len() > 1 {
+                    let mean = plan.bids.iter().copied().sum::<Nct>() / plan.bids.len() as u64;
+                    plan.bids = SmallVec::from([mean]);
                 }
             }
         }

@@ -41,9 +41,9 @@ pub enum SetupError {
     Corpus(#[from] CorpusError),
     #[error(transparent)]
     Population(#[from] PopulationError),
-    #[error("engine: {0}")]
+    #[error("engine")]
     Engine(#[from] EngineConfigError),
-    #[error("engine.strategy: {0}")]
+    #[error("engine.strategy")]
     Strategy(#[from] StrategyError),
     #[error("engine: the corpus has no recorded engine `{name}`; it has {known}")]
     UnknownColumn { name: String, known: String },

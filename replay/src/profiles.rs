@@ -58,16 +58,16 @@ pub struct Profiles(BTreeMap<String, Profile>);
 #[derive(Debug, thiserror::Error)]
 pub enum ProfilesError {
     /// A file cannot be read.
-    #[error("cannot read the profiles {path}: {source}; name `builtin`, a table in its format, or a `competitor_profiles.json`")]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("cannot read the profiles {path}: {cause}; name `builtin`, a table in its format, or a `competitor_profiles.json`")]
+    Unreadable { path: String, cause: std::io::Error },
     /// A line is no profile.
     #[error(
         "{path}: {problem}; a table of profiles has the columns engine, cluster, file_type, coverage, rate, one_a, one_b, two_a, two_b1, two_b2"
     )]
     Malformed { path: String, problem: String },
     /// A JSON file is not of the known form.
-    #[error("{path}: {source}; expected a `competitor_profiles.json` with its `model.json` beside it")]
-    MalformedJson { path: String, source: serde_json::Error },
+    #[error("{path}: {cause}; expected a `competitor_profiles.json` with its `model.json` beside it")]
+    MalformedJson { path: String, cause: serde_json::Error },
     /// Nobody of that name.
     #[error("the profiles know no engine `{name}`; the nearest are {nearest}")]
     UnknownEngine { name: String, nearest: String },
@@ -200,7 +200,7 @@ impl Profile {
 }
 
 fn read(path: &Path) -> Result<String, ProfilesError> {
-    fs::read_to_string(path).map_err(|source| ProfilesError::Unreadable { path: path.display().to_string(), source })
+    fs::read_to_string(path).map_err(|cause| ProfilesError::Unreadable { path: path.display().to_string(), cause })
 }
 
 /// The JSON form in which the fit was first written down.
@@ -242,10 +242,10 @@ mod json {
     }
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Profiles, ProfilesError> {
-        let malformed = |path: &Path, source| ProfilesError::MalformedJson { path: path.display().to_string(), source };
-        let competitors: Competitors = serde_json::from_str(text).map_err(|source| malformed(path, source))?;
+        let malformed = |path: &Path, cause| ProfilesError::MalformedJson { path: path.display().to_string(), cause };
+        let competitors: Competitors = serde_json::from_str(text).map_err(|cause| malformed(path, cause))?;
         let model_path = path.with_file_name("model.json");
-        let model: Model = serde_json::from_str(&read(&model_path)?).map_err(|source| malformed(&model_path, source))?;
+        let model: Model = serde_json::from_str(&read(&model_path)?).map_err(|cause| malformed(&model_path, cause))?;
         let two_factor = |engine: &str, file_type: &str| {
             let group = model.groups.get(&format!("{file_type}/malicious"))?;
             let position = group.engines.iter().position(|name| name == engine)?;

@@ -123,7 +123,7 @@ pub enum PlayError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The journal could not be written.
-    #[error("cannot write the journal: {0}")]
+    #[error("cannot write the journal")]
     Journal(#[from] io::Error),
     /// Nectar was made or lost, or components do not add up: an error in this program.
     #[error("invariant broken: {0}")]

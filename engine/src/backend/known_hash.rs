@@ -57,8 +57,8 @@ pub struct KnownHash {
 #[derive(Debug, thiserror::Error)]
 pub enum HashListError {
     /// The file cannot be read.
-    #[error("cannot read the hash list {path}: {source}; name a text file with one SHA-256 per line")]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("cannot read the hash list {path}: {cause}; name a text file with one SHA-256 per line")]
+    Unreadable { path: String, cause: std::io::Error },
     /// A line holds no hash.
     #[error("{path}, line {line}: not a SHA-256 in hex; write one per line, optionally followed by a name")]
     MalformedLine { path: String, line: usize },
@@ -71,7 +71,7 @@ impl KnownHash {
     ///
     /// If the file cannot be read or a line is malformed.
     pub fn read(name: &str, path: &Path) -> Result<KnownHash, HashListError> {
-        let text = fs::read_to_string(path).map_err(|source| HashListError::Unreadable { path: path.display().to_string(), source })?;
+        let text = fs::read_to_string(path).map_err(|cause| HashListError::Unreadable { path: path.display().to_string(), cause })?;
         let mut bad = BTreeSet::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();

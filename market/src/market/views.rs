@@ -57,9 +57,12 @@ impl Market {
         self.addresses[account.index()]
     }
 
-    /// What `account` may withdraw from its stake now.
+    /// What `account` may withdraw from its stake now; nothing where the contract's view reverts.
     pub fn withdrawable_stake(&self, account: AccountId) -> Nct {
-        self.staking.withdrawable(account, self.now, self.stake_duration, self.stakes_released())
+        match self.stakes_released() {
+            Ok(released) => self.staking.withdrawable(account, self.now, self.stake_duration, released),
+            Err(_) => Nct::ZERO,
+        }
     }
 
     /// Registered arbiters, as the registry counts them.

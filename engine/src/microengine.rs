@@ -69,6 +69,17 @@ pub enum Abstention {
     Unfunded,
 }
 
+impl std::fmt::Display for Abstention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Abstention::NoAnswer => "no_answer",
+            Abstention::NoStake => "no_stake",
+            Abstention::Late => "late",
+            Abstention::Unfunded => "unfunded",
+        })
+    }
+}
+
 /// What is left to do for an assertion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Step {

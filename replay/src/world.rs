@@ -539,7 +539,7 @@ impl<'a> World<'a> {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
         let commitment = Commitment::envelope(opening(&open.plan, position));
-        let command = PostAssertion { guid: open.plan.guid, bids: plan.bids.clone(), mask: plan.mask, commitment };
+        let command = PostAssertion { guid: open.plan.guid, bids: SmallVec::from_slice(&plan.bids), mask: plan.mask, commitment };
         match self.market.post_assertion(self.accounts.rivals[plan.rival], command) {
             Ok(index) => open.rivals[position] = Some(index as u32),
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,

@@ -29,7 +29,7 @@ pub fn closed_bounty(assertions: usize) -> Bounty {
     let guid = Guid(7);
     let ambassador = market.fund("ambassador", Nct::whole(100));
     let owner = market.account(named_address("owner"));
-    let mut submit = |account: AccountId, command: Command, market: &mut Market| {
+    let submit = |account: AccountId, command: Command, market: &mut Market| {
         market.submit(account, command).expect("within the rules");
     };
     submit(ambassador, Command::PostBounty(Box::new(PostBounty { guid, ..PostBounty::one_artifact() })), &mut market);

@@ -47,7 +47,7 @@ pub struct EngineConfig {
     pub distiller: DistillerConfig,
     /// How fast it scans.
     pub scan: ScanConfig,
-    /// Its backends; without any, the corpus decides: every recorded column's first, or the test files.
+    /// Its backends; without any, the corpus decides: its first recorded column, or the test files.
     pub backends: Vec<BackendConfig>,
 }
 
@@ -132,6 +132,17 @@ pub struct BackendConfig {
     pub trials: Option<f64>,
 }
 
+impl std::fmt::Display for BackendKind {
+    /// As the engine's file writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            BackendKind::Recorded => "recorded",
+            BackendKind::Eicar => "eicar",
+            BackendKind::KnownHash => "known-hash",
+        })
+    }
+}
+
 /// The backends there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -167,7 +178,7 @@ impl BackendConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineConfigError {
     /// A backend lacks something.
-    #[error("backend {index} (`{kind:?}`) needs `{key}`")]
+    #[error("backend {index} (`{kind}`) needs `{key}`")]
     Missing { index: usize, kind: BackendKind, key: &'static str },
     /// A number is out of its range.
     #[error("`{key}` is {value}, but must be {expected}")]
@@ -198,7 +209,7 @@ impl EngineConfig {
         };
         within("distiller.prior".into(), self.distiller.prior, 1e-9, 1.0 - 1e-9, "between 0 and 1")?;
         within("distiller.rho".into(), self.distiller.rho, 0.0, 1.0, "within 0 and 1")?;
-        within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e6, "at least 1")?;
+        within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;
         for (index, backend) in self.backends.iter().enumerate() {
             for (name, value) in [("tpr", backend.tpr), ("fpr", backend.fpr)] {

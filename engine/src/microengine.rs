@@ -1,9 +1,17 @@
 //! The microengine as a state machine: events in, effects out, no I/O. Live and simulated drivers run the same lines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use alloy_primitives::U256;
-use market::{block::BlockNumber, commitment::Opening, id::Guid, nct::Nct, ruleset::Bids, verdict::ArtifactSet};
+use market::{
+    block::BlockNumber,
+    commitment::Opening,
+    id::{Guid, GuidMap},
+    nct::Nct,
+    ruleset::Bids,
+    verdict::ArtifactSet,
+};
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     artifact::ScanResult,
@@ -49,7 +57,7 @@ pub struct Assertion {
     /// The bounty.
     pub guid: Guid,
     /// One bid per mask bit, or a single one where the rules say so.
-    pub bids: Vec<Nct>,
+    pub bids: SmallVec<[Nct; 1]>,
     /// Artifacts with a stake.
     pub mask: ArtifactSet,
     /// What to commit to.
@@ -67,6 +75,17 @@ pub enum Abstention {
     Late,
     /// The wallet does not cover bids and fee.
     Unfunded,
+}
+
+impl std::fmt::Display for Abstention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Abstention::NoAnswer => "no_answer",
+            Abstention::NoStake => "no_stake",
+            Abstention::Late => "late",
+            Abstention::Unfunded => "unfunded",
+        })
+    }
 }
 
 /// What is left to do for an assertion.
@@ -92,8 +111,8 @@ pub struct Microengine {
     backends: usize,
     /// Where nonces and the strategy's chance come from.
     secret: Key,
-    promises: BTreeMap<Guid, Promise>,
-    due: BTreeSet<(BlockNumber, Guid, Step)>,
+    promises: GuidMap<Promise>,
+    due: BinaryHeap<Reverse<(BlockNumber, Guid, Step)>>,
     // Kept between events for their memory.
     verdicts: Vec<Option<DistilledVerdict>>,
     stakes: Vec<Option<Stake>>,
@@ -115,7 +134,7 @@ impl Microengine {
 
     /// The next block in which there is something to do, if any.
     pub fn due(&self) -> Option<BlockNumber> {
-        self.due.first().map(|&(block, ..)| block)
+        self.due.peek().map(|&Reverse((block, ..))| block)
     }
 
     /// Takes in what happened by block `now` and adds what to do to `effects`.
@@ -126,9 +145,9 @@ impl Microengine {
             Event::Asserted { guid, index } => {
                 if let Some(promise) = self.promises.get_mut(&guid) {
                     promise.index = index;
-                    self.due.insert((promise.expiration, guid, Step::Reveal));
+                    self.due.push(Reverse((promise.expiration, guid, Step::Reveal)));
                     if let Some(block) = promise.settles {
-                        self.due.insert((block, guid, Step::Settle));
+                        self.due.push(Reverse((block, guid, Step::Settle)));
                     }
                 }
             }
@@ -155,7 +174,7 @@ impl Microengine {
         self.stakes.clear();
         self.staker.stake(view, &self.verdicts, &mut at.named("strategy").stream(), &mut self.stakes);
 
-        let (mut mask, mut verdicts, mut bids) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY, Vec::new());
+        let (mut mask, mut verdicts, mut bids) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY, SmallVec::new());
         for (artifact, stake) in self.stakes.iter().enumerate() {
             if let Some(stake) = stake.filter(|stake| stake.bid >= view.rules.bid_minimum) {
                 mask.insert(artifact);
@@ -171,7 +190,7 @@ impl Microengine {
         }
         if view.rules.bids == Bids::PerBounty {
             let mean = bids.iter().copied().sum::<Nct>() / bids.len() as u64;
-            bids = vec![mean];
+            bids = smallvec![mean];
         }
         let price = bids.iter().try_fold(view.fees.assertion, |sum, &bid| sum.checked_add(bid));
         if price.is_none_or(|price| price > view.wallet.free) {
@@ -187,11 +206,11 @@ impl Microengine {
 
     /// Does what is due by block `now`.
     fn act(&mut self, now: BlockNumber, effects: &mut Vec<Effect>) {
-        while let Some(&(block, guid, step)) = self.due.first() {
+        while let Some(&Reverse((block, guid, step))) = self.due.peek() {
             if block > now {
                 break;
             }
-            self.due.pop_first();
+            self.due.pop();
             match (step, self.promises.get(&guid)) {
                 (Step::Reveal, Some(promise)) => {
                     effects.push(Effect::RevealAssertion { guid, index: promise.index, opening: promise.opening })

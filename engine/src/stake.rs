@@ -73,7 +73,14 @@ impl<'a> Parameters<'a> {
                 value: String::new(),
                 expected: "of the form key=value",
             })?;
-            values.insert(key, value);
+            if values.insert(key, value).is_some() {
+                return Err(StrategyError::BadValue {
+                    strategy: strategy.to_owned(),
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    expected: "said only once",
+                });
+            }
         }
         Ok(Parameters { strategy, values })
     }
@@ -81,7 +88,8 @@ impl<'a> Parameters<'a> {
     /// Takes an amount, or `default` if it is not given.
     fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
         let Some(value) = self.values.remove(key) else { return Ok(default) };
-        value.parse().map_err(|_| StrategyError::BadValue {
+        let sane = |amount: &Nct| *amount <= Nct::whole(1_000_000_000_000);
+        value.parse().ok().filter(sane).ok_or_else(|| StrategyError::BadValue {
             strategy: self.strategy.to_owned(),
             key: key.to_owned(),
             value: value.to_owned(),

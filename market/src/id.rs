@@ -1,6 +1,9 @@
 //! Who and which: the guid of a bounty and the accounts of a market.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 pub use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,31 @@ impl fmt::Display for Guid {
 impl fmt::Debug for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A map by guid for looking up, never for iterating: its order is nobody's answer.
+#[expect(clippy::disallowed_types, reason = "never iterated")]
+pub type GuidMap<V> = std::collections::HashMap<Guid, V, BuildHasherDefault<GuidHasher>>;
+
+/// The hash of a guid: guids are random or counted, so one multiplication spreads them well enough.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GuidHasher(u64);
+
+impl Hasher for GuidHasher {
+    #[inline]
+    fn write_u128(&mut self, guid: u128) {
+        let product = u128::from(guid as u64 ^ (guid >> 64) as u64) * 0x9E37_79B9_7F4A_7C15;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a guid is hashed as one number");
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

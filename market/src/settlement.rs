@@ -75,7 +75,7 @@ pub struct ExpertReward {
     pub no_vote_share: Nct,
     /// The assertion fee, unless it is paid back for want of votes.
     pub fee_lost: Nct,
-    /// Wei that dividing the sum (and not its parts) gave or took: 0 with one bid per artifact, -2 to 2 otherwise.
+    /// Wei that dividing the sum (and not its parts) gave or took: 0 with one bid per artifact, -1 to 1 otherwise.
     pub rounding: NctDelta,
 }
 

@@ -18,8 +18,8 @@ pub struct Arrivals {
     block_seconds: f64,
     /// Blocks since the start, in fractions.
     clock: f64,
-    /// Second of the first recorded bounty.
-    epoch: Option<i64>,
+    /// Second of the first recorded bounty of this pass over the corpus, and the clock then.
+    epoch: Option<(i64, f64)>,
     posted: u64,
 }
 
@@ -29,17 +29,25 @@ impl Arrivals {
         Arrivals { arrival: config.arrival, per_block: config.bounties_per_block, block_seconds, clock: 0.0, epoch: None, posted: 0 }
     }
 
+    /// The corpus begins again: recorded times go on one block after the last.
+    pub fn begin_pass(&mut self) {
+        self.epoch = None;
+        if self.arrival == Arrival::Recorded && self.posted > 0 {
+            self.clock += 1.0;
+        }
+    }
+
     /// The block of the next bounty, whose address is `at` and whose first artifact was first seen then.
     ///
-    /// A recorded time before the last one (a corpus that is not in order, or begins again) posts in the same block.
+    /// A recorded time before the last one (a corpus that is not in order) posts in the same block.
     pub fn next(&mut self, at: Key, first_seen: Option<i64>) -> BlockNumber {
         match self.arrival {
             Arrival::Fixed => self.clock = self.posted as f64 / self.per_block,
             Arrival::Poisson => self.clock -= libm::log(1.0 - at.named("arrival").stream().uniform()) / self.per_block,
             Arrival::Recorded => {
                 if let Some(seconds) = first_seen {
-                    let epoch = *self.epoch.get_or_insert(seconds);
-                    self.clock = self.clock.max((seconds - epoch) as f64 / self.block_seconds);
+                    let (epoch, clock) = *self.epoch.get_or_insert((seconds, self.clock));
+                    self.clock = self.clock.max(clock + seconds.saturating_sub(epoch) as f64 / self.block_seconds);
                 }
             }
         }
@@ -64,19 +72,23 @@ impl ScanQueue {
     }
 
     /// The block in which all artifacts of a bounty posted at `posted` are scanned: each takes the slot that is free
-    /// first, in order, for a lognormal time.
-    pub fn scan(&mut self, at: Key, posted: BlockNumber, artifacts: usize) -> BlockNumber {
-        let now = posted.0 as f64 * self.block_seconds;
+    /// first, in order, for a lognormal time. What cannot even be begun before `expiration` is left out: nobody scans
+    /// for a bounty that is over.
+    pub fn scan(&mut self, at: Key, posted: BlockNumber, expiration: BlockNumber, artifacts: usize) -> BlockNumber {
+        let (now, over) = (posted.0 as f64 * self.block_seconds, expiration.0 as f64 * self.block_seconds);
         let mut chance = at.named("scan").stream();
         let mut done = now;
         for _ in 0..artifacts {
             let slot = self.free.iter_mut().min_by(|a, b| a.total_cmp(b)).expect("at least one slot");
             let normal: f64 = if self.config.spread > 0.0 { StandardNormal.sample(&mut chance) } else { 0.0 };
-            let seconds = self.config.milliseconds as f64 / 1000.0 * libm::exp(self.config.spread * normal);
-            *slot = slot.max(now) + seconds;
+            let begun = slot.max(now);
+            if begun >= over {
+                return expiration;
+            }
+            *slot = begun + self.config.milliseconds as f64 / 1000.0 * libm::exp(self.config.spread * normal);
             done = slot.max(done);
         }
-        BlockNumber(libm::ceil(done / self.block_seconds) as u64)
+        BlockNumber(posted.0.saturating_add(libm::ceil((done - now) / self.block_seconds) as u64))
     }
 }
 
@@ -101,14 +113,21 @@ mod tests {
         let mut arrivals = Arrivals::new(&config, 15.0);
         let blocks = [100, 100, 130, 60, 160].map(|second| arrivals.next(Key::root(1), Some(second)).0 - START.0);
         assert_eq!(blocks, [0, 0, 2, 2, 4]);
+        arrivals.begin_pass();
+        let again = [100, 130].map(|second| arrivals.next(Key::root(1), Some(second)).0 - START.0);
+        assert_eq!(again, [5, 7], "a second pass goes on where the first ended");
     }
 
     #[test]
     fn a_busy_scanner_is_late() {
         let config = ScanConfig { slots: 2, milliseconds: 15_000, spread: 0.0 };
         let mut queue = ScanQueue::new(&config, 15.0);
-        let done: Vec<u64> = (0..5).map(|_| queue.scan(Key::root(1), BlockNumber(10), 1).0).collect();
+        let mut scan = |posted, expiration, artifacts| queue.scan(Key::root(1), BlockNumber(posted), BlockNumber(expiration), artifacts).0;
+        let done: Vec<u64> = (0..5).map(|_| scan(10, 30, 1)).collect();
         assert_eq!(done, [11, 11, 12, 12, 13]);
-        assert_eq!(queue.scan(Key::root(1), BlockNumber(20), 3).0, 22);
+        assert_eq!(scan(20, 40, 3), 22);
+        // An overloaded scanner leaves out what is over before its turn, and is in time for the next.
+        assert_eq!((0..6).map(|_| scan(50, 52, 1)).collect::<Vec<_>>(), [51, 51, 52, 52, 52, 52]);
+        assert_eq!(scan(52, 60, 1), 53);
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! The bytes before compression are a function of the run's name alone; [`Journal::finish`] answers with their hash.
 
-use std::io::{self, Write};
-
-use market::{
-    block::BlockNumber,
-    event::Event,
-    id::{AccountId, Guid},
-    nct::Nct,
+use std::{
+    fmt::Display,
+    io::{self, Write},
 };
-use serde_json::{Value, json};
+
+use market::{block::BlockNumber, event::Event, id::AccountId};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use sha2::{Digest, Sha256};
 
 /// A journal that is being written.
@@ -53,7 +51,7 @@ impl<W: Write> Journal<W> {
     /// If it cannot be written.
     pub fn write(&mut self, now: BlockNumber, event: &Event, names: &[String]) -> io::Result<()> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, &record(now, event, names))?;
+        serde_json::to_writer(&mut self.line, &Record { now, event, names })?;
         self.line.push(b'\n');
         self.hash.update(&self.line);
         self.encoder.write_all(&self.line)?;
@@ -73,47 +71,74 @@ impl<W: Write> Journal<W> {
 }
 
 /// One record: block and event first, then the event's own fields; amounts are decimal wei, masks and hashes hex.
-fn record(now: BlockNumber, event: &Event, names: &[String]) -> Value {
-    let who = |account: &AccountId| names.get(account.0 as usize).map_or_else(|| json!(account.0), |name| json!(name));
-    let id = |guid: &Guid| json!(guid.to_string());
-    let wei = |amount: &Nct| json!(amount);
-    let mut record = match event {
-        Event::Transfer { from, to, value } => json!({ "from": who(from), "to": who(to), "wei": wei(value) }),
-        Event::Approval { owner, spender, value } => json!({ "owner": who(owner), "spender": who(spender), "wei": wei(value) }),
-        Event::NewBounty { guid, artifact_type, author, amount, artifact_uri, expiration, metadata } => json!({
-            "guid": id(guid), "type": artifact_type, "author": who(author), "wei": wei(amount), "uri": &**artifact_uri,
-            "expiration": expiration.0, "metadata": metadata.as_deref(),
-        }),
-        Event::NewAssertion { guid, author, index, bids, mask, artifacts, commitment } => json!({
-            "guid": id(guid), "author": who(author), "index": index, "bids": bids.iter().map(wei).collect::<Vec<_>>(),
-            "mask": mask.to_string(), "artifacts": artifacts, "commitment": commitment.to_string(),
-        }),
-        Event::RevealedAssertion { guid, author, index, opening, artifacts, metadata } => json!({
-            "guid": id(guid), "author": who(author), "index": index, "nonce": format!("{:#x}", opening.nonce),
-            "verdicts": opening.verdicts.to_string(), "artifacts": artifacts, "metadata": metadata.as_deref(),
-        }),
-        Event::NewVote { guid, votes, artifacts, voter } => {
-            json!({ "guid": id(guid), "votes": votes.to_string(), "artifacts": artifacts, "voter": who(voter) })
+struct Record<'a> {
+    now: BlockNumber,
+    event: &'a Event,
+    names: &'a [String],
+}
+
+impl Record<'_> {
+    fn who(&self, account: AccountId) -> &str {
+        self.names.get(account.0 as usize).map_or("unknown", String::as_str)
+    }
+}
+
+/// Any value as the text it displays as.
+struct Text<T: Display>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("block", &self.now)?;
+        map.serialize_entry("event", self.event.name())?;
+        macro_rules! fields {
+            ($($name:literal: $value:expr),* $(,)?) => {{ $(map.serialize_entry($name, &$value)?;)* }};
         }
-        Event::QuorumReached { guid } => json!({ "guid": id(guid) }),
-        Event::SettledBounty { guid, settler, payout } => json!({ "guid": id(guid), "settler": who(settler), "wei": wei(payout) }),
-        Event::AddedArbiter { arbiter, .. } | Event::RemovedArbiter { arbiter, .. } | Event::BountyVoteRecorded { arbiter } => {
-            json!({ "arbiter": who(arbiter) })
+        match self.event {
+            Event::Transfer { from, to, value } => fields!("from": self.who(*from), "to": self.who(*to), "wei": value),
+            Event::Approval { owner, spender, value } => fields!("owner": self.who(*owner), "spender": self.who(*spender), "wei": value),
+            Event::NewBounty { guid, artifact_type, author, amount, artifact_uri, expiration, metadata } => fields!(
+                "guid": Text(guid), "type": artifact_type, "author": self.who(*author), "wei": amount, "uri": **artifact_uri,
+                "expiration": expiration, "metadata": metadata.as_deref(),
+            ),
+            Event::NewAssertion { guid, author, index, bids, mask, artifacts, commitment } => fields!(
+                "guid": Text(guid), "author": self.who(*author), "index": index, "bids": bids.as_slice(), "mask": Text(mask),
+                "artifacts": artifacts, "commitment": Text(commitment),
+            ),
+            Event::RevealedAssertion { guid, author, index, opening, artifacts, metadata } => fields!(
+                "guid": Text(guid), "author": self.who(*author), "index": index, "nonce": Text(format_args!("{:#x}", opening.nonce)),
+                "verdicts": Text(opening.verdicts), "artifacts": artifacts, "metadata": metadata.as_deref(),
+            ),
+            Event::NewVote { guid, votes, artifacts, voter } => {
+                fields!("guid": Text(guid), "votes": Text(votes), "artifacts": artifacts, "voter": self.who(*voter));
+            }
+            Event::QuorumReached { guid } | Event::BountyRecorded { guid, .. } => fields!("guid": Text(guid)),
+            Event::SettledBounty { guid, settler, payout } => fields!("guid": Text(guid), "settler": self.who(*settler), "wei": payout),
+            Event::AddedArbiter { arbiter, .. } | Event::RemovedArbiter { arbiter, .. } | Event::BountyVoteRecorded { arbiter } => {
+                fields!("arbiter": self.who(*arbiter));
+            }
+            Event::NewDeposit { from, value } => fields!("from": self.who(*from), "wei": value),
+            Event::NewWithdrawal { to, value } => fields!("to": self.who(*to), "wei": value),
+            Event::FeesUpdated(fees) => fields!("bounty_fee": fees.bounty, "assertion_fee": fees.assertion),
+            Event::WindowsUpdated(windows) => fields!("reveal": Text(windows.reveal()), "vote": Text(windows.vote())),
+            Event::Deprecated { rollover } => fields!("rollover": rollover),
+            Event::Paused { contract, by } | Event::Unpaused { contract, by } => {
+                fields!("contract": self.who(*contract), "by": self.who(*by))
+            }
+            Event::PauserAdded { contract, account } | Event::PauserRemoved { contract, account } => {
+                fields!("contract": self.who(*contract), "account": self.who(*account));
+            }
+            Event::OwnershipTransferred { contract, from, to } => {
+                fields!("contract": self.who(*contract), "from": self.who(*from), "to": self.who(*to));
+            }
+            _ => {}
         }
-        Event::BountyRecorded { guid, .. } => json!({ "guid": id(guid) }),
-        Event::NewDeposit { from, value } => json!({ "from": who(from), "wei": wei(value) }),
-        Event::NewWithdrawal { to, value } => json!({ "to": who(to), "wei": wei(value) }),
-        Event::FeesUpdated(fees) => json!({ "bounty_fee": wei(&fees.bounty), "assertion_fee": wei(&fees.assertion) }),
-        Event::WindowsUpdated(windows) => json!({ "reveal": windows.reveal().to_string(), "vote": windows.vote().to_string() }),
-        Event::Deprecated { rollover } => json!({ "rollover": rollover }),
-        Event::Paused { contract, by } | Event::Unpaused { contract, by } => json!({ "contract": who(contract), "by": who(by) }),
-        Event::PauserAdded { contract, account } | Event::PauserRemoved { contract, account } => {
-            json!({ "contract": who(contract), "account": who(account) })
-        }
-        Event::OwnershipTransferred { contract, from, to } => json!({ "contract": who(contract), "from": who(from), "to": who(to) }),
-        _ => json!({}),
-    };
-    record["block"] = json!(now.0);
-    record["event"] = json!(event.name());
-    record
+        map.end()
+    }
 }

@@ -9,8 +9,8 @@ pub mod profiles; // how good real engines are, per file type
 pub mod logistic; // the logistic distribution function from tables
 pub mod rivals; // competitors: verdicts, confidence, lateness, stakes
 pub mod arrivals; // when bounties are posted, and when their scans are done
-pub mod plan; // what everybody will do about one bounty
 pub mod oracle; // the one strategy that knows the label
+pub mod plan; // what everybody will do about one bounty
 pub mod journal; // one record per market event
-pub mod world; // the virtual chain // the shipped corpus of recorded verdicts
-pub mod panel;
+pub mod world; // the virtual chain
+pub mod panel; // the shipped corpus of recorded verdicts

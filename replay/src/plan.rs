@@ -51,9 +51,9 @@ pub enum SetupError {
     Corpus(#[from] CorpusError),
     #[error(transparent)]
     Population(#[from] PopulationError),
-    #[error("engine: {0}")]
+    #[error("engine")]
     Engine(#[from] EngineConfigError),
-    #[error("engine.strategy: {0}")]
+    #[error("engine.strategy")]
     Strategy(#[from] StrategyError),
     #[error("engine: the corpus has no recorded engine `{name}`; it has {known}")]
     UnknownColumn { name: String, known: String },
@@ -337,7 +337,8 @@ impl Planner<'_> {
             let exhibits = (first_row..row_of(number + 1)).map(|row| self.source.exhibits().get(row));
             plan.artifacts.extend(exhibits.map(|exhibit| exhibit.facts.clone()));
             plan.posted = self.arrivals.next(at, self.source.exhibits().get(first_row).row.first_seen);
-            plan.scanned = self.scans.scan(at, plan.posted, plan.artifacts.len());
+            let expiration = BlockNumber(plan.posted.0 + scenario.ambassadors.duration);
+            plan.scanned = self.scans.scan(at, plan.posted, expiration, plan.artifacts.len());
             plans.push(plan);
         }
         self.next += count;

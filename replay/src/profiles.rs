@@ -5,7 +5,7 @@
 //! engines of one OEM cluster share their noise, too. Independent engines (no factors) are far too seldom wrong
 //! together: a majority of ten then misses .0019 of PE malware where real ones miss .0257.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
 
 use serde::Deserialize;
 
@@ -58,16 +58,16 @@ pub struct Profiles(BTreeMap<String, Profile>);
 #[derive(Debug, thiserror::Error)]
 pub enum ProfilesError {
     /// A file cannot be read.
-    #[error("cannot read the profiles {path}: {source}; name `builtin`, a table in its format, or a `competitor_profiles.json`")]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("cannot read the profiles {path}: {cause}; name `builtin`, a table in its format, or a `competitor_profiles.json`")]
+    Unreadable { path: String, cause: std::io::Error },
     /// A line is no profile.
     #[error(
         "{path}: {problem}; a table of profiles has the columns engine, cluster, file_type, coverage, rate, one_a, one_b, two_a, two_b1, two_b2"
     )]
     Malformed { path: String, problem: String },
     /// A JSON file is not of the known form.
-    #[error("{path}: {source}; expected a `competitor_profiles.json` with its `model.json` beside it")]
-    MalformedJson { path: String, source: serde_json::Error },
+    #[error("{path}: {cause}; expected a `competitor_profiles.json` with its `model.json` beside it")]
+    MalformedJson { path: String, cause: serde_json::Error },
     /// Nobody of that name.
     #[error("the profiles know no engine `{name}`; the nearest are {nearest}")]
     UnknownEngine { name: String, nearest: String },
@@ -142,9 +142,6 @@ impl Profiles {
             let line: Line = line.map_err(|error| malformed(error.to_string()))?;
             let rate = line.rate.unwrap_or(0.0);
             let coverage = line.coverage.unwrap_or(1.0);
-            if !(0.0..=1.0).contains(&rate) || !(0.0..=1.0).contains(&coverage) {
-                return Err(malformed(format!("engine `{}`: coverage and rate must be within 0 and 1", line.engine.escape_debug())));
-            }
             let one = line.one_a.zip(line.one_b).map(|(a, b)| LogOdds { a, b: [b, 0.0] });
             let two = line.two_a.zip(line.two_b1.zip(line.two_b2)).map(|(a, (b1, b2))| LogOdds { a, b: [b1, b2] });
             let on_type = TypeProfile::new(coverage, rate, one, two);
@@ -158,10 +155,27 @@ impl Profiles {
                 }
             }
         }
+        Profiles::checked(profiles, path)
+    }
+
+    /// Profiles, if there are any and every figure makes sense.
+    fn checked(profiles: BTreeMap<String, Profile>, path: &str) -> Result<Profiles, ProfilesError> {
+        let malformed = |problem: String| ProfilesError::Malformed { path: path.to_owned(), problem };
         if profiles.is_empty() {
             return Err(malformed("there is no profile in it".to_owned()));
         }
-        Ok(Profiles(profiles))
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        let finite = |odds: LogOdds| odds.a.is_finite() && odds.b.iter().all(|b| b.is_finite());
+        let sane = |on_type: &TypeProfile| {
+            share(on_type.coverage) && share(on_type.rate) && finite(on_type.one_factor) && finite(on_type.two_factor)
+        };
+        match profiles.values().find(|profile| !profile.types.values().chain([&profile.benign]).all(sane)) {
+            Some(profile) => Err(malformed(format!(
+                "engine `{}`: coverage and rate must be within 0 and 1, factors finite",
+                profile.engine.escape_debug()
+            ))),
+            None => Ok(Profiles(profiles)),
+        }
     }
 
     /// The profile of that engine.
@@ -199,8 +213,13 @@ impl Profile {
     }
 }
 
+/// Longest file of profiles that is read, in bytes.
+const FILE_LIMIT: u64 = 16 << 20;
+
 fn read(path: &Path) -> Result<String, ProfilesError> {
-    fs::read_to_string(path).map_err(|source| ProfilesError::Unreadable { path: path.display().to_string(), source })
+    let mut text = String::new();
+    let read = fs::File::open(path).and_then(|file| file.take(FILE_LIMIT).read_to_string(&mut text));
+    read.map(|_| text).map_err(|cause| ProfilesError::Unreadable { path: path.display().to_string(), cause })
 }
 
 /// The JSON form in which the fit was first written down.
@@ -242,10 +261,10 @@ mod json {
     }
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Profiles, ProfilesError> {
-        let malformed = |path: &Path, source| ProfilesError::MalformedJson { path: path.display().to_string(), source };
-        let competitors: Competitors = serde_json::from_str(text).map_err(|source| malformed(path, source))?;
+        let malformed = |path: &Path, cause| ProfilesError::MalformedJson { path: path.display().to_string(), cause };
+        let competitors: Competitors = serde_json::from_str(text).map_err(|cause| malformed(path, cause))?;
         let model_path = path.with_file_name("model.json");
-        let model: Model = serde_json::from_str(&read(&model_path)?).map_err(|source| malformed(&model_path, source))?;
+        let model: Model = serde_json::from_str(&read(&model_path)?).map_err(|cause| malformed(&model_path, cause))?;
         let two_factor = |engine: &str, file_type: &str| {
             let group = model.groups.get(&format!("{file_type}/malicious"))?;
             let position = group.engines.iter().position(|name| name == engine)?;
@@ -265,7 +284,7 @@ mod json {
             let benign = TypeProfile::new(1.0, fpr, one(competitor.fp_c, competitor.fp_f), None);
             (engine.clone(), Profile { engine, cluster: competitor.cluster, types, benign })
         };
-        Ok(Profiles(competitors.profiles.into_iter().map(profile).collect()))
+        Profiles::checked(competitors.profiles.into_iter().map(profile).collect(), &path.display().to_string())
     }
 }
 
@@ -279,7 +298,7 @@ mod tests {
         assert_eq!(profiles.0.len(), 98);
         assert_eq!(profiles.pool("pe32", 0.5).len(), 59, "as many as the fit's panel check drew from");
         let clamav = profiles.get("ClamAV").unwrap();
-        assert_eq!((clamav.on_malware("pe32").rate, clamav.on_malware("php").rate), (0.5634, 0.0362));
+        assert_eq!((clamav.on_malware("pe32").rate, clamav.on_malware("php").rate), (0.5605, 0.0357));
         assert_eq!(clamav.on_malware("elf"), clamav.on_malware(FALLBACK_TYPE));
         assert!(profiles.get("ClamAw").unwrap_err().to_string().contains("`ClamAV`"));
     }

@@ -185,9 +185,9 @@ pub struct RivalPlan {
 /// Why the rivals of a scenario cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PopulationError {
-    #[error("rivals.{group}: {source}")]
+    #[error("rivals.{group}")]
     Profiles { group: usize, source: ProfilesError },
-    #[error("rivals.{group}: {source}")]
+    #[error("rivals.{group}")]
     Strategy { group: usize, source: StrategyError },
     #[error("rivals.{group}: the corpus has no recorded engine `{name}`; it has {known}")]
     UnknownColumn { group: usize, name: String, known: String },
@@ -234,6 +234,10 @@ impl Population {
             RivalModel::None => vec!["none".to_owned(); config.count.max(1) as usize],
             // Of the engines named, those that were recorded; of others, the first ten.
             RivalModel::Recorded if config.model == RivalModel::Auto => {
+                // A name that is neither a column nor an engine anybody knows is a mistake.
+                for name in config.engines.iter().filter(|name| !columns.contains(name)) {
+                    profiles.get(name).map_err(in_group)?;
+                }
                 let named: Vec<String> = config.engines.iter().filter(|name| others.contains(name)).cloned().collect();
                 if named.is_empty() { others.into_iter().take(10).cloned().collect() } else { named }
             }

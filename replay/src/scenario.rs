@@ -292,7 +292,11 @@ impl Scenario {
             value if value > 0.0 && value <= limit => Ok(()),
             _ => Err(out_of_range(key, value, format!("above 0 and at most {limit}"))),
         };
-        positive("block_seconds", self.block_seconds, 1e6)?;
+        let rate = |key: &str, value: f64, low: f64, high: f64| match value {
+            value if value >= low && value <= high => Ok(()),
+            _ => Err(out_of_range(key, value, format!("within {low} and {high}"))),
+        };
+        rate("block_seconds", self.block_seconds, 1e-3, 1e6)?;
         blocks("market.reveal_window", rules.reveal_window, 100_000)?;
         blocks("market.vote_window", rules.vote_window, 100_000)?;
 
@@ -300,7 +304,7 @@ impl Scenario {
         if !(1..=10_000).contains(&ambassadors.count) {
             return Err(out_of_range("ambassadors.count", ambassadors.count, "within 1 and 10000"));
         }
-        positive("ambassadors.bounties_per_block", ambassadors.bounties_per_block, 1e4)?;
+        rate("ambassadors.bounties_per_block", ambassadors.bounties_per_block, 1e-6, 1e4)?;
         if ambassadors.artifacts == 0 || u64::from(ambassadors.artifacts) > rules.artifacts_maximum {
             return Err(out_of_range(
                 "ambassadors.artifacts",
@@ -316,13 +320,18 @@ impl Scenario {
             })?);
         let minimum = rules.bounty_minimum_for(u64::from(ambassadors.artifacts));
         if amount < minimum {
-            return Err(out_of_range(
-                "ambassadors.amount",
-                ambassadors.amount,
-                format!("at least {minimum} for all {} artifacts together", ambassadors.artifacts),
-            ));
+            let artifacts = u64::from(ambassadors.artifacts);
+            let least = Nct::wei((minimum.to_wei().unwrap_or(u128::MAX)).div_ceil(u128::from(artifacts)));
+            return Err(out_of_range("ambassadors.amount", ambassadors.amount, format!("at least {least} per artifact under these rules")));
+        }
+        let price = amount.checked_add(rules.bounty_fee).unwrap_or(amount);
+        if price > self.wallets.ambassadors {
+            let expected = format!("an amount that an ambassador's wallet of {} covers, fee included", self.wallets.ambassadors);
+            return Err(out_of_range("ambassadors.amount", ambassadors.amount, expected));
         }
         for (key, value) in [
+            ("market.bounty_fee", rules.bounty_fee),
+            ("market.assertion_fee", rules.assertion_fee),
             ("wallets.engine", self.wallets.engine),
             ("wallets.rivals", self.wallets.rivals),
             ("wallets.ambassadors", self.wallets.ambassadors),
@@ -354,6 +363,9 @@ impl Scenario {
             return Err(out_of_range("arbiters.wallet", arbiters.wallet, expected));
         }
 
+        if self.rivals.len() > 1000 {
+            return Err(out_of_range("rivals", format!("a list of {} groups", self.rivals.len()), "at most 1000 groups"));
+        }
         for (index, group) in self.rivals.iter().enumerate() {
             let key = |name: &str| format!("rivals.{index}.{name}");
             share(&key("pool_tpr"), group.pool_tpr)?;

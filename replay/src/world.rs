@@ -24,7 +24,7 @@ use market::{
     bounty::Bounty,
     command::{Command, PostAssertion, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
-    id::{AccountId, Guid},
+    id::{AccountId, Guid, GuidMap},
     market::{Deployment, Market},
     nct::{Nct, NctDelta},
     rejection::Rejection,
@@ -123,7 +123,7 @@ pub enum PlayError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The journal could not be written.
-    #[error("cannot write the journal: {0}")]
+    #[error("cannot write the journal")]
     Journal(#[from] io::Error),
     /// Nectar was made or lost, or components do not add up: an error in this program.
     #[error("invariant broken: {0}")]
@@ -176,10 +176,50 @@ enum Act {
     Close,
 }
 
+/// An act and when it is due: blocks after posting above, the act below, in one number that sorts as the two do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Due(u64);
+
+impl Due {
+    /// Bits of an act: three for its kind, the others for a position.
+    const ACT_BITS: u32 = 32;
+    const POSITION_BITS: u32 = 29;
+
+    fn new(wait: u64, act: Act) -> Due {
+        let (kind, position) = match act {
+            Act::Assert(position) => (0, position),
+            Act::Decide => (1, 0),
+            Act::Reveal => (2, 0),
+            Act::Vote(position) => (3, position),
+            Act::Settle => (4, 0),
+            Act::Close => (5, 0),
+        };
+        debug_assert!(position >> Due::POSITION_BITS == 0 && wait >> 32 == 0);
+        Due(wait << Due::ACT_BITS | kind << Due::POSITION_BITS | u64::from(position))
+    }
+
+    fn wait(self) -> u64 {
+        self.0 >> Due::ACT_BITS
+    }
+
+    fn act(self) -> Act {
+        let act = self.0 as u32;
+        let position = act & ((1 << Due::POSITION_BITS) - 1);
+        match act >> Due::POSITION_BITS {
+            0 => Act::Assert(position),
+            1 => Act::Decide,
+            2 => Act::Reveal,
+            3 => Act::Vote(position),
+            4 => Act::Settle,
+            _ => Act::Close,
+        }
+    }
+}
+
 /// A bounty between posting and close.
 struct Open {
     plan: BoxedPlan,
-    agenda: SmallVec<[(BlockNumber, Act); 24]>,
+    agenda: SmallVec<[Due; 24]>,
     next: usize,
     rivals: SmallVec<[Option<u32>; 16]>,
     decision: Decision,
@@ -232,7 +272,7 @@ struct World<'a> {
     free: Vec<u32>,
     /// Plans of bounties that are over.
     spent: Vec<BoxedPlan>,
-    by_guid: std::collections::BTreeMap<Guid, u32>,
+    by_guid: GuidMap<u32>,
     calendar: Calendar,
     misses: Vec<Misses>,
     closed: u64,
@@ -382,7 +422,7 @@ impl<'a> World<'a> {
             open: Vec::new(),
             free: Vec::new(),
             spent: Vec::new(),
-            by_guid: std::collections::BTreeMap::new(),
+            by_guid: GuidMap::default(),
             calendar: Calendar::new(longest_wait),
             closed: 0,
             effects: Vec::new(),
@@ -411,53 +451,64 @@ impl<'a> World<'a> {
             Err(Rejection::BalanceShort { .. }) => return Ok(()),
             Err(rejection) => return Err(PlayError::Invariant(format!("bounty {} was refused: {rejection}", plan.number))),
         }
-        let agenda = self.agenda(&plan);
         let (number, guid) = (plan.number, plan.guid);
-        let rivals = SmallVec::from_elem(None, plan.rivals.len());
-        let decision = Decision::Abstained(Abstention::Late);
-        let open = Open { plan, agenda, next: 0, rivals, decision, verdicts: SmallVec::new(), price: Nct::ZERO };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                let closed = std::mem::replace(&mut self.open[slot as usize], open);
-                self.spent.push(closed.plan);
-                slot
-            }
-            None => {
-                self.open.push(open);
-                (self.open.len() - 1) as u32
-            }
-        };
+        let slot = self.open(plan);
         self.by_guid.insert(guid, slot);
         let bounty = OpenBounty::from(self.market.bounty(guid).expect("just posted"));
         self.engine_event(Event::BountyPosted { bounty: &bounty }, observer)?;
         self.act_or_wait(slot, number, observer)
     }
 
-    /// Everything that will be done about a bounty posted now, in order.
-    fn agenda(&mut self, plan: &BountyPlan) -> SmallVec<[(BlockNumber, Act); 24]> {
-        let posted = plan.posted.0;
-        let expiration = posted + self.setup.scenario.ambassadors.duration;
+    /// Takes a bounty in, in the memory of one that is over where there is any.
+    fn open(&mut self, plan: BoxedPlan) -> u32 {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.spent.push(std::mem::replace(&mut self.open[slot as usize].plan, plan));
+                slot
+            }
+            None => {
+                let decision = Decision::Abstained(Abstention::Late);
+                let (agenda, rivals, verdicts) = Default::default();
+                self.open.push(Open { plan, agenda, next: 0, rivals, decision, verdicts, price: Nct::ZERO });
+                (self.open.len() - 1) as u32
+            }
+        };
+        let open = &mut self.open[slot as usize];
+        open.next = 0;
+        open.decision = Decision::Abstained(Abstention::Late);
+        open.price = Nct::ZERO;
+        open.verdicts.clear();
+        open.rivals.clear();
+        open.rivals.resize(open.plan.rivals.len(), None);
+        self.plan_agenda(slot);
+        slot
+    }
+
+    /// Puts everything that will be done about a bounty posted now on its agenda, in order.
+    fn plan_agenda(&mut self, slot: u32) {
+        let Open { plan, agenda, .. } = &mut self.open[slot as usize];
+        let expiration = self.setup.scenario.ambassadors.duration;
         let vote_start = expiration + self.setup.rules.reveal_window;
         let vote_end = vote_start + self.setup.rules.vote_window;
-        let mut agenda: SmallVec<[(BlockNumber, Act); 24]> = SmallVec::new();
+        agenda.clear();
         for (position, rival) in plan.rivals.iter().enumerate() {
-            if posted + rival.latency < expiration {
-                agenda.push((BlockNumber(posted + rival.latency), Act::Assert(position as u32)));
+            if rival.latency < expiration {
+                agenda.push(Due::new(rival.latency, Act::Assert(position as u32)));
             } else {
                 self.misses[rival.rival].late += 1;
             }
         }
         // A scan that is done too late is told at expiration: the engine then knows that it is late.
-        agenda.push((plan.scanned.max(plan.posted).min(BlockNumber(expiration)), Act::Decide));
-        agenda.push((BlockNumber(expiration), Act::Reveal));
+        let scanned = plan.scanned.0.saturating_sub(plan.posted.0);
+        agenda.push(Due::new(scanned.min(expiration), Act::Decide));
+        agenda.push(Due::new(expiration, Act::Reveal));
         for (position, vote) in plan.votes.iter().enumerate() {
-            agenda.push((BlockNumber(vote_start + vote.delay), Act::Vote(position as u32)));
+            agenda.push(Due::new(vote_start + vote.delay, Act::Vote(position as u32)));
         }
-        agenda.push((BlockNumber(vote_end), Act::Settle));
+        agenda.push(Due::new(vote_end, Act::Settle));
         // One block later the hash that the arbiter is drawn with is known.
-        agenda.push((BlockNumber(vote_end + 1), Act::Close));
+        agenda.push(Due::new(vote_end + 1, Act::Close));
         agenda.sort_unstable();
-        agenda
     }
 
     fn act(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
@@ -470,13 +521,14 @@ impl<'a> World<'a> {
         let now = self.market.now();
         loop {
             let open = &mut self.open[slot as usize];
-            let (block, act) = open.agenda[open.next];
+            let due = open.agenda[open.next];
+            let block = BlockNumber(open.plan.posted.0 + due.wait());
             if block > now {
                 self.calendar.add(block, number, slot);
                 return Ok(());
             }
             open.next += 1;
-            match act {
+            match due.act() {
                 Act::Assert(position) => self.rival_asserts(slot, position as usize)?,
                 Act::Decide => self.engine_decides(slot, observer)?,
                 Act::Reveal => self.rivals_reveal(slot)?,
@@ -491,7 +543,7 @@ impl<'a> World<'a> {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
         let commitment = Commitment::envelope(opening(&open.plan, position));
-        let command = PostAssertion { guid: open.plan.guid, bids: plan.bids.clone(), mask: plan.mask, commitment };
+        let command = PostAssertion { guid: open.plan.guid, bids: SmallVec::from_slice(&plan.bids), mask: plan.mask, commitment };
         match self.market.post_assertion(self.accounts.rivals[plan.rival], command) {
             Ok(index) => open.rivals[position] = Some(index as u32),
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
@@ -517,7 +569,7 @@ impl<'a> World<'a> {
             assertions: PublicAssertions::of(&bounty.assertions),
         };
         self.engine.on_event(now, Event::Scanned { view: &view, results: &open.plan.results }, &mut self.effects);
-        self.open[slot as usize].verdicts = self.engine.last_verdicts().iter().copied().collect();
+        self.open[slot as usize].verdicts.extend_from_slice(self.engine.last_verdicts());
         self.carry_out(observer)
     }
 
@@ -546,7 +598,7 @@ impl<'a> World<'a> {
                     let price =
                         assertion.bids.iter().copied().sum::<Nct>().checked_add(self.fees.assertion).expect("the engine has as much");
                     let commitment = Commitment::envelope(assertion.opening);
-                    let command = PostAssertion { guid, bids: assertion.bids.into(), mask: assertion.mask, commitment };
+                    let command = PostAssertion { guid, bids: assertion.bids, mask: assertion.mask, commitment };
                     let told = match self.market.post_assertion(engine, command) {
                         Ok(index) => {
                             self.open[slot].decision = Decision::Asserted(index as u32);
@@ -623,19 +675,16 @@ impl<'a> World<'a> {
             .zip(&open.rivals)
             .filter(|(_, index)| index.is_some())
             .map(|(plan, _)| self.accounts.rivals[plan.rival]);
-        for account in [self.accounts.ambassadors[open.plan.ambassador as usize]].into_iter().chain(rivals) {
-            settle(&mut self.market, account, guid)?;
-        }
-        Ok(())
+        let everybody = [self.accounts.ambassadors[open.plan.ambassador as usize]].into_iter().chain(rivals);
+        settled(guid, self.market.settle_all(everybody, guid))
     }
 
     /// The arbiters who voted settle, the observer is told, and the bounty is forgotten.
     fn close(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let open = &self.open[slot as usize];
         let guid = open.plan.guid;
-        for vote in &open.plan.votes {
-            settle(&mut self.market, self.accounts.arbiters[vote.arbiter as usize], guid)?;
-        }
+        let arbiters = open.plan.votes.iter().map(|vote| self.accounts.arbiters[vote.arbiter as usize]);
+        settled(guid, self.market.settle_all(arbiters, guid))?;
         let bounty = self.market.bounty(guid).expect("it is open");
         let rewards = self.market.rewards(guid).map_err(|rejection| PlayError::Invariant(format!("rewards: {rejection}")))?;
         let consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(&self.setup.rules));
@@ -658,11 +707,8 @@ impl<'a> World<'a> {
     }
 }
 
-fn settle(market: &mut Market, account: AccountId, guid: Guid) -> Result<(), PlayError> {
-    match market.settle_bounty(account, guid) {
-        Ok(_) => Ok(()),
-        Err(rejection) => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
-    }
+fn settled(guid: Guid, result: Result<(), Rejection>) -> Result<(), PlayError> {
+    result.map_err(|rejection| PlayError::Invariant(format!("{guid} could not be settled: {rejection}")))
 }
 
 /// What a rival commits to: its nonce follows from guid and position; nobody has to guess it in here.

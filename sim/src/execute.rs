@@ -94,14 +94,15 @@ pub fn execute(setup: &Setup, wishes: Wishes<'_>, interrupted: &AtomicBool, prog
         }
         let elapsed = started.elapsed();
 
-        let nulls = if wishes.nulls && played.complete { play_nulls(setup, interrupted, progress)? } else { Vec::new() };
+        let nulls = if wishes.nulls && played.complete { play_nulls(setup, interrupted, progress)? } else { Some(Vec::new()) };
         let outcome = Outcome {
             setup,
             scenario_sha256: wishes.scenario_sha256,
             command: wishes.command,
             score: &watcher.score,
             played: &played,
-            nulls,
+            nulls_interrupted: nulls.is_none(),
+            nulls: nulls.unwrap_or_default(),
             journal,
             elapsed,
             jobs: wishes.jobs,
@@ -114,8 +115,8 @@ pub fn execute(setup: &Setup, wishes: Wishes<'_>, interrupted: &AtomicBool, prog
     })
 }
 
-/// The same market, met by strategies without any idea. Rivals, votes and arrivals are the same to the last draw.
-fn play_nulls(setup: &Setup, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Vec<(String, NctDelta)>> {
+/// The same market, met by strategies without any idea; `None` if interrupted. Rivals, votes and arrivals are the same to the last draw.
+fn play_nulls(setup: &Setup, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<(String, NctDelta)>>> {
     let mut nulls = vec![("null/abstain".to_owned(), NctDelta::ZERO)];
     let played: Vec<Played> = NULLS
         .into_par_iter()
@@ -123,9 +124,9 @@ fn play_nulls(setup: &Setup, interrupted: &AtomicBool, progress: &(dyn Fn(u64) +
         .collect::<Result<_>>()?;
     if played.iter().all(|played| played.complete) {
         nulls.extend(NULLS.iter().zip(&played).map(|(&null, played)| (null.to_owned(), played.engine)));
-        return Ok(nulls);
+        return Ok(Some(nulls));
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 fn play<W: std::io::Write>(
@@ -152,7 +153,7 @@ pub fn plays(nulls: bool) -> u64 {
     1 + if nulls { NULLS.len() as u64 } else { 0 }
 }
 
-/// A flag that Ctrl-C sets; the second Ctrl-C ends the program at once.
+/// A flag that Ctrl-C (or a request to terminate) sets; the second one ends the program at once.
 ///
 /// # Errors
 ///
@@ -162,6 +163,7 @@ pub fn interruption() -> Result<std::sync::Arc<AtomicBool>> {
     let seen = flag.clone();
     ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::Relaxed) {
+            crate::output::abandon();
             std::process::exit(130);
         }
     })

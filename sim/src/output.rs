@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -22,12 +23,26 @@ use crate::{
 /// The journal of a run directory.
 pub type JournalFile = Journal<BufWriter<File>>;
 
+/// The folder that is being written, for a program that is about to be ended.
+static PARTIAL: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Takes away what a run that will not finish has written so far.
+pub fn abandon() {
+    if let Some(partial) = PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        // Nothing was promised under this name; an error here has nobody left to hear it.
+        let _ = fs::remove_dir_all(partial);
+    }
+}
+
+fn set_partial(partial: Option<PathBuf>) {
+    *PARTIAL.lock().unwrap_or_else(PoisonError::into_inner) = partial;
+}
+
 /// A run directory that is being written.
 #[derive(Debug)]
 pub struct RunDirectory {
     target: PathBuf,
     partial: PathBuf,
-    finished: bool,
 }
 
 impl RunDirectory {
@@ -37,6 +52,9 @@ impl RunDirectory {
     ///
     /// If it exists and is not empty, or cannot be written.
     pub fn create(target: &Path) -> Result<RunDirectory> {
+        if target.is_symlink() {
+            bail!("--out {} is a link; name a new folder", target.display());
+        }
         if target.exists() {
             let empty = fs::read_dir(target)
                 .with_context(|| format!("--out {} is not a folder; name a new one", target.display()))?
@@ -52,7 +70,8 @@ impl RunDirectory {
         fs::create_dir(&partial).with_context(|| {
             format!("--out {}: cannot write in {}; name a folder in a writable place", target.display(), parent.display())
         })?;
-        Ok(RunDirectory { target: target.to_owned(), partial, finished: false })
+        set_partial(Some(partial.clone()));
+        Ok(RunDirectory { target: target.to_owned(), partial })
     }
 
     /// Opens the journal.
@@ -83,28 +102,26 @@ impl RunDirectory {
     /// # Errors
     ///
     /// If anything cannot be written.
-    pub fn finish(mut self, run: &Run, scenario: &str) -> Result<()> {
+    pub fn finish(self, run: &Run, scenario: &str) -> Result<()> {
         let mut json = serde_json::to_string_pretty(run)?;
         json.push('\n');
         for (name, content) in [("run.json", json.as_str()), ("scenario.toml", scenario)] {
             let path = self.partial.join(name);
             fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
         }
+        // From here on the results are worth more than a tidy folder.
+        set_partial(None);
+        let at = || format!("the results are in {}, but cannot be moved to {}", self.partial.display(), self.target.display());
         if self.target.exists() {
-            fs::remove_dir(&self.target).with_context(|| format!("cannot replace the empty folder {}", self.target.display()))?;
+            fs::remove_dir(&self.target).with_context(at)?;
         }
-        fs::rename(&self.partial, &self.target).with_context(|| format!("cannot move the results to {}", self.target.display()))?;
-        self.finished = true;
-        Ok(())
+        fs::rename(&self.partial, &self.target).with_context(at)
     }
 }
 
 impl Drop for RunDirectory {
     fn drop(&mut self) {
-        if !self.finished {
-            // Nothing was promised under this name; an error here has nobody left to hear it.
-            let _ = fs::remove_dir_all(&self.partial);
-        }
+        abandon();
     }
 }
 
@@ -191,7 +208,7 @@ fn cells(closed: &ClosedBounty<'_>) -> [String; 20] {
     };
     let decision = match closed.engine {
         Decision::Asserted(_) => "asserted".to_owned(),
-        Decision::Abstained(reason) => format!("{reason:?}").to_lowercase(),
+        Decision::Abstained(reason) => reason.to_string(),
         Decision::Refused(rejection) => format!("refused: {rejection}"),
     };
     let (mask, verdicts, staked, payout, profit) = own.map_or_else(Default::default, |(assertion, reward)| {

@@ -99,9 +99,6 @@ fn header(run: &Run, out: &mut String) {
         name(&engine.strategy),
         nct(engine.wallet.nct, false)
     ));
-    if !run.complete {
-        line("  INTERRUPTED: the figures cover the bounties that were over".to_owned());
-    }
     for warning in &run.warnings {
         line(format!("  Warning: {warning}"));
     }

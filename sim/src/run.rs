@@ -26,14 +26,19 @@ pub struct Money {
 
 impl From<Nct> for Money {
     fn from(amount: Nct) -> Money {
-        Money { wei: amount.to_uint().to_string(), nct: amount.to_f64() }
+        Money { wei: amount.to_uint().to_string(), nct: exact(&amount.to_string()) }
     }
 }
 
 impl From<NctDelta> for Money {
     fn from(change: NctDelta) -> Money {
-        Money { wei: change.wei_string(), nct: change.to_f64() }
+        Money { wei: change.wei_string(), nct: exact(&change.to_string()) }
     }
+}
+
+/// The float nearest to an amount as it is displayed.
+fn exact(displayed: &str) -> f64 {
+    displayed.trim_end_matches(" NCT").parse().expect("an amount displays as a decimal number")
 }
 
 /// A whole run.
@@ -240,6 +245,8 @@ pub struct Outcome<'a> {
     pub score: &'a Scorecard,
     pub played: &'a Played,
     pub nulls: Vec<(String, NctDelta)>,
+    /// True if the null strategies could not be played to their end.
+    pub nulls_interrupted: bool,
     pub journal: Option<Finished>,
     pub elapsed: Duration,
     pub jobs: usize,
@@ -269,8 +276,8 @@ impl Outcome<'_> {
                 seed: setup.scenario.seed,
             },
             command: self.command.clone(),
-            complete: played.complete,
-            warnings: setup.warnings.clone(),
+            complete: played.complete && !self.nulls_interrupted,
+            warnings: self.warnings(),
             corpus: CorpusFacts {
                 name: setup.corpus.name().to_owned(),
                 rows: setup.summary.rows,
@@ -301,6 +308,25 @@ impl Outcome<'_> {
         })
     }
 
+    /// What a user should know before believing the result: the setup's warnings, and those that only a run can tell.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.setup.warnings.clone();
+        if !self.played.complete {
+            warnings.push(
+                "interrupted: engine and accuracy cover the bounties that were over; balances of others include stakes in escrow"
+                    .to_owned(),
+            );
+        }
+        if self.nulls_interrupted {
+            warnings.push("interrupted among the null strategies: they are left out".to_owned());
+        }
+        if let Some((null, profit)) = self.nulls.iter().max_by_key(|(_, profit)| *profit).filter(|(_, profit)| *profit > self.played.engine)
+        {
+            warnings.push(format!("`{null}`, which has no idea, earns {profit}: more than the strategy under test"));
+        }
+        warnings
+    }
+
     fn engine(&self, profit: NctDelta) -> EngineFacts {
         let Outcome { setup, score, played, .. } = self;
         let config = &setup.scenario.engine;
@@ -311,11 +337,7 @@ impl Outcome<'_> {
         let components = &score.components;
         EngineFacts {
             name: config.name.clone(),
-            backends: config
-                .backends
-                .iter()
-                .map(|backend| backend.column.clone().unwrap_or_else(|| format!("{:?}", backend.kind).to_lowercase()))
-                .collect(),
+            backends: config.backends.iter().map(|backend| backend.column.clone().unwrap_or_else(|| backend.kind.to_string())).collect(),
             distiller: setup.scenario.engine.distiller().name().to_owned(),
             strategy: config.strategy.clone(),
             oracle: config.strategy == replay::oracle::NAME,

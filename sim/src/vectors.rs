@@ -124,7 +124,7 @@ pub fn verify(vector: &Value) -> Result<Outcome> {
         common::commitment(vector)
     } else if has(&["hashes", "bloom"]) {
         common::bloom(vector)
-    } else if has(&["private_keys", "steps"]) || has(&["state", "signature"]) {
+    } else if has(&["private_keys", "steps"]) || has(&["fields", "state"]) {
         Ok(Outcome::Skipped("offer channels"))
     } else {
         bail!("no known kind of vector has these keys; see `sim rules verify --help`")

@@ -2,7 +2,7 @@
 //!
 //! A list has one SHA-256 in hex per line, optionally followed by blanks or a comma and a name; `#` begins a comment.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _, fs, io::Read as _, path::Path};
 
 use super::Backend;
 use crate::artifact::{Artifact, ScanResult};
@@ -10,6 +10,9 @@ use crate::artifact::{Artifact, ScanResult};
 /// The test strings in two halves each, so that no scanner takes this source for the real thing.
 const EICAR: [&str; 2] = [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
 const GTUBE: [&str; 2] = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*", "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"];
+
+/// Longest list that is read, in bytes: some millions of hashes.
+const LIST_LIMIT: u64 = 1 << 30;
 
 /// Recognises the EICAR test file and mails with the GTUBE test string.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,8 +60,8 @@ pub struct KnownHash {
 #[derive(Debug, thiserror::Error)]
 pub enum HashListError {
     /// The file cannot be read.
-    #[error("cannot read the hash list {path}: {source}; name a text file with one SHA-256 per line")]
-    Unreadable { path: String, source: std::io::Error },
+    #[error("cannot read the hash list {path}: {cause}; name a text file with one SHA-256 per line")]
+    Unreadable { path: String, cause: std::io::Error },
     /// A line holds no hash.
     #[error("{path}, line {line}: not a SHA-256 in hex; write one per line, optionally followed by a name")]
     MalformedLine { path: String, line: usize },
@@ -71,7 +74,9 @@ impl KnownHash {
     ///
     /// If the file cannot be read or a line is malformed.
     pub fn read(name: &str, path: &Path) -> Result<KnownHash, HashListError> {
-        let text = fs::read_to_string(path).map_err(|source| HashListError::Unreadable { path: path.display().to_string(), source })?;
+        let mut text = String::new();
+        let read = fs::File::open(path).and_then(|file| file.take(LIST_LIMIT).read_to_string(&mut text));
+        read.map_err(|cause| HashListError::Unreadable { path: path.display().to_string(), cause })?;
         let mut bad = BTreeSet::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();

@@ -1,4 +1,5 @@
-//! The same bid on every verdict, within the limits of the rules.
+//! The same bid on every verdict. Below the least bid of the rules the engine leaves a bounty alone; above the greatest,
+//! the market refuses the assertion: both are counted in the report.
 
 use market::nct::Nct;
 
@@ -8,7 +9,7 @@ use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
 /// A constant bid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fixed {
-    /// The bid; the rules' limits are kept.
+    /// The bid.
     pub bid: Nct,
 }
 
@@ -19,8 +20,6 @@ impl Fixed {
 
 impl Staker for Fixed {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
-        let bid = self.bid.max(view.rules.bid_minimum);
-        let bid = view.rules.bid_maximum.map_or(bid, |maximum| bid.min(maximum));
-        on_each_verdict(view, verdicts, stakes, |_, _| bid);
+        on_each_verdict(view, verdicts, stakes, |_, _| self.bid);
     }
 }

@@ -22,16 +22,20 @@ use super::Market;
 impl Market {
     /// Where the bounty of that guid stands.
     #[inline]
-    pub(super) fn find(&mut self, guid: Guid) -> Result<usize, Rejection> {
-        // Commands come in runs on one bounty.
-        if let Some((last, slot)) = self.last_slot
-            && last == guid
-        {
-            return Ok(slot);
-        }
-        let slot = *self.slots.get(&guid).ok_or(Rejection::UnknownBounty { guid })?;
+    fn find(&mut self, guid: Guid) -> Result<usize, Rejection> {
+        let slot = self.slot(guid)?;
         self.last_slot = Some((guid, slot));
         Ok(slot)
+    }
+
+    /// [`Market::find`] for those who only look.
+    #[inline]
+    pub(super) fn slot(&self, guid: Guid) -> Result<usize, Rejection> {
+        match self.last_slot {
+            // Commands come in runs on one bounty.
+            Some((last, slot)) if last == guid => Ok(slot),
+            _ => self.slots.get(&guid).copied().ok_or(Rejection::UnknownBounty { guid }),
+        }
     }
 
     /// The windows that govern a bounty: today's, or its own if they are frozen.
@@ -344,6 +348,21 @@ impl Market {
     pub fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
+        self.settle_slot(sender, slot)
+    }
+
+    /// [`Market::settle_bounty`] by one of `senders` after the other, up to the first who is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn settle_all(&mut self, senders: impl IntoIterator<Item = AccountId>, guid: Guid) -> Result<(), Rejection> {
+        self.roles.pausable.check_running()?;
+        let slot = self.find(guid)?;
+        senders.into_iter().try_for_each(|sender| self.settle_slot(sender, slot).map(|_| ()))
+    }
+
+    fn settle_slot(&mut self, sender: AccountId, slot: usize) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {
             return Err(Rejection::AlreadySettled { account: sender });
@@ -390,6 +409,7 @@ impl Market {
         let bounty = &mut self.bounties[slot];
         bounty.assigned_arbiter = assigned;
         bounty.settled.insert(sender);
+        let guid = bounty.guid;
         self.emit(|| Event::SettledBounty { guid, settler: sender, payout });
         Ok(payout)
     }

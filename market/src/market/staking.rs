@@ -36,7 +36,9 @@ impl Market {
         if asks_registry && self.linked_registry != AccountId::REGISTRY && !self.staking.deposits(sender).is_empty() {
             return Err(Rejection::RegistryIsNoContract);
         }
-        self.staking.check_withdrawal(sender, value, self.now, self.stake_duration, self.stakes_released())?;
+        // Without deposits nobody asks the registry.
+        let released = !self.staking.deposits(sender).is_empty() && self.stakes_released()?;
+        self.staking.check_withdrawal(sender, value, self.now, self.stake_duration, released)?;
         self.staking.withdraw(sender, value);
         self.ledger.transfer(AccountId::STAKING, sender, value)?;
         self.emit(|| Event::Transfer { from: AccountId::STAKING, to: sender, value });
@@ -45,13 +47,19 @@ impl Market {
     }
 
     /// True once the registry was deprecated for good and its last bounty must be over.
-    pub(super) fn stakes_released(&self) -> bool {
-        self.deprecation.is_some_and(|deprecation| {
-            let over = U256::from(deprecation.block.0 + self.rules.duration_maximum)
-                .checked_add(self.windows.reveal())
-                .and_then(|block| block.checked_add(self.windows.vote()));
-            !deprecation.rollover && over.is_some_and(|over| U256::from(self.now.0) >= over)
-        })
+    ///
+    /// 1.6.1 adds the longest life of a bounty up before it looks whether it is deprecated at all, so windows near the
+    /// end of 256 bits block every withdrawal.
+    pub(super) fn stakes_released(&self) -> Result<bool, Rejection> {
+        if self.rules.edition == Edition::V1_0_0 {
+            return Ok(false);
+        }
+        const OVERFLOW: Rejection = Rejection::Overflow { what: "the end of the last bounty" };
+        let longest = U256::from(self.rules.duration_maximum).checked_add(self.windows.reveal());
+        let longest = longest.and_then(|blocks| blocks.checked_add(self.windows.vote())).ok_or(OVERFLOW)?;
+        let Some(deprecation) = self.deprecation.filter(|deprecation| !deprecation.rollover) else { return Ok(false) };
+        let over = U256::from(deprecation.block.0).checked_add(longest).ok_or(OVERFLOW)?;
+        Ok(U256::from(self.now.0) >= over)
     }
 
     pub(super) fn set_bounty_registry(&mut self, sender: AccountId, registry: AccountId) -> Result<(), Rejection> {

@@ -1,5 +1,7 @@
 //! What anybody can read: the contracts' views, and the market's own state.
 
+use std::borrow::Cow;
+
 use alloy_primitives::{B256, U256};
 
 use crate::{
@@ -57,9 +59,12 @@ impl Market {
         self.addresses[account.index()]
     }
 
-    /// What `account` may withdraw from its stake now.
+    /// What `account` may withdraw from its stake now; nothing where the contract's view reverts.
     pub fn withdrawable_stake(&self, account: AccountId) -> Nct {
-        self.staking.withdrawable(account, self.now, self.stake_duration, self.stakes_released())
+        match self.stakes_released() {
+            Ok(released) => self.staking.withdrawable(account, self.now, self.stake_duration, released),
+            Err(_) => Nct::ZERO,
+        }
     }
 
     /// Registered arbiters, as the registry counts them.
@@ -86,12 +91,14 @@ impl Market {
     }
 
     /// A bounty that exists (and is not forgotten).
+    #[inline]
     pub fn bounty(&self, guid: Guid) -> Option<&Bounty> {
-        self.slots.get(&guid).map(|&slot| &self.bounties[slot])
+        self.known(guid).ok()
     }
 
+    #[inline]
     fn known(&self, guid: Guid) -> Result<&Bounty, Rejection> {
-        self.bounty(guid).ok_or(Rejection::UnknownBounty { guid })
+        self.slot(guid).map(|slot| &self.bounties[slot])
     }
 
     /// The round of a bounty.
@@ -222,12 +229,12 @@ impl Market {
     /// # Errors
     ///
     /// If it does not exist or its pot overflows.
-    pub fn rewards(&self, guid: Guid) -> Result<Rewards, Rejection> {
+    pub fn rewards(&self, guid: Guid) -> Result<Cow<'_, Rewards>, Rejection> {
         let bounty = self.known(guid)?;
         if bounty.rewards_current {
-            return Ok(bounty.rewards.clone());
+            return Ok(Cow::Borrowed(&bounty.rewards));
         }
-        settlement::settle(&self.rules, &bounty.closed(*self.fees_of(bounty)))
+        settlement::settle(&self.rules, &bounty.closed(*self.fees_of(bounty))).map(Cow::Owned)
     }
 
     /// 1.0.0's `calculateBountyRewards` as called by `sender`.
@@ -235,7 +242,7 @@ impl Market {
     /// # Errors
     ///
     /// If the bounty does not exist, `sender` has settled it, it cannot be settled yet, or its pot overflows.
-    pub fn calculate_bounty_rewards(&self, sender: AccountId, guid: Guid) -> Result<Rewards, Rejection> {
+    pub fn calculate_bounty_rewards(&self, sender: AccountId, guid: Guid) -> Result<Cow<'_, Rewards>, Rejection> {
         let bounty = self.known(guid)?;
         if bounty.has_settled(sender) {
             return Err(Rejection::AlreadySettled { account: sender });

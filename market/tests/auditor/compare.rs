@@ -1,7 +1,7 @@
 //! Both books side by side: the same call goes to the market and to the second book, and then everything that can be
 //! read of the one is held against the other.
 
-use std::{collections::BTreeMap, fmt, panic};
+use std::{borrow::Cow, collections::BTreeMap, fmt, panic};
 
 use alloy_primitives::U256;
 use market::{
@@ -314,7 +314,7 @@ impl Sides {
             same(|| about(&format!("what {name} has done")), known, (asserted, voted, bounty.settlers.contains(&name)))?;
         }
 
-        let plain = |rewards: Rewards| book::Rewards {
+        let plain = |rewards: Cow<'_, Rewards>| book::Rewards {
             refund: rewards.refund.to_uint(),
             experts: rewards.experts.iter().map(|expert| expert.payout.to_uint()).collect(),
             arbiter: rewards.arbiter.to_uint(),

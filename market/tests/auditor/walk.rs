@@ -661,8 +661,6 @@ fn stake(book: &Book, step: Step, kind: u8) -> (Name, Action) {
     match kind % 16 {
         // What the staking contract makes of an account that is no contract, the rules do not say.
         _ if !book.linked => (OWNER, Action::SetBountyRegistry(REGISTRY)),
-        // Where the windows overflow, the contract blocks withdrawals and the market does not (yet): not asked for.
-        6..=13 if book.released().is_err() => (withdrawer, Action::Deposit(value)),
         0..=5 if book.allowance(depositor, STAKING).is_zero() => (depositor, Action::Approve { spender: STAKING, value: U256::MAX }),
         0..=5 => (depositor, Action::Deposit(value)),
         6..=13 => (withdrawer, Action::Withdraw(withdrawal)),

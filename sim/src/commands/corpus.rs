@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Format;
 use crate::{
     exit::{Exit, OrExit},
+    shipped,
     text::{self, Align, thousands},
 };
 
@@ -29,7 +30,7 @@ pub struct CorpusArgs {
 enum CorpusCommand {
     /// What is in a corpus: counts, file types, times, recorded engines
     Info {
-        /// Corpus folder, or verdict matrix (.csv or .csv.gz)
+        /// Corpus folder, verdict matrix (.csv or .csv.gz), or the name of a shipped corpus
         corpus: PathBuf,
         /// How it is printed
         #[arg(long, value_enum, default_value_t)]
@@ -37,7 +38,7 @@ enum CorpusCommand {
     },
     /// Check a corpus from first row to last
     Check {
-        /// Corpus folder, or verdict matrix (.csv or .csv.gz)
+        /// Corpus folder, verdict matrix (.csv or .csv.gz), or the name of a shipped corpus
         corpus: PathBuf,
         /// Also hash every artifact's file and compare it with the table
         #[arg(long)]
@@ -73,12 +74,12 @@ impl CorpusArgs {
             CorpusCommand::Check { corpus, files } => check(&corpus, files, out)?,
             CorpusCommand::Panel { dir, rows, seed } => {
                 panel::write(&dir, rows, seed).or_exit(Exit::Usage)?;
-                writeln!(std::io::stderr(), "wrote a panel of {} artifacts to {}", thousands(rows), text::shown(&dir))?;
+                let _ = writeln!(std::io::stderr(), "wrote a panel of {} artifacts to {}", thousands(rows), text::shown(&dir));
             }
             CorpusCommand::Starter { dir } => {
                 starter::write_starter(&dir)?;
                 let shown = text::shown(&dir);
-                writeln!(std::io::stderr(), "wrote the starter corpus to {shown}; play it with `sim replay {shown}`")?;
+                let _ = writeln!(std::io::stderr(), "wrote the starter corpus to {shown}; play it with `sim replay {shown}`");
             }
         }
         Ok(Exit::Success)
@@ -86,7 +87,7 @@ impl CorpusArgs {
 }
 
 fn check(path: &Path, files: bool, out: &mut dyn Write) -> Result<()> {
-    let summary = Corpus::open(path)?.check(CheckOptions { files }, &mut |_rows| {})?;
+    let summary = Corpus::open(&shipped::find(Some(path)))?.check(CheckOptions { files }, &mut |_rows| {})?;
     let (rows, malicious, benign) = (thousands(summary.rows), thousands(summary.malicious), thousands(summary.benign));
     write!(out, "ok: {rows} artifacts, {malicious} malicious, {benign} benign")?;
     if files {
@@ -134,7 +135,7 @@ fn recorded(corpus: &Corpus) -> Result<Vec<Said>> {
 }
 
 fn info(path: &Path, format: Format, out: &mut dyn Write) -> Result<()> {
-    let corpus = Corpus::open(path)?;
+    let corpus = Corpus::open(&shipped::find(Some(path)))?;
     let summary = corpus.check(CheckOptions::default(), &mut |_rows| {})?;
     let engines = recorded(&corpus)?;
     match format {

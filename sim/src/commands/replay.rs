@@ -3,7 +3,7 @@
 use std::{
     io::{IsTerminal, Write, stderr},
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
 use indicatif::{ProgressBar, ProgressStyle};
-use replay::plan::Setup;
+use replay::{plan::Setup, world::PlayError};
 
 use super::Format;
 use crate::{
@@ -47,9 +47,9 @@ pub struct ReplayArgs {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Threads; any number gives the same result
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<NonZeroUsize>,
+    /// Threads, at most 1024; any number gives the same result
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
     /// Leave out the comparison with the null strategies, which plays the market four times more
     #[arg(long)]
     pub no_nulls: bool,
@@ -69,20 +69,20 @@ impl ReplayArgs {
         let progress = Progress { shown: !self.quiet && stderr().is_terminal() };
         let path = shipped::find(self.corpus.as_deref());
         let setup = self.set_up(&settings, &path, &progress)?;
-        // The scenario as it is played: with the backends that the corpus decided on.
-        let scenario_toml = scenario_toml(&setup.scenario);
-        let scenario_sha256 = scenario_sha256(&setup.scenario);
+        let scenario_sha256 = scenario_sha256(&settings.scenario);
+        let scenario_toml = self.as_played(&settings, &setup, &path);
+        let interrupted = execute::interruption()?;
         let out_directory = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
-        let jobs = self.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let jobs = self.jobs.map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from);
         if !self.quiet {
             let seed = setup.scenario.seed;
             let name = text::plain(setup.corpus.name());
             let [scenario, corpus] = [scenario_sha256, setup.summary.sha256].map(|hash| hex::encode(&hash[..6]));
-            writeln!(stderr(), "run: sim {}, scenario {scenario}, corpus {name} {corpus}, seed {seed}", env!("CARGO_PKG_VERSION"))?;
+            // Nobody has to listen.
+            let _ = writeln!(stderr(), "run: sim {}, scenario {scenario}, corpus {name} {corpus}, seed {seed}", env!("CARGO_PKG_VERSION"));
         }
 
-        let interrupted = execute::interruption()?;
-        let bar = progress.bar(setup.bounties * execute::plays(!self.no_nulls));
+        let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(!self.no_nulls)));
         let wishes =
             Wishes { command: command(), scenario_sha256, scenario_toml: &scenario_toml, out: out_directory, nulls: !self.no_nulls, jobs };
         let played = execute::execute(&setup, wishes, &interrupted, &|closed| bar.inc(closed));
@@ -90,20 +90,40 @@ impl ReplayArgs {
         let run = match played {
             Ok(run) => run,
             Err(error) if error.is::<Broken>() => return Err(error).or_exit(Exit::Broken),
-            Err(error) if error.is::<replay::world::PlayError>() => return Err(error).or_exit(Exit::Usage),
+            Err(error) if matches!(error.downcast_ref(), Some(PlayError::Setup(_))) => return Err(error).or_exit(Exit::Usage),
             Err(error) => return Err(error),
         };
         match self.format {
             Format::Text => out.write_all(report::text(&run).as_bytes())?,
             Format::Json => {
-                serde_json::to_writer_pretty(&mut *out, &run)?;
-                writeln!(out)?;
+                let json = serde_json::to_string_pretty(&run)?;
+                writeln!(out, "{json}")?;
             }
         }
         if let (Some(folder), false) = (&self.out, self.quiet) {
-            writeln!(stderr(), "wrote {}", text::shown(folder))?;
+            let _ = writeln!(stderr(), "wrote {}", text::shown(folder));
         }
         Ok(if run.complete { Exit::Success } else { Exit::Interrupted })
+    }
+
+    /// The scenario for the run directory: with the backends that the corpus decided on, and files found from anywhere.
+    fn as_played(&self, settings: &Settings, setup: &Setup, corpus: &Path) -> String {
+        let absolute = |folder: &Path, file: &str| {
+            path::absolute(folder.join(file)).map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
+        };
+        let mut scenario = setup.scenario.clone();
+        for file in scenario.engine.backends.iter_mut().filter_map(|backend| backend.file.as_mut()) {
+            *file = absolute(&settings.engine_folder, file);
+        }
+        for group in scenario.rivals.iter_mut().filter(|group| group.profiles != "builtin") {
+            group.profiles = absolute(self.scenario_folder(), &group.profiles);
+        }
+        let corpus = text::plain(&absolute(Path::new(""), &corpus.to_string_lossy()));
+        format!("# Played on {corpus}, sha256 {}.\n\n{}", hex::encode(setup.summary.sha256), scenario_toml(&scenario))
+    }
+
+    fn scenario_folder(&self) -> &Path {
+        self.settings.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
     fn set_up(&self, settings: &Settings, path: &Path, progress: &Progress) -> Result<Setup> {
@@ -112,8 +132,7 @@ impl ReplayArgs {
         let options = CheckOptions { files: corpus.has_files() };
         let summary = corpus.check(options, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
-        let folder = self.settings.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-        Setup::new(settings.scenario.clone(), corpus, summary, &settings.engine_folder, folder).or_exit(Exit::Usage)
+        Setup::new(settings.scenario.clone(), corpus, summary, &settings.engine_folder, self.scenario_folder()).or_exit(Exit::Usage)
     }
 }
 
@@ -143,12 +162,22 @@ impl Progress {
     }
 }
 
-/// The command as it was typed, quoted for a shell.
+/// The command as it was typed, quoted for a shell, without what changes nothing about the run: `--out` (a folder is
+/// written once), `--jobs`, `--format` and `--quiet`.
 fn command() -> String {
     let quoted = |word: String| {
         let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
         if plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
     };
-    let words = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
-    ["sim".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+    let mut words = vec!["sim".to_owned()];
+    let mut typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = typed.next() {
+        let (flag, value) = word.split_once('=').map_or((word.as_str(), false), |(flag, _)| (flag, true));
+        match flag {
+            "--out" | "--jobs" | "--format" if !value => drop(typed.next()),
+            "--out" | "--jobs" | "--format" | "--quiet" => {}
+            _ => words.push(quoted(word)),
+        }
+    }
+    words.join(" ")
 }

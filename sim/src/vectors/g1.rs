@@ -210,7 +210,7 @@ pub(super) fn settlement(vector: &Value) -> Result<Outcome> {
     Ok(compare(expected, &actual))
 }
 
-fn rewards_json(rewards: std::result::Result<Rewards, Rejection>) -> Value {
+fn rewards_json(rewards: std::result::Result<std::borrow::Cow<'_, Rewards>, Rejection>) -> Value {
     match rewards {
         Ok(rewards) => json!({
             "refund": wei(rewards.refund), "arbiter": wei(rewards.arbiter),

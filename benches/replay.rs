@@ -42,6 +42,7 @@ fn bounties(c: &mut Criterion) {
 criterion_group!(benches, rivals, bounties);
 
 /// Seconds per bounty of replay, of settlement, and of its rewards alone, in turns; prints medians and their ratios.
+#[expect(clippy::print_stdout, reason = "a bench prints its figures")]
 fn ratio() {
     let (setup, bounty) = (setup(10, BOUNTIES), closed_bounty(10));
     let voters = voters(&bounty);

@@ -73,7 +73,6 @@ fn another_strategy_or_another_rival_shifts_nobody_elses_luck() {
 
     let mut more = base;
     more.rivals[0].engines.insert(1, "Ikarus".into());
-    more.arbiters.count += 0;
     let after = behaviour(more, &rows);
     let of_old: BTreeMap<_, _> =
         after.iter().filter(|((_, name), _)| name != "Ikarus").map(|(key, value)| (key.clone(), value.clone())).collect();

@@ -65,11 +65,9 @@ fn no_decision_depends_on_what_comes_after_it() {
 
     for strategy in ["stock/default", "null/random", "fixed?bid=0.9"] {
         let (first, second) = (decisions(&rows, strategy, cut), decisions(&other, strategy, cut));
-        assert!(
-            first.len() > 290 && first.values().any(|decision| decision.contains("Unfunded")),
-            "the wallet plays a part: {}",
-            first.len()
-        );
+        assert!(first.len() > 290, "{}", first.len());
+        // The least bid never empties the wallet; the others do, so that settlements play a part.
+        assert!(strategy.starts_with("null/") || first.values().any(|decision| decision.contains("Unfunded")), "{strategy}");
         assert_eq!(first, second, "{strategy} knew what was to come");
     }
 

@@ -124,8 +124,10 @@ pub const CATALOGUE: &[(&str, &str)] = &[
 ///
 /// If there is none of that name, or its parameters are wrong.
 pub fn build(specification: &str) -> Result<Box<dyn Staker>, StrategyError> {
-    let mut parameters = Parameters::parse(specification)?;
-    let mut known: &[&str] = &[];
+    let parameters = Parameters::parse(specification)?;
+    if parameters.strategy == "fixed" {
+        return Ok(Box::new(fixed::Fixed::parse(specification)?));
+    }
     let staker: Box<dyn Staker> = match parameters.strategy {
         "null/abstain" => Box::new(null::Null::Abstain),
         "null/min" => Box::new(null::Null::OwnVerdict),
@@ -135,13 +137,9 @@ pub fn build(specification: &str) -> Result<Box<dyn Staker>, StrategyError> {
         "stock/conservative" => Box::new(stock::Stock::CONSERVATIVE),
         "stock/default" => Box::new(stock::Stock::DEFAULT),
         "stock/aggressive" => Box::new(stock::Stock::AGGRESSIVE),
-        "fixed" => {
-            known = &["bid"];
-            Box::new(fixed::Fixed { bid: parameters.amount("bid", fixed::Fixed::DEFAULT_BID)? })
-        }
         name => return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name))),
     };
-    parameters.finish(known)?;
+    parameters.finish(&[])?;
     Ok(staker)
 }
 

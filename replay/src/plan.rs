@@ -84,6 +84,8 @@ pub struct Setup {
     pub bounties: u64,
     /// Things a user should know before believing the result.
     pub warnings: Vec<String>,
+    /// What the files that the scenario names hold: hash lists and profiles.
+    pub inputs: Vec<String>,
     backends: Vec<Arc<dyn Backend>>,
     /// For each recorded backend, its column in the corpus.
     own_columns: Vec<usize>,
@@ -122,8 +124,13 @@ impl Setup {
         scenario.check()?;
         let rules = scenario.rule_set()?;
         let columns: Vec<String> = corpus.engines().iter().map(|column| column.name.clone()).collect();
+        let mut chosen = None;
         if scenario.engine.backends.is_empty() {
             scenario.engine.backends = default_backends(&corpus, &columns)?;
+            chosen = scenario.engine.backends.first().map(|backend| match &backend.column {
+                Some(column) => format!("the engine names no backend: it repeats the first recorded column, `{}`", column.escape_debug()),
+                None => "the engine names no backend: it looks for the test files EICAR and GTUBE".to_owned(),
+            });
         }
         crate::oracle::build(&scenario.engine.strategy, &Default::default())?;
         let backends = scenario.engine.backends(engine_folder)?;
@@ -148,13 +155,28 @@ impl Setup {
         let duration = scenario.ambassadors.duration;
         let surroundings = Surroundings { rules: &rules, columns: &columns, own_columns: &own_names, types: &types, duration, folder };
         let population = Population::new(&scenario.rivals, &surroundings)?;
+        let files = backends.iter().zip(&scenario.engine.backends).filter(|(_, config)| config.file.is_some());
+        let inputs = files.map(|(backend, _)| backend.fingerprint()).chain(population.inputs().iter().cloned()).collect();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
-        let warnings = warnings(&scenario, &summary, &population);
+        let mut warnings = warnings(&scenario, &rules, &summary, &population, bounties);
+        warnings.extend(chosen);
         let needs_content = backends.iter().any(|backend| backend.needs_content());
         let cached = None;
-        let mut setup =
-            Setup { scenario, rules, corpus, summary, population, bounties, warnings, backends, own_columns, needs_content, cached };
+        let mut setup = Setup {
+            scenario,
+            rules,
+            corpus,
+            summary,
+            population,
+            bounties,
+            warnings,
+            inputs,
+            backends,
+            own_columns,
+            needs_content,
+            cached,
+        };
         if setup.summary.rows <= CACHED_ROWS {
             setup.cached = Some(setup.corpus.rows()?.map(|row| Ok(setup.exhibit(row?))).collect::<Result<_, SetupError>>()?);
         }
@@ -198,8 +220,15 @@ fn default_backends(corpus: &Corpus, columns: &[String]) -> Result<Vec<engine::c
     }
 }
 
-fn warnings(scenario: &Scenario, summary: &CorpusSummary, population: &Population) -> Vec<String> {
+fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, population: &Population, bounties: u64) -> Vec<String> {
     let mut warnings = Vec::new();
+    let per_pass = summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts));
+    if bounties > per_pass {
+        warnings.push(format!(
+            "{bounties} bounties are more than the corpus has: it is played {:.1} times over",
+            bounties as f64 / per_pass as f64
+        ));
+    }
     let fitted = population.fitted_types();
     let strange: Vec<&str> = summary.types.keys().map(String::as_str).filter(|name| !fitted.iter().any(|known| known == name)).collect();
     if !strange.is_empty() && population.has_fitted_rivals() {
@@ -215,25 +244,41 @@ fn warnings(scenario: &Scenario, summary: &CorpusSummary, population: &Populatio
     if scenario.ambassadors.arrival == Arrival::Recorded && !summary.in_time_order {
         warnings.push("the corpus is not in time order: bounties seen earlier than their predecessor are posted with it".to_owned());
     }
-    let malicious_votes = benign_called_malicious(scenario);
+    let malicious_votes = benign_called_malicious(scenario, rules);
     if malicious_votes > 0.02 {
         warnings.push(format!("arbiters will call {:.1} % of benign artifacts malicious under these rules", 100.0 * malicious_votes));
     }
     warnings
 }
 
-/// Probability that a benign artifact is voted malicious: the arbiters' errors are independent.
-fn benign_called_malicious(scenario: &Scenario) -> f64 {
-    let (arbiters, error) = (u64::from(scenario.arbiters.count), scenario.arbiters.error);
-    let Ok(rules) = scenario.rule_set() else { return 0.0 };
-    let (mut total, mut probability) = (0.0, (1.0 - error).powi(arbiters as i32));
-    for malicious in 0..=arbiters {
-        if arbiters > 0 && rules.is_malicious(malicious, arbiters) {
-            total += probability;
+/// Probability that a benign artifact with votes is voted malicious: the arbiters' errors are independent.
+fn benign_called_malicious(scenario: &Scenario, rules: &RuleSet) -> f64 {
+    let config = &scenario.arbiters;
+    // Each arbiter is wrong, right, or silent; every vote that is cast counts one way or the other.
+    let wrong = (1.0 - config.abstain) * config.error;
+    let right = (1.0 - config.abstain) * (1.0 - config.error);
+    // Probability of each (wrong, right) after each arbiter; large panels are told by their first hundred.
+    let arbiters = config.count.min(100) as usize;
+    let mut states = vec![vec![0.0; arbiters + 1]; arbiters + 1];
+    states[0][0] = 1.0;
+    for _ in 0..arbiters {
+        for malicious in (0..=arbiters).rev() {
+            for benign in (0..=arbiters - malicious).rev() {
+                let from = |malicious: Option<usize>, benign: Option<usize>| malicious.zip(benign).map_or(0.0, |(m, b)| states[m][b]);
+                let silent = states[malicious][benign] * config.abstain;
+                let called = from(malicious.checked_sub(1), Some(benign)) * wrong + from(Some(malicious), benign.checked_sub(1)) * right;
+                states[malicious][benign] = silent + called;
+            }
         }
-        probability *= (arbiters - malicious) as f64 / (malicious + 1) as f64 * error / (1.0 - error).max(f64::MIN_POSITIVE);
     }
-    total
+    let (mut total, mut voted) = (0.0, 0.0);
+    for (malicious, row) in states.iter().enumerate() {
+        for (benign, probability) in row.iter().enumerate().filter(|(benign, _)| malicious + benign > 0) {
+            voted += probability;
+            total += if rules.is_malicious(malicious as u64, (malicious + benign) as u64) { *probability } else { 0.0 };
+        }
+    }
+    if voted > 0.0 { total / voted } else { 0.0 }
 }
 
 /// One artifact of a bounty, as the report needs it.
@@ -336,6 +381,9 @@ impl Planner<'_> {
             plan.artifacts.clear();
             let exhibits = (first_row..row_of(number + 1)).map(|row| self.source.exhibits().get(row));
             plan.artifacts.extend(exhibits.map(|exhibit| exhibit.facts.clone()));
+            if number % per_pass == 0 {
+                self.arrivals.begin_pass();
+            }
             plan.posted = self.arrivals.next(at, self.source.exhibits().get(first_row).row.first_seen);
             let expiration = BlockNumber(plan.posted.0 + scenario.ambassadors.duration);
             plan.scanned = self.scans.scan(at, plan.posted, expiration, plan.artifacts.len());

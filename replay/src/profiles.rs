@@ -178,6 +178,11 @@ impl Profiles {
         }
     }
 
+    /// Identifies every figure in them.
+    pub fn fingerprint(&self) -> String {
+        format!("profiles:{:016x}", engine::chance::fnv1a64(&format!("{:?}", self.0)))
+    }
+
     /// The profile of that engine.
     ///
     /// # Errors

@@ -4,11 +4,14 @@
 //! shared factors) minus the logit of its own uniform noise; the verdict is the sign. Confidence grows with the
 //! distance from zero: Phi(1.5 |margin + noise/2|), where the margin is the score on the scale of a normal variable.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use engine::{
     chance::{Key, Stream, fnv1a64},
-    stake::{self, StrategyError, stock::Stock},
+    stake::{self, StrategyError, fixed::Fixed, stock::Stock},
 };
 use market::{
     nct::Nct,
@@ -44,7 +47,7 @@ pub struct Rival {
     pub name: String,
     /// Its strategy, as written.
     pub strategy: String,
-    /// Its word in addresses of chance: its name, so that nobody's luck depends on who else is there.
+    /// Its word in addresses of chance, so that nobody's luck depends on who else is there.
     address: u64,
     opinion: Opinion,
     behaviour: Behaviour,
@@ -133,6 +136,11 @@ pub struct Population {
     /// Names of the file types that profiles were looked up for, by number.
     types: BTreeMap<String, usize>,
     fitted_types: Vec<String>,
+    /// Fingerprints of the profiles that are not the shipped ones.
+    inputs: Vec<String>,
+    /// Names that are taken, and the last number given to a name.
+    names: BTreeSet<String>,
+    namesakes: BTreeMap<String, u32>,
 }
 
 /// What a population is put into.
@@ -211,6 +219,9 @@ impl Population {
             one_bid: world.rules.bids == Bids::PerBounty,
             types,
             fitted_types: Vec::new(),
+            inputs: Vec::new(),
+            names: BTreeSet::new(),
+            namesakes: BTreeMap::new(),
         };
         for (group, config) in configs.iter().enumerate() {
             population.add_group(group, config, world)?;
@@ -229,29 +240,41 @@ impl Population {
         };
         let needs_profiles = !matches!(model, RivalModel::Recorded | RivalModel::None);
         let profiles = Profiles::load(if needs_profiles { &config.profiles } else { "builtin" }, world.folder).map_err(in_group)?;
-        let pool = || profiles.pool(&config.pool_type, config.pool_tpr);
-        let names: Vec<String> = match model {
-            RivalModel::None => vec!["none".to_owned(); config.count.max(1) as usize],
-            // Of the engines named, those that were recorded; of others, the first ten.
+        if needs_profiles && config.profiles != "builtin" {
+            self.inputs.push(profiles.fingerprint());
+        }
+        // Everybody's place in the full list decides the strategy, so that leaving out the engine's own column changes
+        // nobody else's.
+        let all: Vec<&str> = match config.engines.is_empty() {
+            false => config.engines.iter().map(String::as_str).collect(),
+            true => profiles.pool(&config.pool_type, config.pool_tpr),
+        };
+        let recorded = |(_, name): &(usize, String)| others.contains(&name);
+        let places = || all.iter().map(|&name| name.to_owned()).enumerate();
+        let names: Vec<(usize, String)> = match model {
+            RivalModel::None => vec![(0, "none".to_owned())],
             RivalModel::Recorded if config.model == RivalModel::Auto => {
                 // A name that is neither a column nor an engine anybody knows is a mistake.
                 for name in config.engines.iter().filter(|name| !columns.contains(name)) {
                     profiles.get(name).map_err(in_group)?;
                 }
-                let named: Vec<String> = config.engines.iter().filter(|name| others.contains(name)).cloned().collect();
-                if named.is_empty() { others.into_iter().take(10).cloned().collect() } else { named }
+                // Of the engines named, those that were recorded; if none was, the first ten columns.
+                let named: Vec<(usize, String)> = places().filter(recorded).collect();
+                if named.is_empty() { columns.iter().cloned().enumerate().filter(recorded).take(10).collect() } else { named }
             }
-            _ if !config.engines.is_empty() => config.engines.clone(),
-            RivalModel::Recorded => others.into_iter().filter(|column| pool().contains(&column.as_str())).cloned().collect(),
-            _ => pool().into_iter().map(str::to_owned).collect(),
+            RivalModel::Recorded if config.engines.is_empty() => places().filter(recorded).collect(),
+            _ => places().collect(),
         };
         if names.is_empty() {
             return Err(PopulationError::EmptyPool { group });
         }
-        let count = if config.count == 0 { names.len() } else { config.count as usize };
+        let count = match (config.count, model) {
+            (0, _) => names.len(),
+            (count, _) => count as usize,
+        };
         let mut members = Vec::new();
         for member in 0..count {
-            let name = &names[member % names.len()];
+            let (place, name) = &names[member % names.len()];
             let round = member / names.len();
             let opinion = match model {
                 RivalModel::None => Opinion::Nothing,
@@ -288,21 +311,33 @@ impl Population {
                     // Engines of one cluster hear the same noise, unless engines are to be independent. A second
                     // rival of the same profile is somebody else.
                     let voice = profile.cluster.as_ref().filter(|_| model != RivalModel::Independent).unwrap_or(&profile.engine);
-                    Opinion::Fitted { malware, benign: skill(profile.benign, 0.0), noise: fnv1a64(voice).wrapping_add(round as u64) }
+                    let person = fnv1a64(voice).wrapping_add(((group as u64) << 32) + round as u64);
+                    Opinion::Fitted { malware, benign: skill(profile.benign, 0.0), noise: person }
                 }
             };
-            let strategy = &config.strategies[member % config.strategies.len()];
+            let strategy = &config.strategies[(place + round * all.len().max(1)) % config.strategies.len()];
             let behaviour = Behaviour::parse(strategy, world.rules).map_err(|source| PopulationError::Strategy { group, source })?;
             members.push(self.rivals.len());
-            let known = self.rivals.iter().filter(|rival| rival.name == *name || rival.name.starts_with(&format!("{name}#"))).count();
-            let name = if known == 0 { name.clone() } else { format!("{name}#{}", known + 1) };
-            let address = fnv1a64(&name);
+            // Its word in addresses: its group, its name, and which of its name in the group it is.
+            let address = Key::root(group as u64).named(name).with(round as u64).stream().bits();
+            let name = self.free_name(name);
             self.rivals.push(Rival { name, strategy: strategy.clone(), address, opinion, behaviour });
         }
         let per_bounty = if config.per_bounty == 0 { members.len() } else { members.len().min(config.per_bounty as usize) };
         let latency = LatencyTable::new(config.latency_blocks, config.latency_spread, world.duration + 1);
         self.groups.push(Group { members, per_bounty, family_share: config.family_share, dropout: config.dropout, latency });
         Ok(())
+    }
+
+    /// `name`, or with a number behind it if somebody has it.
+    fn free_name(&mut self, name: &str) -> String {
+        let mut free = name.to_owned();
+        while !self.names.insert(free.clone()) {
+            let number = self.namesakes.entry(name.to_owned()).or_insert(1);
+            *number += 1;
+            free = format!("{name}#{number}");
+        }
+        free
     }
 
     /// The number of a file type; 0 for one that the corpus was not known to have.
@@ -315,6 +350,11 @@ impl Population {
         self.rivals.iter().any(|rival| matches!(rival.opinion, Opinion::Fitted { .. }))
     }
 
+    /// Fingerprints of the profiles that are not the shipped ones.
+    pub fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
     /// File types that the profiles of the rivals cover.
     pub fn fitted_types(&self) -> &[String] {
         &self.fitted_types
@@ -323,13 +363,12 @@ impl Population {
     /// What every rival does about a bounty on `targets`. `at` is the bounty's address.
     pub fn plan(&self, at: Key, seed: Key, targets: &[Target<'_>], plans: &mut Vec<RivalPlan>) {
         let (at_rivals, at_noises) = (at.with(word::RIVAL), at.with(word::NOISE));
-        let mut drawn = Vec::new();
-        for (number, group) in self.groups.iter().enumerate() {
+        let (mut drawn, mut lots) = (Vec::new(), Vec::new());
+        for group in &self.groups {
             let participants: &[usize] = if group.per_bounty == group.members.len() {
                 &group.members
             } else {
-                let mut chance = at.with(word::PARTICIPANTS).with(number as u64).stream();
-                choose(&group.members, group.per_bounty, &mut chance, &mut drawn);
+                self.choose(at.with(word::PARTICIPANTS), group, &mut lots, &mut drawn);
                 &drawn
             };
             let difficulties: SmallVec<[[f64; 2]; 1]> = targets
@@ -367,6 +406,20 @@ impl Population {
     }
 }
 
+impl Population {
+    /// Who takes part in a bounty: everybody in the group draws a lot of their own, and the lowest take part.
+    fn choose(&self, at: Key, group: &Group, lots: &mut Vec<(u64, usize)>, drawn: &mut Vec<usize>) {
+        lots.clear();
+        lots.extend(group.members.iter().map(|&member| (at.with(self.rivals[member].address).stream().bits(), member)));
+        if group.per_bounty < lots.len() {
+            lots.select_nth_unstable(group.per_bounty);
+        }
+        drawn.clear();
+        drawn.extend(lots[..group.per_bounty].iter().map(|&(_, member)| member));
+        drawn.sort_unstable();
+    }
+}
+
 /// An artifact as all rivals of a group meet it.
 struct Artifact<'a> {
     at_noises: Key,
@@ -391,18 +444,6 @@ fn difficulty(at: Key, seed: Key, target: &Target<'_>, family_share: f64) -> [f6
             })
         }
     }
-}
-
-/// `count` of `members`, drawn without replacement, in order.
-fn choose(members: &[usize], count: usize, chance: &mut Stream, drawn: &mut Vec<usize>) {
-    drawn.clear();
-    drawn.extend_from_slice(members);
-    for position in 0..count {
-        let other = position + chance.below((members.len() - position) as u64) as usize;
-        drawn.swap(position, other);
-    }
-    drawn.truncate(count);
-    drawn.sort_unstable();
 }
 
 /// What a rival answers.
@@ -482,7 +523,7 @@ impl Behaviour {
     fn parse(strategy: &str, rules: &RuleSet) -> Result<Behaviour, StrategyError> {
         // The catalogue knows what is a strategy at all, and its parameters.
         stake::build(strategy)?;
-        let (name, parameters) = strategy.split_once('?').unwrap_or((strategy, ""));
+        let name = strategy.split_once('?').map_or(strategy, |(name, _)| name);
         let minimum = rules.bid_minimum;
         let stock = |stock: Stock| {
             let [low, high] = [0.0, 1.0].map(|confidence| stock.bid(rules, confidence));
@@ -498,11 +539,7 @@ impl Behaviour {
             "null/random" => Behaviour::Coin(minimum),
             "null/mal" => Behaviour::Always { malicious: true, bid: minimum },
             "null/ben" => Behaviour::Always { malicious: false, bid: minimum },
-            _ => {
-                let bid = parameters.strip_prefix("bid=").and_then(|bid| bid.parse().ok());
-                let bid: Nct = bid.unwrap_or(engine::stake::fixed::Fixed::DEFAULT_BID).max(minimum);
-                Behaviour::Flat(rules.bid_maximum.map_or(bid, |maximum| bid.min(maximum)))
-            }
+            _ => Behaviour::Flat(Fixed::parse(strategy)?.bid),
         })
     }
 }
@@ -518,13 +555,58 @@ mod tests {
         assert_eq!(LatencyTable::new(5.0, 0.0, 21).blocks(0.3), 5);
     }
 
+    fn population(configs: &[RivalConfig], columns: &[&str], own: &[&str]) -> Population {
+        let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+        let rules = &market::ruleset::BOUNTY_REGISTRY_1_6_1;
+        let world = Surroundings { rules, columns: &columns, own_columns: own, types: &["pe32"], duration: 20, folder: Path::new("") };
+        Population::new(configs, &world).unwrap()
+    }
+
     #[test]
-    fn a_draw_of_participants_has_nobody_twice_and_is_the_same_again() {
-        let members: Vec<usize> = (10..40).collect();
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        choose(&members, 10, &mut Key::root(7).stream(), &mut first);
-        choose(&members, 10, &mut Key::root(7).stream(), &mut second);
-        assert_eq!(first, second);
-        assert!(first.len() == 10 && first.windows(2).all(|pair| pair[0] < pair[1]));
+    fn participants_are_as_many_as_wished_nobody_twice_and_do_not_depend_on_others() {
+        let few = |engines: &[&str]| RivalConfig {
+            model: RivalModel::TwoFactor,
+            engines: engines.iter().map(|&name| name.to_owned()).collect(),
+            per_bounty: 2,
+            ..RivalConfig::default()
+        };
+        let (three, four) = (
+            population(&[few(&["ClamAV", "K7GW", "DrWeb"])], &[], &[]),
+            population(&[few(&["ClamAV", "K7GW", "DrWeb", "Ikarus"])], &[], &[]),
+        );
+        let (mut lots, mut drawn, mut kept) = (Vec::new(), Vec::new(), 0);
+        for bounty in 0..1000 {
+            let mut take = |population: &Population| {
+                population.choose(Key::root(bounty), &population.groups[0], &mut lots, &mut drawn);
+                assert!(drawn.len() == 2 && drawn[0] < drawn[1], "{drawn:?}");
+                drawn.clone()
+            };
+            let (before, after) = (take(&three), take(&four));
+            // The newcomer takes a place or none; the others keep their order.
+            kept += usize::from(before == after);
+            assert!(after.iter().filter(|member| **member != 3).all(|member| before.contains(member)));
+        }
+        assert!((400..600).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn the_engine_under_test_changes_nobody_elses_strategy() {
+        let names = ["A", "ClamAV", "K7GW", "DrWeb", "Ikarus"];
+        let config = RivalConfig { engines: names[1..].iter().map(|&name| name.to_owned()).collect(), ..RivalConfig::default() };
+        let strategies = |own: &str| -> BTreeMap<String, String> {
+            population(std::slice::from_ref(&config), &names, &[own]).rivals.into_iter().map(|rival| (rival.name, rival.strategy)).collect()
+        };
+        let (all, without) = (strategies("A"), strategies("ClamAV"));
+        assert_eq!((all.len(), without.len()), (4, 3));
+        assert!(without.iter().all(|(name, strategy)| all[name] == *strategy), "{all:?} {without:?}");
+    }
+
+    #[test]
+    fn names_are_different_whatever_the_columns_are_called() {
+        let config =
+            RivalConfig { model: RivalModel::Recorded, engines: vec!["A#2".into(), "A".into()], count: 5, ..RivalConfig::default() };
+        let population = population(&[config], &["own", "A#2", "A"], &["own"]);
+        let names: BTreeSet<&str> = population.rivals.iter().map(|rival| rival.name.as_str()).collect();
+        assert_eq!(names.len(), 5, "{names:?}");
     }
 }

@@ -94,6 +94,8 @@ pub struct Misses {
 pub struct Played {
     /// Bounties that are over.
     pub closed: u64,
+    /// Bounties that no ambassador could pay, so that they were never posted.
+    pub unposted: u64,
     /// First block of the run.
     pub first_block: BlockNumber,
     /// Last block of the run.
@@ -276,6 +278,7 @@ struct World<'a> {
     calendar: Calendar,
     misses: Vec<Misses>,
     closed: u64,
+    unposted: u64,
     effects: Vec<Effect>,
     uri: Arc<str>,
 }
@@ -321,7 +324,7 @@ pub fn play<W: io::Write>(
         for &(_, slot) in &acting {
             world.act(slot, observer)?;
         }
-        while arrivals.front().is_some_and(|plan| plan.posted <= now) {
+        while arrivals.front().is_some_and(|plan| plan.posted <= now) && !interrupted.load(Ordering::Relaxed) {
             let plan = arrivals.pop_front().expect("just seen");
             world.post(plan, observer)?;
             if arrivals.is_empty() {
@@ -355,6 +358,7 @@ pub fn play<W: io::Write>(
     let accounts = &world.accounts;
     Ok(Played {
         closed: world.closed,
+        unposted: world.unposted,
         first_block,
         last_block: world.market.now(),
         engine: change(accounts.engine),
@@ -425,6 +429,7 @@ impl<'a> World<'a> {
             by_guid: GuidMap::default(),
             calendar: Calendar::new(longest_wait),
             closed: 0,
+            unposted: 0,
             effects: Vec::new(),
             uri: "replay".into(),
         })
@@ -448,7 +453,10 @@ impl<'a> World<'a> {
         match self.market.post_bounty(author, post) {
             Ok(_) => {}
             // Ambassadors can run dry; then there is no bounty, and nobody knows of it.
-            Err(Rejection::BalanceShort { .. }) => return Ok(()),
+            Err(Rejection::BalanceShort { .. }) => {
+                self.unposted += 1;
+                return Ok(());
+            }
             Err(rejection) => return Err(PlayError::Invariant(format!("bounty {} was refused: {rejection}", plan.number))),
         }
         let (number, guid) = (plan.number, plan.guid);

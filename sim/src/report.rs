@@ -84,9 +84,10 @@ fn header(run: &Run, out: &mut String) {
     ));
     let switches = if market.switches.is_empty() { String::new() } else { format!(", switches: {}", market.switches.join(", ")) };
     line(format!(
-        "  Market   {}{switches}; {} bounties with {} artifacts in blocks {} to {}",
+        "  Market   {}{switches}; {}{} bounties with {} artifacts in blocks {} to {}",
         market.rules,
         count(market.bounties),
+        if market.bounties == market.planned { String::new() } else { format!(" of {}", count(market.planned)) },
         count(market.artifacts),
         market.first_block,
         market.last_block

@@ -69,6 +69,8 @@ pub struct RunName {
     pub scenario_sha256: String,
     pub corpus_sha256: String,
     pub seed: u64,
+    /// Fingerprints of the files that the scenario names: hash lists and profiles.
+    pub inputs: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -84,7 +86,12 @@ pub struct CorpusFacts {
 pub struct MarketFacts {
     pub rules: String,
     pub switches: Vec<&'static str>,
+    /// Bounties that are over.
     pub bounties: u64,
+    /// Bounties that were to be posted.
+    pub planned: u64,
+    /// Bounties that no ambassador could pay.
+    pub unposted: u64,
     pub artifacts: u64,
     pub unvoted_bounties: u64,
     pub first_block: u64,
@@ -274,6 +281,7 @@ impl Outcome<'_> {
                 scenario_sha256: hex::encode(self.scenario_sha256),
                 corpus_sha256: hex::encode(setup.summary.sha256),
                 seed: setup.scenario.seed,
+                inputs: setup.inputs.clone(),
             },
             command: self.command.clone(),
             complete: played.complete && !self.nulls_interrupted,
@@ -289,6 +297,8 @@ impl Outcome<'_> {
                 rules: setup.rules.name.to_owned(),
                 switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),
                 bounties: score.bounties,
+                planned: setup.bounties,
+                unposted: played.unposted,
                 artifacts: score.artifacts,
                 unvoted_bounties: score.unvoted,
                 first_block: played.first_block.0,
@@ -316,6 +326,12 @@ impl Outcome<'_> {
                 "interrupted: engine and accuracy cover the bounties that were over; balances of others include stakes in escrow"
                     .to_owned(),
             );
+        }
+        if self.played.unposted > 0 {
+            warnings.push(format!("{} bounties were not posted: the ambassador's wallet was empty", self.played.unposted));
+        }
+        if self.score.unvoted > 0 {
+            warnings.push(format!("{} bounties had no votes: everybody who asserted shares them, right or wrong", self.score.unvoted));
         }
         if self.nulls_interrupted {
             warnings.push("interrupted among the null strategies: they are left out".to_owned());

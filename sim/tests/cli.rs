@@ -239,7 +239,7 @@ fn a_wrong_type_hears_of_the_right_one() {
 #[test]
 fn a_number_out_of_range_hears_of_the_range() {
     scenario_refused("[ambassadors]\ncount = 0\n", &["my.toml:2: `ambassadors.count` is 0, but must be within 1 and 10000"]);
-    scenario_refused("block_seconds = nan\n", &["my.toml:1: `block_seconds` is NaN, but must be above 0"]);
+    scenario_refused("block_seconds = nan\n", &["my.toml:1: `block_seconds` is NaN, but must be within 0.001"]);
     refused(&["config", "--set", "rivals.0.dropout=2"], &["--set: `rivals.0.dropout` is 2, but must be within 0 and 1"]);
     let (_folder, engine) = file("engine.toml", "\n[[backends]]\nkind = \"eicar\"\ntpr = 1.5\n");
     refused(&["config", "--engine", &engine], &["engine.toml:4: `engine.backends.0.tpr` is 1.5, but must be within 0 and 1"]);

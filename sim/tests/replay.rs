@@ -155,6 +155,37 @@ fn what_cannot_be_done_in_time_or_afforded_is_not_done_and_counted() {
 }
 
 #[test]
+fn what_a_user_should_know_is_said() {
+    let warned = |args: &[&str], part: &str| {
+        let run = run(args);
+        let warnings = run["warnings"].to_string();
+        assert!(warnings.contains(part), "{args:?}: no `{part}` in {warnings}");
+    };
+    warned(&[], "repeats the first recorded column, `K7GW`");
+    warned(&["--set", "bounties=7000"], "1.2 times over");
+    warned(&["--set", "wallets.ambassadors=10"], "were not posted");
+    warned(&["--set", "arbiters.count=0"], "had no votes");
+    warned(&["--set", "arbiters.error=0.9"], "of benign artifacts malicious");
+    warned(&["--strategy", "null/ben"], "`null/mal`, which has no idea");
+    warned(&["--set", "rivals.0.model=independent"], "independent rivals");
+}
+
+#[test]
+fn recorded_arrivals_go_on_when_the_corpus_begins_again() {
+    let once = run(&["--set", "ambassadors.arrival=recorded", "--set", "bounties=6000"]);
+    let twice = run(&["--set", "ambassadors.arrival=recorded", "--set", "bounties=12000"]);
+    let [once, twice] = [once, twice].map(|run| run["market"]["last_block"].as_u64().unwrap() - 1000);
+    assert!((2 * once - 200..2 * once + 200).contains(&twice), "{once} {twice}");
+}
+
+#[test]
+fn the_second_pass_of_a_corpus_that_does_not_divide_is_whole() {
+    let run = run(&["--set", "bounties=1714", "--set", "ambassadors.artifacts=7"]);
+    // 857 bounties of seven and one of one: 6,000 artifacts, then 856 more bounties of seven.
+    assert_eq!(run["market"]["artifacts"], 6000 + 856 * 7);
+}
+
+#[test]
 fn a_corpus_that_is_wrong_gets_one_clear_sentence() {
     refused(&["no-such-corpus"], &["no-such-corpus"]);
     corpus_refused("sha256,label\n", &["t.csv", "no"]);
@@ -193,7 +224,9 @@ fn a_scenario_that_cannot_be_played_gets_one_clear_sentence() {
     let set = |setting: &str, parts: &[&str]| refused(&["--set", setting], parts);
     set("ambassadors.amount=-1", &["ambassadors.amount", "negative"]);
     set("ambassadors.amount=1000000000000000000000000000000000000000000000000000000000000000000000000000000", &["ambassadors.amount"]);
-    set("ambassadors.amount=999999999999999", &["ambassadors.amount", "at most"]);
+    set("ambassadors.amount=999999999999999", &["ambassadors.amount", "wallet of 100000000 NCT"]);
+    set("market.bounty_fee=9999999999999", &["market.bounty_fee"]);
+    set("ambassadors.bounties_per_block=1e-300", &["ambassadors.bounties_per_block", "within"]);
     set("market.vote_window=0", &["market.vote_window", "within 1"]);
     set("ambassadors.artifacts=257", &["ambassadors.artifacts", "256"]);
     set("arbiters.wallet=9999999", &["arbiters.wallet", "stake"]);

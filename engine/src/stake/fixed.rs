@@ -3,7 +3,7 @@
 
 use market::nct::Nct;
 
-use super::{Stake, Staker, on_each_verdict};
+use super::{Parameters, Stake, Staker, StrategyError, on_each_verdict};
 use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
 
 /// A constant bid.
@@ -16,6 +16,18 @@ pub struct Fixed {
 impl Fixed {
     /// Half an NCT.
     pub const DEFAULT_BID: Nct = Nct::wei(500_000_000_000_000_000);
+
+    /// The strategy of a specification such as `fixed?bid=0.5`.
+    ///
+    /// # Errors
+    ///
+    /// If it has other parameters than `bid`.
+    pub fn parse(specification: &str) -> Result<Fixed, StrategyError> {
+        let mut parameters = Parameters::parse(specification)?;
+        let bid = parameters.amount("bid", Fixed::DEFAULT_BID)?;
+        parameters.finish(&["bid"])?;
+        Ok(Fixed { bid })
+    }
 }
 
 impl Staker for Fixed {

@@ -244,7 +244,7 @@ fn a_number_out_of_range_hears_of_the_range() {
     let (_folder, engine) = file("engine.toml", "\n[[backends]]\nkind = \"eicar\"\ntpr = 1.5\n");
     refused(&["config", "--engine", &engine], &["engine.toml:4: `engine.backends.0.tpr` is 1.5, but must be within 0 and 1"]);
     let (_folder, engine) = file("engine.toml", "\n[[backends]]\nkind = \"recorded\"\n");
-    refused(&["config", "--engine", &engine], &["engine.toml:3: `engine.backends.0`: backend 0 (`Recorded`) needs `column`"]);
+    refused(&["config", "--engine", &engine], &["engine.toml:3: `engine.backends.0`: backend 0 (`recorded`) needs `column`"]);
 }
 
 #[test]

@@ -324,11 +324,6 @@ impl Scenario {
             let least = Nct::wei((minimum.to_wei().unwrap_or(u128::MAX)).div_ceil(u128::from(artifacts)));
             return Err(out_of_range("ambassadors.amount", ambassadors.amount, format!("at least {least} per artifact under these rules")));
         }
-        let price = amount.checked_add(rules.bounty_fee).unwrap_or(amount);
-        if price > self.wallets.ambassadors {
-            let expected = format!("an amount that an ambassador's wallet of {} covers, fee included", self.wallets.ambassadors);
-            return Err(out_of_range("ambassadors.amount", ambassadors.amount, expected));
-        }
         for (key, value) in [
             ("market.bounty_fee", rules.bounty_fee),
             ("market.assertion_fee", rules.assertion_fee),
@@ -341,6 +336,12 @@ impl Scenario {
             if value > Nct::whole(1_000_000_000_000) {
                 return Err(out_of_range(key, value, "at most 10^12 NCT"));
             }
+        }
+
+        let price = amount.checked_add(rules.bounty_fee).unwrap_or(amount);
+        if price > self.wallets.ambassadors {
+            let expected = format!("an amount that an ambassador's wallet of {} covers, fee included", self.wallets.ambassadors);
+            return Err(out_of_range("ambassadors.amount", ambassadors.amount, expected));
         }
 
         let arbiters = &self.arbiters;

@@ -224,7 +224,8 @@ fn a_scenario_that_cannot_be_played_gets_one_clear_sentence() {
     let set = |setting: &str, parts: &[&str]| refused(&["--set", setting], parts);
     set("ambassadors.amount=-1", &["ambassadors.amount", "negative"]);
     set("ambassadors.amount=1000000000000000000000000000000000000000000000000000000000000000000000000000000", &["ambassadors.amount"]);
-    set("ambassadors.amount=999999999999999", &["ambassadors.amount", "wallet of 100000000 NCT"]);
+    set("ambassadors.amount=999999999999999", &["ambassadors.amount", "at most"]);
+    set("ambassadors.amount=999999999", &["ambassadors.amount", "wallet of 100000000 NCT"]);
     set("market.bounty_fee=9999999999999", &["market.bounty_fee"]);
     set("ambassadors.bounties_per_block=1e-300", &["ambassadors.bounties_per_block", "within"]);
     set("market.vote_window=0", &["market.vote_window", "within 1"]);

@@ -35,7 +35,7 @@ mod word {
 }
 
 /// Bounties that are planned at once.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 256;
 /// Rows of a corpus that are kept in memory; a longer corpus is read again for every pass.
 const CACHED_ROWS: u64 = 1 << 15;
 /// Largest artifact that is handed to a backend, in bytes.
@@ -391,7 +391,7 @@ impl Planner<'_> {
         }
         self.next += count;
         let (setup, seed, exhibits) = (self.setup, self.seed, self.source.exhibits());
-        plans.par_iter_mut().with_min_len(32).try_for_each(|plan| setup.draw(seed, exhibits, plan))?;
+        plans.par_iter_mut().with_min_len(16).try_for_each(|plan| setup.draw(seed, exhibits, plan))?;
         Ok(plans)
     }
 

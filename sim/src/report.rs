@@ -236,10 +236,11 @@ fn competitors(run: &Run, out: &mut String) {
             ],
         )
     };
-    let mut rows: Vec<(f64, [String; 10])> = [own].into_iter().chain(run.rivals.iter().map(rival)).collect();
+    let mut rows: Vec<(f64, [String; 10])> = run.rivals.iter().map(rival).collect();
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     // With hundreds of rivals, the best, the worst, and the engine's neighbours say enough; run.json has all.
-    let place = rows.iter().position(|(_, row)| row[0].starts_with("> ")).unwrap_or(0);
+    let place = rows.partition_point(|(profit, _)| *profit > own.0);
+    rows.insert(place, own);
     let total = rows.len();
     let mut skipped = false;
     for (index, (_, row)) in rows.into_iter().enumerate() {

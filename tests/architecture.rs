@@ -67,10 +67,8 @@ fn a_module_uses_only_modules_above_it() {
             let code = |line: &&str| !line.trim_start().starts_with("//");
             let text: String = text.split("#[cfg(test)]").next().unwrap().lines().filter(code).flat_map(|line| [line, "\n"]).collect();
             for later in &order[position + 1..] {
-                // Rewards and tallies are kept in the bounty that they are computed from: one circle, within a page.
-                let excused = name == "market" && *module == "bounty" && ["quorum", "settlement"].contains(later);
                 let uses = text.contains(&format!("crate::{later}::")) || text.contains(&format!("\n    {later}::"));
-                assert!(!uses || excused, "{name}/src/{module}.rs uses `{later}`, which stands below it");
+                assert!(!uses, "{name}/src/{module}.rs uses `{later}`, which stands below it");
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     id::{AccountId, AccountSet, Guid},
     nct::Nct,
     quorum::Tally,
-    settlement::{Fees, Rewards},
+    rewards::{Fees, Rewards},
     verdict::ArtifactSet,
 };
 

@@ -23,6 +23,7 @@ pub mod commitment; // what an assertion promises, and how it is opened
 pub mod bloom; // the artifact filter of a bounty
 pub mod rejection; // every way to be refused, with its facts
 pub mod quorum; // votes into consensus
+pub mod rewards; // Fees, Rewards
 pub mod bounty; // Bounty, Assertion, Vote
 pub mod settlement; // who gets what, and which arbiter is drawn
 pub mod ledger; // who has what: NectarToken

@@ -1,4 +1,4 @@
-//! The report in a terminal: every figure comes from [`Run`](crate::run::Run), none is computed here.
+//! The report in a terminal: every figure comes from [`Run`], none is computed here.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

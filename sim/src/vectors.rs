@@ -1,7 +1,7 @@
 //! Golden vectors: what the real contracts did, replayed on [`market`] and compared field by field.
 //!
 //! Every kind of vector is answered in its own file: the answer is built as JSON in the vector's own shape, and
-//! [`first_difference`] says where the two part. Which kind a line is follows from its keys alone, so that any file in
+//! `first_difference` says where the two part. Which kind a line is follows from its keys alone, so that any file in
 //! one of these formats can be checked.
 
 mod calls;

@@ -103,12 +103,23 @@ impl Ledger {
         Ok(())
     }
 
-    /// Moves `value` from `owner` to the account `spender` that was allowed to pull it; answers what it may pull still.
+    /// Moves `value` from `owner` to a contract that was allowed to pull it; answers what it may pull still. Checked in the
+    /// token's order: allowance, then balance.
     #[inline]
-    pub(crate) fn pull(&mut self, owner: AccountId, spender: AccountId, value: Nct) -> Result<Nct, Rejection> {
-        let left = self.spend_allowance(owner, spender, value)?;
-        self.approve(owner, spender, left)?;
-        self.shift(owner, spender, value);
+    pub(crate) fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<Nct, Rejection> {
+        if self.transfers_disabled {
+            return Err(Rejection::TransfersDisabled);
+        }
+        let Holder { balance, allowances } = &mut self.holders[owner.index()];
+        let allowance = match contract {
+            AccountId::REGISTRY => &mut allowances[0],
+            _ => &mut allowances[1],
+        };
+        let left = allowance.checked_sub(value).ok_or(Rejection::AllowanceShort { allowance: *allowance, value })?;
+        *balance = balance.checked_sub(value).ok_or(Rejection::BalanceShort { balance: *balance, value })?;
+        *allowance = left;
+        let escrow = &mut self.holders[contract.index()].balance;
+        *escrow = escrow.checked_add(value).expect("a balance is at most the supply");
         Ok(left)
     }
 

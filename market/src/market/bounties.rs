@@ -383,8 +383,8 @@ impl Market {
         self.compute_rewards(slot)?;
         let bounty = &self.bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
-        let payments = bounty.rewards.payments(bounty, sender, assigned);
-        let payout = payments[0].checked_add(payments[1]).and_then(|sum| sum.checked_add(payments[2])).ok_or(overflow)?;
+        let payout = bounty.rewards.payments(bounty, sender, assigned).try_fold(Nct::ZERO, |sum, payment| sum.checked_add(payment));
+        let payout = payout.ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = assigned.filter(|&arbiter| {
             self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
@@ -398,8 +398,11 @@ impl Market {
         if !payout.is_zero() {
             // One move of the sum, one log entry for each payment.
             self.ledger.transfer(AccountId::REGISTRY, sender, payout)?;
-            for value in payments.into_iter().filter(|payment| !payment.is_zero()) {
-                self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
+            if self.recording {
+                let bounty = &self.bounties[slot];
+                for value in bounty.rewards.payments(bounty, sender, assigned).filter(|payment| !payment.is_zero()) {
+                    self.events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
+                }
             }
         }
         if let Some((to, value)) = belated {

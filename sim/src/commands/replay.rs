@@ -1,6 +1,7 @@
 //! `sim replay`: one corpus through the market.
 
 use std::{
+    fmt,
     io::{IsTerminal, Write, stderr},
     num::NonZeroUsize,
     path::{self, Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use replay::{plan::Setup, world::PlayError};
 
 use super::Format;
@@ -82,7 +83,7 @@ impl ReplayArgs {
             let _ = writeln!(stderr(), "run: sim {}, scenario {scenario}, corpus {name} {corpus}, seed {seed}", env!("CARGO_PKG_VERSION"));
         }
 
-        let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(!self.no_nulls)));
+        let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(!self.no_nulls)), !self.no_nulls);
         let wishes =
             Wishes { command: command(), scenario_sha256, scenario_toml: &scenario_toml, out: out_directory, nulls: !self.no_nulls, jobs };
         let played = execute::execute(&setup, wishes, &interrupted, &|closed| bar.inc(closed));
@@ -148,7 +149,12 @@ impl Progress {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         match ProgressStyle::with_template(template) {
-            Ok(style) => bar.with_style(style),
+            Ok(style) => {
+                let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    let _ = write!(out, "{:.0}", state.per_sec());
+                };
+                bar.with_style(style.with_key("rate", rate))
+            }
             Err(_) => bar,
         }
     }
@@ -157,8 +163,9 @@ impl Progress {
         self.new_bar(ProgressBar::new_spinner(), "{spinner} {msg}: {human_pos} artifacts").with_message(what)
     }
 
-    fn bar(&self, bounties: u64) -> ProgressBar {
-        self.new_bar(ProgressBar::new(bounties), "{wide_bar} {human_pos}/{human_len} bounties, {per_sec}, {eta} left")
+    fn bar(&self, bounties: u64, nulls: bool) -> ProgressBar {
+        let what = if nulls { "bounties, null strategies' included" } else { "bounties" };
+        self.new_bar(ProgressBar::new(bounties), "{wide_bar} {human_pos}/{human_len} {msg}, {rate}/s, {eta} left").with_message(what)
     }
 }
 

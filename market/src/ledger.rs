@@ -1,8 +1,8 @@
 //! Who has what: the NectarToken of one market. Balances, allowances, transfers; nothing else moves Nectar.
 //!
 //! Conservation is kept locally: only minting makes Nectar, every other change is one move between two accounts, and a
-//! transfer (as every settlement makes) sees that the two have together what they had. [`Ledger::assert_conserved`]
-//! adds up every balance anew.
+//! transfer (as every settlement makes) sees that the two have together what they had. [`Ledger::recount`] adds
+//! up every balance anew.
 
 use std::collections::BTreeMap;
 
@@ -165,15 +165,6 @@ impl Ledger {
     #[inline]
     fn together(&self, one: AccountId, other: AccountId) -> U256 {
         self.balance(one).to_uint().wrapping_add(self.balance(other).to_uint())
-    }
-
-    /// Nothing was made and nothing was lost.
-    ///
-    /// # Panics
-    ///
-    /// If the balances do not add up to the supply.
-    pub fn assert_conserved(&self) {
-        assert_eq!(self.recount(), self.issued, "the balances must add up to the supply");
     }
 
     /// Adds up every balance anew; equals [`Ledger::supply`] or something is broken.

@@ -213,12 +213,6 @@ impl RuleSet {
         }
     }
 
-    /// True for a bid within the limits.
-    #[inline]
-    pub fn takes_bid(&self, bid: Nct) -> bool {
-        bid >= self.bid_minimum && self.bid_maximum.is_none_or(|maximum| bid <= maximum)
-    }
-
     /// True if `malicious` of `votes` votes make an artifact malicious; a weighted tie does.
     #[inline]
     pub fn is_malicious(&self, malicious: u64, votes: u64) -> bool {

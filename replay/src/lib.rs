@@ -12,5 +12,6 @@ pub mod arrivals; // when bounties are posted, and when their scans are done
 pub mod oracle; // the one strategy that knows the label
 pub mod plan; // what everybody will do about one bounty
 pub mod journal; // one record per market event
+mod agenda; // what is done about a bounty, and in which block
 pub mod world; // the virtual chain
 pub mod panel; // the shipped corpus of recorded verdicts

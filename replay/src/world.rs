@@ -25,7 +25,7 @@ use market::{
     command::{Command, PostAssertion, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     id::{AccountId, Guid, GuidMap},
-    market::{Deployment, Market},
+    market::{Deployment, Market, named_address},
     nct::{Nct, NctDelta},
     rejection::Rejection,
     settlement::{Fees, Rewards},
@@ -34,6 +34,7 @@ use market::{
 use smallvec::SmallVec;
 
 use crate::{
+    agenda::{Act, Calendar, Due},
     journal::Journal,
     oracle::{self, Labels},
     plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
@@ -161,63 +162,6 @@ impl Accounts {
     }
 }
 
-/// What is left to be done about a bounty, in the order in which it happens within a block.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Act {
-    /// The rival at this position of the plan asserts.
-    Assert(u32),
-    /// The engine has its scans.
-    Decide,
-    /// All rivals reveal.
-    Reveal,
-    /// The vote at this position of the plan is cast.
-    Vote(u32),
-    /// Ambassador and rivals settle.
-    Settle,
-    /// The arbiters settle, and the bounty is over.
-    Close,
-}
-
-/// An act and when it is due: blocks after posting above, the act below, in one number that sorts as the two do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Due(u64);
-
-impl Due {
-    /// Bits of an act: three for its kind, the others for a position.
-    const ACT_BITS: u32 = 32;
-    const POSITION_BITS: u32 = 29;
-
-    fn new(wait: u64, act: Act) -> Due {
-        let (kind, position) = match act {
-            Act::Assert(position) => (0, position),
-            Act::Decide => (1, 0),
-            Act::Reveal => (2, 0),
-            Act::Vote(position) => (3, position),
-            Act::Settle => (4, 0),
-            Act::Close => (5, 0),
-        };
-        debug_assert!(position >> Due::POSITION_BITS == 0 && wait >> 32 == 0);
-        Due(wait << Due::ACT_BITS | kind << Due::POSITION_BITS | u64::from(position))
-    }
-
-    fn wait(self) -> u64 {
-        self.0 >> Due::ACT_BITS
-    }
-
-    fn act(self) -> Act {
-        let act = self.0 as u32;
-        let position = act & ((1 << Due::POSITION_BITS) - 1);
-        match act >> Due::POSITION_BITS {
-            0 => Act::Assert(position),
-            1 => Act::Decide,
-            2 => Act::Reveal,
-            3 => Act::Vote(position),
-            4 => Act::Settle,
-            _ => Act::Close,
-        }
-    }
-}
-
 /// A bounty between posting and close.
 struct Open {
     plan: BoxedPlan,
@@ -227,37 +171,6 @@ struct Open {
     decision: Decision,
     verdicts: SmallVec<[Option<DistilledVerdict>; 1]>,
     price: Nct,
-}
-
-/// Bounties by the block in which they act next: a ring as long as the longest wait.
-struct Calendar {
-    ring: Vec<Vec<(u64, u32)>>,
-    waiting: usize,
-}
-
-impl Calendar {
-    fn new(longest_wait: u64) -> Calendar {
-        Calendar { ring: vec![Vec::new(); (longest_wait + 2).next_power_of_two() as usize], waiting: 0 }
-    }
-
-    fn bucket(&mut self, block: BlockNumber) -> &mut Vec<(u64, u32)> {
-        let mask = self.ring.len() as u64 - 1;
-        &mut self.ring[(block.0 & mask) as usize]
-    }
-
-    fn add(&mut self, block: BlockNumber, number: u64, slot: u32) {
-        self.bucket(block).push((number, slot));
-        self.waiting += 1;
-    }
-
-    /// Takes out who acts in `block`, in order of bounties.
-    fn take(&mut self, block: BlockNumber, into: &mut Vec<(u64, u32)>) {
-        into.clear();
-        let bucket = self.bucket(block);
-        std::mem::swap(bucket, into);
-        into.sort_unstable();
-        self.waiting -= into.len();
-    }
 }
 
 /// A run that is being played.
@@ -348,12 +261,11 @@ pub fn play<W: io::Write>(
     if recount != supply {
         return Err(PlayError::Invariant(format!("the balances add up to {recount}, but {supply} were issued")));
     }
-    let staked = world
-        .accounts
-        .arbiters
-        .iter()
-        .fold(Nct::ZERO, |sum, &arbiter| sum.checked_add(world.market.staking().balance(arbiter)).expect("within the supply"));
-    debug_assert_eq!(staked, world.market.balance(AccountId::STAKING));
+    let stakes = world.accounts.arbiters.iter().map(|&arbiter| world.market.staking().balance(arbiter)).sum::<Nct>();
+    let held = world.market.balance(AccountId::STAKING);
+    if stakes != held {
+        return Err(PlayError::Invariant(format!("arbiters have {stakes} at stake, but the staking contract holds {held}")));
+    }
     let change = |account: AccountId| world.market.balance(account).minus(before[account.0 as usize]);
     let accounts = &world.accounts;
     Ok(Played {
@@ -404,7 +316,7 @@ impl<'a> World<'a> {
         }
         let accounts = Accounts::open(&mut market, setup);
         let refused = |rejection: Rejection| PlayError::Invariant(format!("an arbiter could not be set up: {rejection}"));
-        let owner = AccountId(4);
+        let owner = market.account(named_address("owner"));
         for &arbiter in &accounts.arbiters {
             market.submit(owner, Command::AddArbiter { arbiter, block: U256::from(market.now().0) }).map_err(refused)?;
             market.submit(arbiter, Command::Deposit(setup.scenario.arbiters.stake)).map_err(refused)?;

@@ -1,0 +1,92 @@
+//! When what is done about a bounty: acts with their blocks, and a calendar of bounties by the block they act in next.
+
+use market::block::BlockNumber;
+
+/// What is left to be done about a bounty, in the order in which it happens within a block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Act {
+    /// The rival at this position of the plan asserts.
+    Assert(u32),
+    /// The engine has its scans.
+    Decide,
+    /// All rivals reveal.
+    Reveal,
+    /// The vote at this position of the plan is cast.
+    Vote(u32),
+    /// Ambassador and rivals settle.
+    Settle,
+    /// The arbiters settle, and the bounty is over.
+    Close,
+}
+
+/// An act and when it is due: blocks after posting above, the act below, in one number that sorts as the two do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Due(u64);
+
+impl Due {
+    /// Bits of an act: three for its kind, the others for a position.
+    const ACT_BITS: u32 = 32;
+    const POSITION_BITS: u32 = 29;
+
+    pub(crate) fn new(wait: u64, act: Act) -> Due {
+        let (kind, position) = match act {
+            Act::Assert(position) => (0, position),
+            Act::Decide => (1, 0),
+            Act::Reveal => (2, 0),
+            Act::Vote(position) => (3, position),
+            Act::Settle => (4, 0),
+            Act::Close => (5, 0),
+        };
+        debug_assert!(position >> Due::POSITION_BITS == 0 && wait >> 32 == 0);
+        Due(wait << Due::ACT_BITS | kind << Due::POSITION_BITS | u64::from(position))
+    }
+
+    pub(crate) fn wait(self) -> u64 {
+        self.0 >> Due::ACT_BITS
+    }
+
+    pub(crate) fn act(self) -> Act {
+        let act = self.0 as u32;
+        let position = act & ((1 << Due::POSITION_BITS) - 1);
+        match act >> Due::POSITION_BITS {
+            0 => Act::Assert(position),
+            1 => Act::Decide,
+            2 => Act::Reveal,
+            3 => Act::Vote(position),
+            4 => Act::Settle,
+            _ => Act::Close,
+        }
+    }
+}
+
+/// Bounties by the block in which they act next: a ring as long as the longest wait.
+pub(crate) struct Calendar {
+    ring: Vec<Vec<(u64, u32)>>,
+    /// Bounties that wait.
+    pub(crate) waiting: usize,
+}
+
+impl Calendar {
+    pub(crate) fn new(longest_wait: u64) -> Calendar {
+        Calendar { ring: vec![Vec::new(); (longest_wait + 2).next_power_of_two() as usize], waiting: 0 }
+    }
+
+    fn bucket(&mut self, block: BlockNumber) -> &mut Vec<(u64, u32)> {
+        let mask = self.ring.len() as u64 - 1;
+        &mut self.ring[(block.0 & mask) as usize]
+    }
+
+    pub(crate) fn add(&mut self, block: BlockNumber, number: u64, slot: u32) {
+        self.bucket(block).push((number, slot));
+        self.waiting += 1;
+    }
+
+    /// Takes out who acts in `block`, in order of bounties.
+    pub(crate) fn take(&mut self, block: BlockNumber, into: &mut Vec<(u64, u32)>) {
+        into.clear();
+        let bucket = self.bucket(block);
+        std::mem::swap(bucket, into);
+        into.sort_unstable();
+        self.waiting -= into.len();
+    }
+}

@@ -239,7 +239,8 @@ impl Population {
             model => model,
         };
         let needs_profiles = !matches!(model, RivalModel::Recorded | RivalModel::None);
-        let profiles = Profiles::load(if needs_profiles { &config.profiles } else { "builtin" }, world.folder).map_err(in_group)?;
+        let reads_profiles = needs_profiles || config.model == RivalModel::Auto;
+        let profiles = Profiles::load(if reads_profiles { &config.profiles } else { "builtin" }, world.folder).map_err(in_group)?;
         if needs_profiles && config.profiles != "builtin" {
             self.inputs.push(profiles.fingerprint());
         }
@@ -272,10 +273,18 @@ impl Population {
             (0, _) => names.len(),
             (count, _) => count as usize,
         };
+        // Rivals without opinions have no list of engines to be in a place of.
+        let cycle = if model == RivalModel::None { 1 } else { all.len() };
+        let mut namesakes: BTreeMap<&str, u64> = BTreeMap::new();
         let mut members = Vec::new();
         for member in 0..count {
             let (place, name) = &names[member % names.len()];
             let round = member / names.len();
+            // Which of its name in the group it is: engines may be named twice.
+            let same = {
+                let count = namesakes.entry(name.as_str()).or_insert(0u64);
+                std::mem::replace(count, *count + 1)
+            };
             let opinion = match model {
                 RivalModel::None => Opinion::Nothing,
                 RivalModel::Recorded => {
@@ -311,15 +320,15 @@ impl Population {
                     // Engines of one cluster hear the same noise, unless engines are to be independent. A second
                     // rival of the same profile is somebody else.
                     let voice = profile.cluster.as_ref().filter(|_| model != RivalModel::Independent).unwrap_or(&profile.engine);
-                    let person = fnv1a64(voice).wrapping_add(((group as u64) << 32) + round as u64);
+                    let person = fnv1a64(voice).wrapping_add(((group as u64) << 32) + same);
                     Opinion::Fitted { malware, benign: skill(profile.benign, 0.0), noise: person }
                 }
             };
-            let strategy = &config.strategies[(place + round * all.len().max(1)) % config.strategies.len()];
+            let strategy = &config.strategies[(place + round * cycle) % config.strategies.len()];
             let behaviour = Behaviour::parse(strategy, world.rules).map_err(|source| PopulationError::Strategy { group, source })?;
             members.push(self.rivals.len());
             // Its word in addresses: its group, its name, and which of its name in the group it is.
-            let address = Key::root(group as u64).named(name).with(round as u64).stream().bits();
+            let address = Key::root(group as u64).named(name).with(same).stream().bits();
             let name = self.free_name(name);
             self.rivals.push(Rival { name, strategy: strategy.clone(), address, opinion, behaviour });
         }
@@ -599,6 +608,26 @@ mod tests {
         let (all, without) = (strategies("A"), strategies("ClamAV"));
         assert_eq!((all.len(), without.len()), (4, 3));
         assert!(without.iter().all(|(name, strategy)| all[name] == *strategy), "{all:?} {without:?}");
+    }
+
+    #[test]
+    fn rivals_without_opinions_take_strategies_in_turn() {
+        let config = |count, strategies: &[&str]| RivalConfig {
+            model: RivalModel::None,
+            count,
+            strategies: strategies.iter().map(|&name| name.to_owned()).collect(),
+            ..RivalConfig::default()
+        };
+        let rivals = population(&[config(3, &["null/mal", "null/ben"])], &[], &[]).rivals;
+        assert_eq!(rivals.iter().map(|rival| rival.strategy.as_str()).collect::<Vec<_>>(), ["null/mal", "null/ben", "null/mal"]);
+    }
+
+    #[test]
+    fn an_engine_named_twice_is_two_rivals() {
+        let config =
+            RivalConfig { model: RivalModel::TwoFactor, engines: vec!["ClamAV".into(), "ClamAV".into()], ..RivalConfig::default() };
+        let rivals = population(&[config], &[], &[]).rivals;
+        assert_ne!(rivals[0].address, rivals[1].address);
     }
 
     #[test]

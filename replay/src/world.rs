@@ -367,6 +367,7 @@ impl<'a> World<'a> {
             // Ambassadors can run dry; then there is no bounty, and nobody knows of it.
             Err(Rejection::BalanceShort { .. }) => {
                 self.unposted += 1;
+                self.spent.push(plan);
                 return Ok(());
             }
             Err(rejection) => return Err(PlayError::Invariant(format!("bounty {} was refused: {rejection}", plan.number))),

@@ -188,13 +188,13 @@ impl Setup {
     /// # Errors
     ///
     /// If the corpus cannot be read.
-    pub fn planner(&self) -> Result<Planner<'_>, SetupError> {
+    pub fn planner(self: &Arc<Setup>) -> Result<Planner, SetupError> {
         let source = match &self.cached {
-            Some(exhibits) => Source::Cached(exhibits),
+            Some(_) => Source::Cached,
             None => Source::Streamed { rows: self.corpus.rows()?, window: Vec::new(), first: 0 },
         };
         Ok(Planner {
-            setup: self,
+            setup: self.clone(),
             seed: Key::root(self.scenario.seed),
             source,
             arrivals: Arrivals::new(&self.scenario.ambassadors, self.scenario.block_seconds),
@@ -318,6 +318,8 @@ pub struct BountyPlan {
     pub ambassador: u32,
     /// Block of posting.
     pub posted: BlockNumber,
+    /// Blocks from posting to expiration.
+    pub duration: u64,
     /// Its artifacts.
     pub artifacts: SmallVec<[Arc<ArtifactFacts>; 1]>,
     /// Artifacts that the corpus calls malicious.
@@ -337,10 +339,10 @@ pub type BoxedPlan = Box<BountyPlan>;
 
 /// Hands out plans in order.
 #[derive(Debug)]
-pub struct Planner<'a> {
-    setup: &'a Setup,
+pub struct Planner {
+    setup: Arc<Setup>,
     seed: Key,
-    source: Source<'a>,
+    source: Source,
     arrivals: Arrivals,
     scans: ScanQueue,
     next: u64,
@@ -350,12 +352,12 @@ pub struct Planner<'a> {
 
 /// Where rows come from: all in memory, or a window over a stream that begins again at its end.
 #[derive(Debug)]
-enum Source<'a> {
-    Cached(&'a [Exhibit]),
+enum Source {
+    Cached,
     Streamed { rows: Rows, window: Vec<Exhibit>, first: u64 },
 }
 
-impl Planner<'_> {
+impl Planner {
     /// The next plans, at most a chunk of them; none at the end of the run.
     ///
     /// # Errors
@@ -370,7 +372,8 @@ impl Planner<'_> {
         // Bounty k of a pass has the rows from k·per_bounty on; the last of a pass may have fewer.
         let row_of = |number: u64| (number / per_pass) * rows + (number % per_pass) * per_bounty;
         let end = row_of(self.next + count);
-        self.source.load(self.setup, row_of(self.next), end)?;
+        self.source.load(&self.setup, row_of(self.next), end)?;
+        let (setup, seed, exhibits) = (&*self.setup, self.seed, self.source.exhibits(&self.setup));
 
         let mut plans = Vec::with_capacity(count as usize);
         for number in self.next..self.next + count {
@@ -379,18 +382,17 @@ impl Planner<'_> {
             plan.number = number;
             plan.first_row = first_row;
             plan.artifacts.clear();
-            let exhibits = (first_row..row_of(number + 1)).map(|row| self.source.exhibits().get(row));
-            plan.artifacts.extend(exhibits.map(|exhibit| exhibit.facts.clone()));
+            plan.artifacts.extend((first_row..row_of(number + 1)).map(|row| exhibits.get(row).facts.clone()));
             if number % per_pass == 0 {
                 self.arrivals.begin_pass();
             }
-            plan.posted = self.arrivals.next(at, self.source.exhibits().get(first_row).row.first_seen);
-            let expiration = BlockNumber(plan.posted.0 + scenario.ambassadors.duration);
+            plan.posted = self.arrivals.next(at, exhibits.get(first_row).row.first_seen);
+            plan.duration = scenario.ambassadors.duration;
+            let expiration = BlockNumber(plan.posted.0 + plan.duration);
             plan.scanned = self.scans.scan(at, plan.posted, expiration, plan.artifacts.len());
             plans.push(plan);
         }
         self.next += count;
-        let (setup, seed, exhibits) = (self.setup, self.seed, self.source.exhibits());
         plans.par_iter_mut().with_min_len(16).try_for_each(|plan| setup.draw(seed, exhibits, plan))?;
         Ok(plans)
     }
@@ -401,7 +403,7 @@ impl Planner<'_> {
     }
 }
 
-impl Source<'_> {
+impl Source {
     /// Makes the rows `first..end` of the endless corpus available.
     fn load(&mut self, setup: &Setup, start: u64, end: u64) -> Result<(), SetupError> {
         if let Source::Streamed { rows, window, first } = self {
@@ -417,9 +419,9 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn exhibits(&self) -> Exhibits<'_> {
+    fn exhibits<'a>(&'a self, setup: &'a Setup) -> Exhibits<'a> {
         match self {
-            Source::Cached(rows) => Exhibits { rows, first: 0 },
+            Source::Cached => Exhibits { rows: setup.cached.as_deref().unwrap_or_default(), first: 0 },
             Source::Streamed { window, first, .. } => Exhibits { rows: window, first: *first },
         }
     }
@@ -515,5 +517,5 @@ impl Setup {
 
 fn guid(at: Key) -> Guid {
     let mut chance = at.with(word::GUID).stream();
-    Guid(u128::from(chance.bits()) << 64 | u128::from(chance.bits()))
+    Guid::random(u128::from(chance.bits()) << 64 | u128::from(chance.bits()))
 }

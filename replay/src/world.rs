@@ -21,6 +21,7 @@ use engine::{
 };
 use market::{
     block::{BlockNumber, Windows},
+    bloom::Bloom,
     bounty::Bounty,
     command::{Accepted, Command, PostAssertion, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
@@ -204,6 +205,8 @@ pub struct Shown {
     pub uri: Arc<str>,
     /// Address of the metadata, if there is any.
     pub metadata: Option<Arc<str>>,
+    /// The filter of the artifacts' hashes, as text.
+    pub bloom: Option<Box<Bloom>>,
 }
 
 /// Blocks after the vote window for which a bounty waits for visitors who have not settled it.
@@ -574,7 +577,7 @@ impl World {
         let artifacts = plan.artifacts.len() as u64;
         let shown = match &self.showcase {
             Some(showcase) => showcase(&plan),
-            None => Shown { uri: self.uri.clone(), metadata: None },
+            None => Shown { uri: self.uri.clone(), metadata: None, bloom: None },
         };
         let post = PostBounty {
             guid: plan.guid,
@@ -583,7 +586,7 @@ impl World {
             artifact_uri: shown.uri,
             artifacts,
             duration: plan.duration,
-            bloom: None,
+            bloom: shown.bloom,
             metadata: shown.metadata,
         };
         let author = self.accounts.ambassadors[plan.ambassador as usize];

@@ -48,9 +48,12 @@ pub struct Wishes<'a> {
 pub struct Broken(pub String);
 
 /// Scores, and writes a line per bounty where that is wanted.
-struct Watcher {
-    score: Scorecard,
-    bounties: Option<BountyTable>,
+#[derive(Debug)]
+pub struct Watcher {
+    /// What is counted.
+    pub score: Scorecard,
+    /// The table of bounties, if one is written.
+    pub bounties: Option<BountyTable>,
 }
 
 impl Observer for Watcher {
@@ -109,6 +112,7 @@ pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool,
             journal,
             elapsed,
             jobs: wishes.jobs,
+            visitor: None,
         };
         let run = outcome.run().map_err(Broken)?;
         if let Some(out) = wishes.out {

@@ -65,9 +65,10 @@ pub enum Input {
     /// An account is opened on both chains and given Nectar on both.
     Visit {
         /// Its address.
+        #[serde(with = "wire::address")]
         address: Address,
         /// The gift in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         gift: Nct,
     },
     /// Nectar is given to an account.
@@ -75,9 +76,10 @@ pub enum Input {
         /// On that chain.
         chain: ChainName,
         /// To that address.
+        #[serde(with = "wire::address")]
         address: Address,
         /// The gift in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         gift: Nct,
     },
     /// A signed transaction is carried out.
@@ -101,10 +103,10 @@ pub enum Order {
     /// Sets both fees.
     Fees {
         /// Of a bounty, in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         bounty: Nct,
         /// Of an assertion, in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         assertion: Nct,
     },
     /// Sets both windows.
@@ -121,21 +123,6 @@ pub enum Order {
     },
     /// Takes bounties again.
     Undeprecate,
-}
-
-/// Amounts as decimal strings.
-mod wei {
-    use market::nct::Nct;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(amount: &Nct, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&amount.to_uint())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Nct, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Nct::from_uint).map_err(|_| D::Error::custom("an amount is a decimal number of wei"))
-    }
 }
 
 /// What came of an input.
@@ -174,8 +161,7 @@ impl Chains {
         let mut world = World::new(setup, Seat::Visitor(seat), Some(showcase), true)?;
         let relay = named_address("relay");
         let relay = [home.account(relay), world.visitor(relay)];
-        let mut chains =
-            Chains { world, home, relay, visitors: GuidMap::default() };
+        let mut chains = Chains { world, home, relay, visitors: GuidMap::default() };
         for chain in [ChainName::Home, ChainName::Side] {
             chains.fund(chain, named_address("relay"), Nct::whole(RELAY_FUNDS)).expect("within 256 bits");
         }
@@ -382,9 +368,7 @@ fn command(call: &Call, account: &mut dyn FnMut(Address) -> AccountId) -> Comman
             opening: Opening { nonce: reveal.nonce, verdicts: reveal.verdicts },
             metadata: text(&reveal.metadata),
         }),
-        Call::VoteOnBounty { guid, votes, valid_bloom } => {
-            Command::VoteOnBounty { guid: *guid, votes: *votes, valid_bloom: *valid_bloom }
-        }
+        Call::VoteOnBounty { guid, votes, valid_bloom } => Command::VoteOnBounty { guid: *guid, votes: *votes, valid_bloom: *valid_bloom },
         Call::SettleBounty { guid } => Command::SettleBounty { guid: *guid },
         Call::Deposit { amount } => Command::Deposit(*amount),
         Call::Withdraw { amount } => Command::Withdraw(*amount),

@@ -288,6 +288,8 @@ pub struct ArtifactFacts {
     pub id: ArtifactId,
     /// What the corpus says of it.
     pub truth: Truth,
+    /// Its size in bytes.
+    pub size: Option<u64>,
     /// Its file type.
     pub file_type: Option<Arc<str>>,
     /// Its family.
@@ -448,7 +450,7 @@ impl Setup {
             file_type: self.population.type_number(file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
             family: family.as_deref().map(fnv1a64),
             results: if self.needs_content { SmallVec::new() } else { self.scan(&row, None).collect() },
-            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, file_type, family }),
+            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
             row,
         }
     }

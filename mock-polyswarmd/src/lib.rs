@@ -8,3 +8,8 @@ pub mod pool; // transactions that wait
 pub mod content; // artifacts and metadata by address
 pub mod messages; // the market's log in polyswarmd's words
 pub mod node; // all of it behind one lock
+pub mod server; // what all requests share
+pub mod clock; // when blocks are mined
+pub mod http; // the routes
+pub mod run; // the files of a run
+pub mod cli; // from the command line to the report

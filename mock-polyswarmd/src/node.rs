@@ -411,6 +411,11 @@ impl Node {
         Ok(())
     }
 
+    /// Names of the snapshots.
+    pub fn snapshots(&self) -> Vec<String> {
+        self.snapshots.keys().cloned().collect()
+    }
+
     /// Goes back to a snapshot. It stays and can be gone back to again; later ones are gone, and so is what waits.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use market::{
     verdict::ArtifactSet,
 };
 
-use crate::abi::{self, Argument, EmptyText, Reader};
+use crate::abi::{self, Argument, EmptyText, Reader, Unreadable};
 
 /// A function of one of the contracts: its name, its canonical signature and its selector.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,6 +185,15 @@ pub enum MalformedCall {
     NotCanonical,
 }
 
+impl From<Unreadable> for MalformedCall {
+    fn from(reason: Unreadable) -> MalformedCall {
+        match reason {
+            Unreadable::TooShort => MalformedCall::TooShort,
+            Unreadable::NotUtf8 => MalformedCall::NotUtf8,
+        }
+    }
+}
+
 impl Call {
     /// The function that is called.
     pub fn function(&self) -> Function {
@@ -309,7 +318,7 @@ fn guid(reader: &mut Reader<'_>) -> Result<Guid, MalformedCall> {
 }
 
 fn amount(reader: &mut Reader<'_>) -> Result<Nct, MalformedCall> {
-    reader.word().map(Nct::from_uint)
+    Ok(Nct::from_uint(reader.word()?))
 }
 
 fn address(reader: &mut Reader<'_>) -> Result<Address, MalformedCall> {

@@ -10,6 +10,27 @@
 //!
 //! JSON goes through text: types that hold 256-bit integers or [`json::Json`] are read with `serde_json::from_str` or
 //! `from_slice` and written with `to_string` or `to_vec`. `serde_json::Value` would turn integers above 64 bits into floats.
+//!
+//! A client votes. The server builds the transaction; the client makes sure that it is the vote it asked for, and signs:
+//!
+//! ```
+//! use market::id::{Address, Guid};
+//! use wire::{calldata::Call, flags::Flags, signature::SecretKey, transaction::{Signed, Unsigned}, vote::PostVote};
+//!
+//! let body = r#"{"votes":[true,false],"valid_bloom":true}"#;
+//! let vote: PostVote = serde_json::from_str(body)?;
+//! let data = vote.call(Guid(7)).encode().into();
+//! let (gas, to) = (50_000_000, Address::repeat_byte(0x21));
+//! let unsigned = Unsigned { nonce: 0, chain_id: Some(1338), gas, gas_price: Default::default(), value: Default::default(), to, data };
+//!
+//! let wanted = PostVote { votes: Flags::from_bools(&[true, false])?, valid_bloom: true };
+//! assert_eq!(Call::decode(&unsigned.data)?, wanted.call(Guid(7)));
+//! let key = SecretKey::from_bytes(&[7; 32])?;
+//! let raw = unsigned.sign(&key).encode();
+//!
+//! assert_eq!(Signed::decode(&raw)?.sender(), key.address());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 pub mod decimal; // integers of up to 256 bits, as strings and as JSON integers
 pub mod hexadecimal; // bytes and hashes, with and without 0x
 pub mod address; // EIP-55 both ways
@@ -27,6 +48,7 @@ pub mod assertion; // posting, revealing and reading assertions
 pub mod vote; // voting and reading votes
 mod abi; // the contract ABI's words, texts and lists
 pub mod calldata; // the contract calls
+pub mod action; // from a request to the call it asks for
 pub mod signature; // secp256k1: sign and recover
 pub mod transaction; // legacy transactions, as JSON and as RLP
 pub mod receipt; // what mined transactions logged

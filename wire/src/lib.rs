@@ -54,3 +54,4 @@ pub mod transaction; // legacy transactions, as JSON and as RLP
 pub mod receipt; // what mined transactions logged
 pub mod message; // WebSocket events
 pub mod envelope; // status, result, errors
+pub mod webhook; // engines that are called, instead of calling

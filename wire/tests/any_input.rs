@@ -25,6 +25,7 @@ use wire::{
     signature::SecretKey,
     transaction::{Inquiry, Signed, Submission, Submitted, ToSign, Unsigned},
     vote::{PostVote, Vote},
+    webhook,
 };
 
 /// Reads the bytes as `T`; what comes out is written and read back alike.
@@ -60,6 +61,8 @@ fn read_all(bytes: &[u8]) {
     read::<Amount>(bytes);
     read::<Submission>(bytes);
     read::<Inquiry>(bytes);
+    read::<webhook::Request>(bytes);
+    read::<webhook::Answer>(bytes);
     read_call(bytes);
     read_transaction(bytes);
     ipfs::cid(bytes);

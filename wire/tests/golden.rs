@@ -30,6 +30,7 @@ use wire::{
     receipt::{self, Receipt},
     transaction::{Inquiry, Signed, Submission, Submitted, ToSign, Unsigned},
     vote::{PostVote, Vote},
+    webhook::{Answer, Phase, Request, Rules, Verdict},
 };
 
 const TXHASH: &str = "13e3b5650c9fa9e1d0b1f3a6a5b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2c3dd";
@@ -407,6 +408,37 @@ fn readers_skip_keys_they_do_not_know_and_events_too() {
     let unknown = r#"{"event":"weather","data":{"celsius":31}}"#;
     let data = Json::from_text(r#"{"celsius":31}"#).unwrap();
     check_text(unknown, &Message::plain(Event::Other { name: "weather".to_owned(), data }));
+}
+
+#[test]
+fn webhook_engines_are_asked_and_answer() {
+    check(
+        "webhook_request.json",
+        Request {
+            id: 1,
+            artifact_type: ArtifactType::File,
+            artifact_uri: "http://127.0.0.1:40117/artifact/eicar".to_owned(),
+            expiration: "2026-11-22T10:50:57.502759+00:00".to_owned(),
+            phase: Phase::Assertion,
+            response_url: "http://127.0.0.1:40117/v1/bounty/1/assertions/?nonce=n1".to_owned(),
+            rules: Rules { min_allowed_bid: MINIMUM_BID, max_allowed_bid: Nct::whole(1) },
+            duration: Some(30),
+            sha256: Some("275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f".to_owned()),
+            mimetype: Some("text/plain".to_owned()),
+            metadata: Json::from_text(r#"{"mimetype":"text/plain"}"#).unwrap(),
+        },
+    );
+    let answer = Answer {
+        verdict: Verdict::Malicious,
+        confidence: Some(1.0),
+        bid: Nct::whole(1),
+        metadata: Json::from_text(r#"{"product":"eicar-compat","malware_family":"EICAR-Test-File"}"#).unwrap(),
+    };
+    check("webhook_answer.json", answer.clone());
+    let metadata = r#"{"malware_family":"EICAR-Test-File","domains":[],"ip_addresses":[],"stix":[],"scanner":null,"heuristic":null}"#;
+    check("webhook_answer_without_confidence.json", Answer { confidence: None, metadata: Json::from_text(metadata).unwrap(), ..answer });
+    let no_opinion: Answer = serde_json::from_str(r#"{"verdict":"unknown"}"#).unwrap();
+    assert_eq!((no_opinion.verdict.asserts(), no_opinion.bid), (None, Nct::ZERO));
 }
 
 fn new_assertion() -> receipt::NewAssertion {

@@ -5,11 +5,12 @@
 //! and compares amounts as Python integers; input is generous (unknown keys are skipped, amounts may be strings or
 //! integers), and every reader is total: any bytes come to a value or to an error.
 //!
-//! Nothing here decides, waits, or does I/O. Amounts are wei, times are blocks. polyswarmd's rules are those of version 2
+//! Nothing here decides, waits, or does I/O. Amounts are wei, times are blocks unless a field says otherwise. polyswarmd's rules are those of version 2
 //! in its "ethereum" mode, as polyswarm-client 2.13 speaks to it. The modules stand in reading order.
 //!
 //! JSON goes through text: types that hold 256-bit integers or [`json::Json`] are read with `serde_json::from_str` or
-//! `from_slice` and written with `to_string` or `to_vec`. `serde_json::Value` would turn integers above 64 bits into floats.
+//! `from_slice` and written with `to_string` or `to_vec`. `serde_json::Value` would turn integers above 64 bits into floats,
+//! and serde's `flatten` and `untagged` buffer values in ways that cannot hold them.
 //!
 //! A client votes. The server builds the transaction; the client makes sure that it is the vote it asked for, and signs:
 //!
@@ -47,6 +48,7 @@ pub mod bounty; // posting and reading a bounty
 pub mod assertion; // posting, revealing and reading assertions
 pub mod vote; // voting and reading votes
 mod abi; // the contract ABI's words, texts and lists
+pub mod function; // the contracts' functions: signatures and selectors
 pub mod calldata; // the contract calls
 pub mod action; // from a request to the call it asks for
 pub mod signature; // secp256k1: sign and recover

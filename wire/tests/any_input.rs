@@ -17,7 +17,7 @@ use wire::{
     decimal,
     envelope::Envelope,
     flags::Flags,
-    guid, hexadecimal, ipfs,
+    function, guid, hexadecimal, ipfs,
     json::Json,
     message::Message,
     parameters::{BountyParameters, StakingParameters},
@@ -226,7 +226,7 @@ proptest! {
 
     #[test]
     fn any_arguments_of_a_known_function_are_read_to_a_call_or_an_error(
-        function in prop::sample::select(calldata::FUNCTIONS.to_vec()),
+        function in prop::sample::select(function::FUNCTIONS.to_vec()),
         words in vec(prop_oneof![(0u64..700).prop_map(U256::from), word()], 0..24),
     ) {
         let arguments = words.iter().flat_map(|word| word.to_be_bytes::<32>());

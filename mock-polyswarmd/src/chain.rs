@@ -87,7 +87,7 @@ pub enum Input {
         /// On that chain.
         chain: ChainName,
         /// As it was signed.
-        transaction: Transaction,
+        transaction: Box<Transaction>,
     },
     /// The owner of the contracts does something.
     Govern {
@@ -147,7 +147,7 @@ pub struct Chains {
 }
 
 /// What the relay holds on either chain: more than anybody will ever move.
-const RELAY_FUNDS: u64 = 1_000_000_000_000;
+const RELAY_FUNDS: u64 = 1_000_000_000;
 
 impl Chains {
     /// Both chains in their first block.

@@ -40,6 +40,9 @@ pub const SNAPSHOTS_MAXIMUM: usize = 1_000;
 /// A message and the chain it belongs to.
 pub type Mail = (ChainName, Message);
 
+/// Reads the log of the side chain: block, event, and the names of all accounts.
+pub type Reader<'a, E> = dyn FnMut(BlockNumber, &Event, &[String]) -> Result<(), E> + 'a;
+
 /// Who comes in, and with what.
 #[derive(Clone, Debug)]
 pub struct Guests {
@@ -274,7 +277,7 @@ impl Node {
         let now = Instant::now();
         for chain in [ChainName::Side, ChainName::Home] {
             for transaction in self.pool.take(chain, now) {
-                mail.extend(self.perform(Input::Transact { chain, transaction })?);
+                mail.extend(self.perform(Input::Transact { chain, transaction: Box::new(transaction) })?);
             }
         }
         // Whoever hears of a block has heard of everything in it.
@@ -483,11 +486,7 @@ impl Node {
     /// # Errors
     ///
     /// If the corpus cannot be read, or an invariant is broken.
-    pub fn play_again<E: From<PlayError>>(
-        &self,
-        observer: &mut dyn Observer,
-        reader: &mut dyn FnMut(BlockNumber, &Event, &[String]) -> Result<(), E>,
-    ) -> Result<Chains, E> {
+    pub fn play_again<E: From<PlayError>>(&self, observer: &mut dyn Observer, reader: &mut Reader<'_, E>) -> Result<Chains, E> {
         let mut chains = chains(&self.setup, &self.guests)?;
         for input in &self.inputs {
             let outcome = chains.apply(input, observer)?;

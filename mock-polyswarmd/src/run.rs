@@ -9,7 +9,7 @@ use replay::world::PlayError;
 use sim::{
     execute::{Broken, Watcher},
     output::RunDirectory,
-    run::{Outcome, Run, Visitor},
+    run::{NOBODY, Outcome, Run, Visitor},
     score::Scorecard,
     settings::{scenario_sha256, scenario_toml},
 };
@@ -44,7 +44,7 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
     let world = chains.into_world();
     let seat = world.seat();
     let visitor = match seat {
-        AccountId::NOBODY => Visitor { name: "nobody".to_owned(), wallet: Nct::ZERO },
+        AccountId::NOBODY => Visitor { name: NOBODY.to_owned(), wallet: Nct::ZERO },
         account => Visitor { name: world.names()[account.0 as usize].clone(), wallet: gifts(node, world.market().address(account)) },
     };
     let played = world.finish(complete).map_err(|error| match error {

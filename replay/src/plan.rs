@@ -84,6 +84,8 @@ pub struct Setup {
     pub bounties: u64,
     /// Things a user should know before believing the result.
     pub warnings: Vec<String>,
+    /// What was decided about an engine that names no backend.
+    pub chosen: Option<String>,
     /// What the files that the scenario names hold: hash lists and profiles.
     pub inputs: Vec<String>,
     backends: Vec<Arc<dyn Backend>>,
@@ -159,8 +161,7 @@ impl Setup {
         let inputs = files.map(|(backend, _)| backend.fingerprint()).chain(population.inputs().iter().cloned()).collect();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
-        let mut warnings = warnings(&scenario, &rules, &summary, &population, bounties);
-        warnings.extend(chosen);
+        let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
         let needs_content = backends.iter().any(|backend| backend.needs_content());
         let cached = None;
         let mut setup = Setup {
@@ -171,6 +172,7 @@ impl Setup {
             population,
             bounties,
             warnings,
+            chosen,
             inputs,
             backends,
             own_columns,

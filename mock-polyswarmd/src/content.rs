@@ -53,6 +53,8 @@ pub enum NoContent {
     TooLarge { what: &'static str, bytes: usize, limit: usize },
     #[error("an upload needs at least one file and at most 256")]
     BadCount,
+    #[error(transparent)]
+    Play(replay::world::PlayError),
     #[error("the state is damaged: {what}")]
     Damaged { what: &'static str },
 }

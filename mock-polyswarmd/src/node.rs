@@ -15,7 +15,7 @@ use market::{
     nct::Nct,
 };
 use replay::{
-    plan::Setup,
+    plan::{Brought, Setup, VISITOR},
     world::{Observer, PlayError, Showcase},
 };
 use serde::{Deserialize, Serialize};
@@ -195,6 +195,21 @@ impl Node {
         &mut self.store
     }
 
+    /// Takes in uploaded files; answers with their URI.
+    ///
+    /// # Errors
+    ///
+    /// If they are too many or too large.
+    pub fn upload(&mut self, files: Vec<Vec<u8>>) -> Result<String, NoContent> {
+        let artifacts = files.iter().map(|file| Brought::of(file)).collect();
+        let uri = self.store.upload(files)?;
+        if !self.chains.knows_artifacts(&uri) {
+            // Nothing is refused about it, and it logs nothing.
+            self.perform(Input::Upload { uri: uri.clone(), artifacts }).map_err(NoContent::Play)?;
+        }
+        Ok(uri)
+    }
+
     /// What waits to be mined.
     pub fn pool(&self) -> &Pool {
         &self.pool
@@ -299,7 +314,7 @@ impl Node {
         for event in &outcome.side {
             self.figures.count(event);
             if let Event::NewBounty { guid, .. } = event
-                && let Some(plan) = self.chains.world().plan(*guid)
+                && let Some(plan) = self.chains.world().plan(*guid).filter(|plan| plan.ambassador != VISITOR)
             {
                 self.store.show(plan, &content::show(plan));
             }

@@ -92,7 +92,7 @@ pub struct MarketFacts {
     pub switches: Vec<&'static str>,
     /// Bounties that are over.
     pub bounties: u64,
-    /// Bounties that were to be posted.
+    /// Bounties that were to be posted, those that visitors posted included.
     pub planned: u64,
     /// Bounties that no ambassador could pay.
     pub unposted: u64,
@@ -318,7 +318,7 @@ impl Outcome<'_> {
                 rules: setup.rules.name.to_owned(),
                 switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),
                 bounties: score.bounties,
-                planned: setup.bounties,
+                planned: setup.bounties + played.adopted,
                 unposted: played.unposted,
                 artifacts: score.artifacts,
                 unvoted_bounties: score.unvoted,

@@ -47,7 +47,7 @@ pub(super) async fn upload(State(server): Shared, _: Caller, form: Result<Multip
             return Err(fail(NoContent::BadCount));
         }
     }
-    server.node().store_mut().upload(files).map(Success).map_err(fail)
+    server.node().upload(files).map(Success).map_err(fail)
 }
 
 pub(super) async fn listing(State(server): Shared, _: Caller, Path(uri): Path<String>) -> Answer<Vec<Artifact>> {

@@ -312,14 +312,16 @@ impl World {
         let rules = &setup.rules;
         let seed = Key::root(setup.scenario.seed);
         let hashes = seed.named("block hash");
+        let open = matches!(seat, Seat::Visitor(_));
         let deployment = Deployment {
-            start: crate::arrivals::START,
+            // Visitors come before the first block with a bounty.
+            start: BlockNumber(crate::arrivals::START.0 - u64::from(open)),
             block_hashes: Arc::new(move |block| block_hash(hashes, block)),
             ..Deployment::of(rules)
         };
         let (fees, windows) = (deployment.fees, deployment.windows);
         let mut market = Market::deploy(rules.clone(), deployment);
-        if matches!(seat, Seat::Engine(_)) {
+        if !open {
             market = market.forgetful();
         }
         if recording {
@@ -600,7 +602,9 @@ impl World {
     }
 
     /// Posts a bounty and does what is due about it in the same block.
-    fn post(&mut self, plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+    fn post(&mut self, mut plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        // Where time jumped, it is late.
+        plan.posted = self.market.now();
         let ambassadors = &self.setup.scenario.ambassadors;
         let artifacts = plan.artifacts.len() as u64;
         let shown = match &self.showcase {

@@ -51,7 +51,8 @@ pub struct Bounty {
     /// The arbiter who gets the arbiters' share, once drawn.
     pub assigned_arbiter: Option<AccountId>,
     /// Authors of the assertions, in the same order, for a quick look.
-    pub(crate) asserted: SmallVec<[AccountId; 16]>,
+    pub(crate) authors: SmallVec<[AccountId; 16]>,
+    pub(crate) asserted: AccountSet,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
     /// Rewards as computed last; not to be read unless they are current.
@@ -62,18 +63,27 @@ pub struct Bounty {
 
 impl Bounty {
     /// True once `account` has settled.
+    #[inline]
     pub fn has_settled(&self, account: AccountId) -> bool {
         self.settled.contains(account)
     }
 
     /// True once `account` has voted, even if it was removed and added again since.
+    #[inline]
     pub fn has_voted(&self, account: AccountId) -> bool {
         self.voted.contains(account)
     }
 
     /// True once `account` has asserted.
+    #[inline]
     pub fn has_asserted(&self, account: AccountId) -> bool {
-        self.asserted.contains(&account)
+        self.asserted.contains(account)
+    }
+
+    /// Position of the assertion of `account`, if it made one.
+    #[inline]
+    pub(crate) fn position_of(&self, account: AccountId) -> Option<usize> {
+        if self.has_asserted(account) { self.authors.iter().position(|&author| author == account) } else { None }
     }
 }
 

@@ -296,9 +296,12 @@ impl Market {
     /// Pulls `value` from `owner` into a contract, as `transferFrom` does: allowance first, then balance.
     #[inline]
     fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<(), Rejection> {
-        let left = self.ledger.pull(owner, contract, value)?;
-        self.emit(|| Event::Transfer { from: owner, to: contract, value });
-        self.emit(|| Event::Approval { owner, spender: contract, value: left });
+        self.ledger.pull(owner, contract, value)?;
+        if self.recording {
+            let left = self.ledger.allowance(owner, contract);
+            self.events.push(Event::Transfer { from: owner, to: contract, value });
+            self.events.push(Event::Approval { owner, spender: contract, value: left });
+        }
         Ok(())
     }
 }

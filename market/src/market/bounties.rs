@@ -23,16 +23,21 @@ impl Market {
     /// Where the bounty of that guid stands.
     #[inline]
     fn find(&mut self, guid: Guid) -> Result<usize, Rejection> {
-        let slot = self.slot(guid)?;
-        self.last_slot = Some((guid, slot));
-        Ok(slot)
+        match self.last_slot {
+            // Commands come in runs on one bounty.
+            Some((last, slot)) if last == guid => Ok(slot),
+            _ => {
+                let slot = self.slot(guid)?;
+                self.last_slot = Some((guid, slot));
+                Ok(slot)
+            }
+        }
     }
 
     /// [`Market::find`] for those who only look.
     #[inline]
     pub(super) fn slot(&self, guid: Guid) -> Result<usize, Rejection> {
         match self.last_slot {
-            // Commands come in runs on one bounty.
             Some((last, slot)) if last == guid => Ok(slot),
             _ => self.slots.get(&guid).copied().ok_or(Rejection::UnknownBounty { guid }),
         }
@@ -148,7 +153,8 @@ impl Market {
             votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
-            asserted: Default::default(),
+            authors: Default::default(),
+            asserted: AccountSet::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
             rewards: Rewards::default(),
@@ -230,7 +236,8 @@ impl Market {
             });
         }
         let bounty = &mut self.bounties[slot];
-        bounty.asserted.push(sender);
+        bounty.authors.push(sender);
+        bounty.asserted.insert(sender);
         bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
@@ -348,7 +355,8 @@ impl Market {
     pub fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
-        self.settle_slot(sender, slot)
+        let round = self.round_of(&self.bounties[slot]);
+        self.settle_slot(sender, slot, &round)
     }
 
     /// [`Market::settle_bounty`] by one of `senders` after the other, up to the first who is refused.
@@ -359,15 +367,17 @@ impl Market {
     pub fn settle_all(&mut self, senders: impl IntoIterator<Item = AccountId>, guid: Guid) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
-        senders.into_iter().try_for_each(|sender| self.settle_slot(sender, slot).map(|_| ()))
+        // Nothing that a round depends on changes by settling.
+        let round = self.round_of(&self.bounties[slot]);
+        senders.into_iter().try_for_each(|sender| self.settle_slot(sender, slot, &round).map(|_| ()))
     }
 
-    fn settle_slot(&mut self, sender: AccountId, slot: usize) -> Result<Nct, Rejection> {
+    fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {
             return Err(Rejection::AlreadySettled { account: sender });
         }
-        let round = self.round_of(bounty)?;
+        let round = (*round)?;
         if !matches!(round, Round::Quorum | Round::Settle) {
             return Err(Rejection::NotSettleable { round });
         }
@@ -381,38 +391,41 @@ impl Market {
             }
         }
         self.compute_rewards(slot)?;
-        let bounty = &self.bounties[slot];
+
+        let Market { bounties, ledger, rules, events, recording, .. } = self;
+        let bounty = &mut bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
-        let payout = bounty.rewards.payments(bounty, sender, assigned).try_fold(Nct::ZERO, |sum, payment| sum.checked_add(payment));
-        let payout = payout.ok_or(overflow)?;
+        let payments = bounty.rewards.payments(bounty, sender, assigned);
+        let mut payout = *payments[0];
+        if !(payout.give(*payments[1]) && payout.give(*payments[2])) {
+            return Err(overflow);
+        }
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = assigned.filter(|&arbiter| {
-            self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
+            rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
         });
         let belated = belated.map(|arbiter| (arbiter, bounty.rewards.arbiter));
         if let Some((_, value)) = belated {
             let total = payout.checked_add(value).ok_or(overflow)?;
-            self.ledger.check_transfer(AccountId::REGISTRY, total)?;
+            ledger.check_transfer(AccountId::REGISTRY, total)?;
         }
 
         if !payout.is_zero() {
             // One move of the sum, one log entry for each payment.
-            self.ledger.transfer(AccountId::REGISTRY, sender, payout)?;
-            if self.recording {
-                let bounty = &self.bounties[slot];
-                for value in bounty.rewards.payments(bounty, sender, assigned).filter(|payment| !payment.is_zero()) {
-                    self.events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
+            ledger.transfer(AccountId::REGISTRY, sender, payout)?;
+            if *recording {
+                for &value in payments.into_iter().filter(|payment| !payment.is_zero()) {
+                    events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
                 }
             }
         }
+        bounty.assigned_arbiter = assigned;
+        bounty.settled.insert(sender);
+        let guid = bounty.guid;
         if let Some((to, value)) = belated {
             self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
             self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
         }
-        let bounty = &mut self.bounties[slot];
-        bounty.assigned_arbiter = assigned;
-        bounty.settled.insert(sender);
-        let guid = bounty.guid;
         self.emit(|| Event::SettledBounty { guid, settler: sender, payout });
         Ok(payout)
     }

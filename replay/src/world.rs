@@ -31,13 +31,14 @@ use market::{
     settlement::{Fees, Rewards},
     verdict::ArtifactSet,
 };
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
     oracle::{self, Labels},
     plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
+    rivals::RivalPlan,
 };
 
 /// Looks on while a run is played.
@@ -464,7 +465,11 @@ impl<'a> World<'a> {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
         let commitment = Commitment::envelope(opening(&open.plan, position));
-        let command = PostAssertion { guid: open.plan.guid, bids: SmallVec::from_slice(&plan.bids), mask: plan.mask, commitment };
+        let bids = match plan.bids[..] {
+            [only] => smallvec![only],
+            ref bids => SmallVec::from_slice(bids),
+        };
+        let command = PostAssertion { guid: open.plan.guid, bids, mask: plan.mask, commitment };
         match self.market.post_assertion(self.accounts.rivals[plan.rival], command) {
             Ok(index) => open.rivals[position] = Some(index as u32),
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
@@ -634,8 +639,9 @@ fn settled(guid: Guid, result: Result<(), Rejection>) -> Result<(), PlayError> {
 
 /// What a rival commits to: its nonce follows from guid and position; nobody has to guess it in here.
 fn opening(plan: &BountyPlan, position: usize) -> Opening {
-    let nonce = U256::from(plan.guid.0 ^ plan.rivals[position].rival as u128 | 1);
-    Opening { nonce, verdicts: plan.rivals[position].verdicts }
+    let RivalPlan { rival, verdicts, .. } = plan.rivals[position];
+    let nonce = plan.guid.0 ^ rival as u128 | 1;
+    Opening { nonce: U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0]), verdicts }
 }
 
 /// So that callers without a journal need not name a writer.

@@ -96,12 +96,11 @@ pub struct Assertion {
     pub bids: SmallVec<[Nct; 1]>,
     /// Artifacts it has an opinion on; may have bits beyond the artifacts.
     pub mask: ArtifactSet,
-    /// What it promised.
+    /// What it promised; once it is revealed, in an envelope.
     pub commitment: Commitment,
-    /// What it turned out to say.
-    pub revealed: Option<Opening>,
     /// Metadata of the reveal, if there is any.
     pub metadata: Option<Arc<str>>,
+    pub(crate) is_revealed: bool,
 }
 
 impl Assertion {
@@ -111,10 +110,16 @@ impl Assertion {
         sum(&self.bids)
     }
 
+    /// What it turned out to say: `None` before the reveal.
+    #[inline]
+    pub fn revealed(&self) -> Option<&Opening> {
+        if self.is_revealed { self.commitment.opening() } else { None }
+    }
+
     /// Its verdict on an artifact: `None` without an opinion or before the reveal.
     #[inline]
     pub fn verdict(&self, artifact: usize) -> Option<bool> {
-        self.revealed.filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
+        self.revealed().filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Market {
     slots: GuidMap<usize>,
     free_slots: Vec<usize>,
     last_slot: Option<(Guid, usize)>,
+    /// The last draw: the block whose hash it was from, the block it was made in, and its number.
+    last_draw: Option<((BlockNumber, BlockNumber), U256)>,
     history: History,
     events: Vec<Event>,
     recording: bool,
@@ -168,6 +170,7 @@ impl Market {
             slots: GuidMap::default(),
             free_slots: Vec::new(),
             last_slot: None,
+            last_draw: None,
             history: History::default(),
             events: Vec::new(),
             recording: false,

@@ -240,11 +240,11 @@ impl Market {
         bounty.asserted.insert(sender);
         bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
-        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
+        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
         Ok(index)
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_bids(&self, bids: &[Nct]) -> Result<(), Rejection> {
         for &bid in bids {
             if bid < self.rules.bid_minimum {
@@ -279,7 +279,7 @@ impl Market {
         if assertion.author != sender {
             return Err(Rejection::NotTheAuthor { index: reveal.index });
         }
-        if assertion.revealed.is_some() {
+        if assertion.is_revealed {
             return Err(Rejection::AlreadyRevealed { index: reveal.index });
         }
         if !assertion.commitment.opens(self.addresses[sender.index()], reveal.opening) {
@@ -301,7 +301,8 @@ impl Market {
         let bounty = &mut self.bounties[slot];
         bounty.rewards_current = false;
         let assertion = &mut bounty.assertions[reveal.index as usize];
-        assertion.revealed = Some(reveal.opening);
+        assertion.commitment.open(reveal.opening);
+        assertion.is_revealed = true;
         assertion.metadata = reveal.metadata;
         Ok(())
     }
@@ -372,6 +373,7 @@ impl Market {
         senders.into_iter().try_for_each(|sender| self.settle_slot(sender, slot, &round).map(|_| ()))
     }
 
+    #[inline]
     fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {
@@ -381,7 +383,7 @@ impl Market {
         if !matches!(round, Round::Quorum | Round::Settle) {
             return Err(Rejection::NotSettleable { round });
         }
-        let mut assigned = bounty.assigned_arbiter;
+        let (mut assigned, rewards_current) = (bounty.assigned_arbiter, bounty.rewards_current);
         if self.arbiters.contains(sender) {
             if round != Round::Settle {
                 return Err(Rejection::ArbiterTooEarly { round });
@@ -390,7 +392,9 @@ impl Market {
                 assigned = self.assign_arbiter(sender, slot)?;
             }
         }
-        self.compute_rewards(slot)?;
+        if !rewards_current {
+            self.compute_rewards(slot)?;
+        }
 
         let Market { bounties, ledger, rules, events, recording, .. } = self;
         let bounty = &mut bounties[slot];
@@ -401,12 +405,14 @@ impl Market {
             return Err(overflow);
         }
         // An arbiter drawn only now may have settled as somebody else before (S9).
-        let belated = assigned.filter(|&arbiter| {
-            rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
-        });
-        let belated = belated.map(|arbiter| (arbiter, bounty.rewards.arbiter));
-        if let Some((_, value)) = belated {
-            let total = payout.checked_add(value).ok_or(overflow)?;
+        let belated = match assigned {
+            Some(arbiter) if rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() => {
+                (arbiter != sender && bounty.has_settled(arbiter)).then_some(arbiter)
+            }
+            _ => None,
+        };
+        if belated.is_some() {
+            let total = payout.checked_add(bounty.rewards.arbiter).ok_or(overflow)?;
             ledger.check_transfer(AccountId::REGISTRY, total)?;
         }
 
@@ -422,7 +428,8 @@ impl Market {
         bounty.assigned_arbiter = assigned;
         bounty.settled.insert(sender);
         let guid = bounty.guid;
-        if let Some((to, value)) = belated {
+        if let Some(to) = belated {
+            let value = bounty.rewards.arbiter;
             self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
             self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
         }
@@ -440,21 +447,25 @@ impl Market {
             return Ok(Some(sender));
         }
         let voters: SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
-        settlement::draw_arbiter(&self.rules, &voters, self.block_hash(target), self.now)
+        // Bounties that end together are settled together: they share a number.
+        let blocks = (target, self.now);
+        let number = match self.last_draw {
+            Some((last, number)) if last == blocks => number,
+            _ => settlement::draw_number(self.block_hash(target), self.now),
+        };
+        self.last_draw = Some((blocks, number));
+        settlement::draw_by(&self.rules, &voters, number)
     }
 
     /// Brings the rewards of a bounty up to date.
-    #[inline]
     fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
-        if !self.bounties[slot].rewards_current {
-            let fees = *self.fees_of(&self.bounties[slot]);
-            let bounty = &mut self.bounties[slot];
-            let mut rewards = std::mem::take(&mut bounty.rewards);
-            let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
-            bounty.rewards = rewards;
-            settled?;
-            bounty.rewards_current = true;
-        }
+        let fees = *self.fees_of(&self.bounties[slot]);
+        let bounty = &mut self.bounties[slot];
+        let mut rewards = std::mem::take(&mut bounty.rewards);
+        let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
+        bounty.rewards = rewards;
+        settled?;
+        bounty.rewards_current = true;
         Ok(())
     }
 

@@ -120,21 +120,25 @@ impl Nct {
     #[inline]
     pub fn checked_add(self, other: Nct) -> Option<Nct> {
         let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
-        match low.checked_add(other_low) {
-            // Nearly always: the upper half stays as it is.
-            Some(low) if other_high == 0 => Some(Nct::from_halves(low, high)),
-            _ => self.to_uint().checked_add(other.to_uint()).map(Nct::from_uint),
+        let (mut sum, carry) = low.overflowing_add(other_low);
+        let mut high = high;
+        // Hardly ever: nearly all amounts leave the upper half as it is.
+        if carry | (other_high != 0) {
+            [sum, high] = self.add_wide(other)?.halves();
         }
+        Some(Nct::from_halves(sum, high))
     }
 
     /// The difference, or `None` below zero.
     #[inline]
     pub fn checked_sub(self, other: Nct) -> Option<Nct> {
         let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
-        match low.checked_sub(other_low) {
-            Some(low) if other_high == 0 => Some(Nct::from_halves(low, high)),
-            _ => self.to_uint().checked_sub(other.to_uint()).map(Nct::from_uint),
+        let (mut rest, borrow) = low.overflowing_sub(other_low);
+        let mut high = high;
+        if borrow | (other_high != 0) {
+            [rest, high] = self.sub_wide(other)?.halves();
         }
+        Some(Nct::from_halves(rest, high))
     }
 
     /// Adds `other` where the sum stays; false, and nothing has changed, beyond 256 bits.
@@ -164,15 +168,23 @@ impl Nct {
     }
 
     #[cold]
+    fn add_wide(self, other: Nct) -> Option<Nct> {
+        self.to_uint().checked_add(other.to_uint()).map(Nct::from_uint)
+    }
+
+    #[cold]
+    fn sub_wide(self, other: Nct) -> Option<Nct> {
+        self.to_uint().checked_sub(other.to_uint()).map(Nct::from_uint)
+    }
+
+    #[cold]
     fn give_wide(&mut self, other: Nct) -> bool {
-        let sum = self.to_uint().checked_add(other.to_uint());
-        sum.inspect(|&sum| *self = Nct::from_uint(sum)).is_some()
+        self.add_wide(other).inspect(|&sum| *self = sum).is_some()
     }
 
     #[cold]
     fn take_wide(&mut self, other: Nct) -> bool {
-        let rest = self.to_uint().checked_sub(other.to_uint());
-        rest.inspect(|&rest| *self = Nct::from_uint(rest)).is_some()
+        self.sub_wide(other).inspect(|&rest| *self = rest).is_some()
     }
 
     /// The difference, or zero.

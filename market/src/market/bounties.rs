@@ -400,10 +400,7 @@ impl Market {
         let bounty = &mut bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
         let payments = bounty.rewards.payments(bounty, sender, assigned);
-        let mut payout = *payments[0];
-        if !(payout.give(*payments[1]) && payout.give(*payments[2])) {
-            return Err(overflow);
-        }
+        let payout = payments[0].checked_add(*payments[1]).and_then(|sum| sum.checked_add(*payments[2])).ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = match assigned {
             Some(arbiter) if rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() => {

@@ -50,8 +50,7 @@ pub struct Bounty {
     pub tally: Tally,
     /// The arbiter who gets the arbiters' share, once drawn.
     pub assigned_arbiter: Option<AccountId>,
-    /// Authors of the assertions, in the same order, for a quick look.
-    pub(crate) authors: SmallVec<[AccountId; 16]>,
+    /// Authors of the assertions, for a quick look.
     pub(crate) asserted: AccountSet,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
@@ -83,7 +82,7 @@ impl Bounty {
     /// Position of the assertion of `account`, if it made one.
     #[inline]
     pub(crate) fn position_of(&self, account: AccountId) -> Option<usize> {
-        if self.has_asserted(account) { self.authors.iter().position(|&author| author == account) } else { None }
+        if self.has_asserted(account) { self.assertions.iter().position(|assertion| assertion.author == account) } else { None }
     }
 }
 

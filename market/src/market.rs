@@ -297,7 +297,7 @@ impl Market {
     }
 
     /// Pulls `value` from `owner` into a contract, as `transferFrom` does: allowance first, then balance.
-    #[inline]
+    #[inline(always)]
     fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<(), Rejection> {
         self.ledger.pull(owner, contract, value)?;
         if self.recording {

@@ -464,7 +464,7 @@ impl<'a> World<'a> {
     fn rival_asserts(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
-        let commitment = Commitment::envelope(opening(&open.plan, position));
+        let commitment = Commitment::envelope(opening(&open.plan, plan));
         let bids = match plan.bids[..] {
             [only] => smallvec![only],
             ref bids => SmallVec::from_slice(bids),
@@ -563,20 +563,13 @@ impl<'a> World<'a> {
     }
 
     fn rivals_reveal(&mut self, slot: u32) -> Result<(), PlayError> {
-        let open = &self.open[slot as usize];
-        for (position, rival) in open.plan.rivals.iter().enumerate() {
-            if let Some(index) = open.rivals[position].filter(|_| rival.reveals) {
-                let reveal = RevealAssertion {
-                    guid: open.plan.guid,
-                    index: u64::from(index),
-                    opening: opening(&open.plan, position),
-                    metadata: None,
-                };
-                let revealed = self.market.reveal_assertion(self.accounts.rivals[rival.rival], reveal);
-                revealed.map_err(|rejection| PlayError::Invariant(format!("a rival's reveal was refused: {rejection}")))?;
-            }
-        }
-        Ok(())
+        let Open { plan, rivals, .. } = &self.open[slot as usize];
+        let reveals = plan.rivals.iter().zip(rivals).filter_map(|(rival, index)| {
+            let index = index.filter(|_| rival.reveals)?;
+            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival)))
+        });
+        let revealed = self.market.reveal_all(reveals, plan.guid, &None);
+        revealed.map_err(|rejection| PlayError::Invariant(format!("a rival's reveal was refused: {rejection}")))
     }
 
     fn arbiter_votes(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
@@ -592,25 +585,23 @@ impl<'a> World<'a> {
 
     /// Ambassador and rivals settle.
     fn settle(&mut self, slot: u32) -> Result<(), PlayError> {
-        let open = &self.open[slot as usize];
-        let guid = open.plan.guid;
-        let rivals = open
-            .plan
-            .rivals
-            .iter()
-            .zip(&open.rivals)
-            .filter(|(_, index)| index.is_some())
-            .map(|(plan, _)| self.accounts.rivals[plan.rival]);
-        let everybody = [self.accounts.ambassadors[open.plan.ambassador as usize]].into_iter().chain(rivals);
-        settled(guid, self.market.settle_all(everybody, guid))
+        let Open { plan, rivals, .. } = &self.open[slot as usize];
+        let mut everybody: SmallVec<[AccountId; 16]> = smallvec![self.accounts.ambassadors[plan.ambassador as usize]];
+        for (rival, index) in plan.rivals.iter().zip(rivals) {
+            if index.is_some() {
+                everybody.push(self.accounts.rivals[rival.rival]);
+            }
+        }
+        settled(plan.guid, self.market.settle_all(&everybody, plan.guid))
     }
 
     /// The arbiters who voted settle, the observer is told, and the bounty is forgotten.
     fn close(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let open = &self.open[slot as usize];
         let guid = open.plan.guid;
-        let arbiters = open.plan.votes.iter().map(|vote| self.accounts.arbiters[vote.arbiter as usize]);
-        settled(guid, self.market.settle_all(arbiters, guid))?;
+        let arbiters: SmallVec<[AccountId; 16]> =
+            open.plan.votes.iter().map(|vote| self.accounts.arbiters[vote.arbiter as usize]).collect();
+        settled(guid, self.market.settle_all(&arbiters, guid))?;
         let bounty = self.market.bounty(guid).expect("it is open");
         let rewards = self.market.rewards(guid).map_err(|rejection| PlayError::Invariant(format!("rewards: {rejection}")))?;
         let consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(&self.setup.rules));
@@ -633,15 +624,15 @@ impl<'a> World<'a> {
     }
 }
 
-fn settled(guid: Guid, result: Result<(), Rejection>) -> Result<(), PlayError> {
-    result.map_err(|rejection| PlayError::Invariant(format!("{guid} could not be settled: {rejection}")))
+fn settled(guid: Guid, result: Result<Nct, Rejection>) -> Result<(), PlayError> {
+    result.map(|_| ()).map_err(|rejection| PlayError::Invariant(format!("{guid} could not be settled: {rejection}")))
 }
 
-/// What a rival commits to: its nonce follows from guid and position; nobody has to guess it in here.
-fn opening(plan: &BountyPlan, position: usize) -> Opening {
-    let RivalPlan { rival, verdicts, .. } = plan.rivals[position];
-    let nonce = plan.guid.0 ^ rival as u128 | 1;
-    Opening { nonce: U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0]), verdicts }
+/// What a rival commits to: its nonce follows from the guid and its number; nobody has to guess it in here.
+#[inline]
+fn opening(plan: &BountyPlan, rival: &RivalPlan) -> Opening {
+    let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
+    Opening { nonce: U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0]), verdicts: rival.verdicts }
 }
 
 /// So that callers without a journal need not name a writer.

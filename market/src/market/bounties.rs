@@ -1,11 +1,14 @@
 //! The road of a bounty: post, assert, reveal, vote, settle. Each checks in the contract's order, then takes effect.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::{
     block::{BlockNumber, Round, Windows},
-    bounty::{Assertion, Bounty, Vote, sum},
+    bounty::{Assertion, Bounty, Vote},
     command::{PostAssertion, PostBounty, RevealAssertion},
+    commitment::Opening,
     event::Event,
     id::{AccountId, AccountSet, Guid},
     nct::Nct,
@@ -153,7 +156,6 @@ impl Market {
             votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
-            authors: Default::default(),
             asserted: AccountSet::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
@@ -214,10 +216,12 @@ impl Market {
         if self.rules.switches.reject_empty_masks && assertion.mask.is_empty() {
             return Err(Rejection::EmptyMask);
         }
-        let overflow = Rejection::Overflow { what: "bids and fee" };
-        let Some(price) = sum(&assertion.bids).and_then(|staked| staked.checked_add(self.fees_of(bounty).assertion)) else {
-            return Err(overflow);
-        };
+        let mut price = self.fees_of(bounty).assertion;
+        for &bid in &assertion.bids {
+            if !price.give(bid) {
+                return Err(Rejection::Overflow { what: "bids and fee" });
+            }
+        }
         let artifacts = bounty.artifacts;
         self.pull(sender, AccountId::REGISTRY, price)?;
 
@@ -236,7 +240,6 @@ impl Market {
             });
         }
         let bounty = &mut self.bounties[slot];
-        bounty.authors.push(sender);
         bounty.asserted.insert(sender);
         bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
@@ -263,47 +266,67 @@ impl Market {
     ///
     /// As [`Market::submit`].
     pub fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
+        let RevealAssertion { guid, index, opening, metadata } = reveal;
+        self.reveal_all([(sender, index, opening)], guid, &metadata)
+    }
+
+    /// [`Market::reveal_assertion`] of one after the other, by these senders at these positions, up to the first that is
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn reveal_all(
+        &mut self,
+        reveals: impl IntoIterator<Item = (AccountId, u64, Opening)>,
+        guid: Guid,
+        metadata: &Option<Arc<str>>,
+    ) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
-        let slot = self.find(reveal.guid)?;
+        let slot = self.find(guid)?;
         let bounty = &self.bounties[slot];
+        // Nothing that a round depends on changes by revealing.
         let round = self.round_of(bounty)?;
         if round != Round::Reveal {
             let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
             return Err(Rejection::RevealWindow { missed, round });
         }
-        if word::is_zero(&reveal.opening.nonce) {
+        reveals.into_iter().try_for_each(|(sender, index, opening)| self.reveal_slot(sender, slot, index, opening, metadata))
+    }
+
+    fn reveal_slot(
+        &mut self,
+        sender: AccountId,
+        slot: usize,
+        index: u64,
+        opening: Opening,
+        metadata: &Option<Arc<str>>,
+    ) -> Result<(), Rejection> {
+        let bounty = &mut self.bounties[slot];
+        if word::is_zero(&opening.nonce) {
             return Err(Rejection::ZeroNonce);
         }
-        let unknown = Rejection::UnknownAssertion { index: reveal.index, assertions: bounty.assertions.len() };
-        let assertion = usize::try_from(reveal.index).ok().and_then(|index| bounty.assertions.get(index)).ok_or(unknown)?;
+        let unknown = Rejection::UnknownAssertion { index, assertions: bounty.assertions.len() };
+        let assertion = usize::try_from(index).ok().and_then(|index| bounty.assertions.get_mut(index)).ok_or(unknown)?;
         if assertion.author != sender {
-            return Err(Rejection::NotTheAuthor { index: reveal.index });
+            return Err(Rejection::NotTheAuthor { index });
         }
         if assertion.is_revealed {
-            return Err(Rejection::AlreadyRevealed { index: reveal.index });
+            return Err(Rejection::AlreadyRevealed { index });
         }
-        if !assertion.commitment.opens(self.addresses[sender.index()], reveal.opening) {
+        if !assertion.commitment.opens(self.addresses[sender.index()], opening) {
             return Err(Rejection::CommitmentMismatch);
         }
-        let artifacts = bounty.artifacts;
-        if self.rules.switches.binding_commitments && reveal.opening.verdicts.reaches_beyond(artifacts) {
+        let (guid, artifacts) = (bounty.guid, bounty.artifacts);
+        if self.rules.switches.binding_commitments && opening.verdicts.reaches_beyond(artifacts) {
             return Err(Rejection::StrayVerdictBits { artifacts });
         }
 
-        self.emit(|| Event::RevealedAssertion {
-            guid: reveal.guid,
-            author: sender,
-            index: reveal.index,
-            opening: reveal.opening,
-            artifacts,
-            metadata: reveal.metadata.clone(),
-        });
-        let bounty = &mut self.bounties[slot];
         bounty.rewards_current = false;
-        let assertion = &mut bounty.assertions[reveal.index as usize];
-        assertion.commitment.open(reveal.opening);
+        assertion.commitment.open(opening);
         assertion.is_revealed = true;
-        assertion.metadata = reveal.metadata;
+        assertion.metadata.clone_from(metadata);
+        self.emit(|| Event::RevealedAssertion { guid, author: sender, index, opening, artifacts, metadata: metadata.clone() });
         Ok(())
     }
 
@@ -354,26 +377,29 @@ impl Market {
     ///
     /// As [`Market::submit`].
     pub fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
-        self.roles.pausable.check_running()?;
-        let slot = self.find(guid)?;
-        let round = self.round_of(&self.bounties[slot]);
-        self.settle_slot(sender, slot, &round)
+        self.settle_all(&[sender], guid)
     }
 
-    /// [`Market::settle_bounty`] by one of `senders` after the other, up to the first who is refused.
+    /// [`Market::settle_bounty`] by one of `senders` after the other, up to the first who is refused; answers what they
+    /// were paid together.
     ///
     /// # Errors
     ///
     /// As [`Market::submit`].
-    pub fn settle_all(&mut self, senders: impl IntoIterator<Item = AccountId>, guid: Guid) -> Result<(), Rejection> {
+    pub fn settle_all(&mut self, senders: &[AccountId], guid: Guid) -> Result<Nct, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
         // Nothing that a round depends on changes by settling.
         let round = self.round_of(&self.bounties[slot]);
-        senders.into_iter().try_for_each(|sender| self.settle_slot(sender, slot, &round).map(|_| ()))
+        let mut paid = Nct::ZERO;
+        for &sender in senders {
+            let payout = self.settle_slot(sender, slot, &round)?;
+            assert!(paid.give(payout), "together they are paid at most the supply");
+        }
+        Ok(paid)
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {

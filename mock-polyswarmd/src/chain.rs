@@ -1,7 +1,7 @@
 //! The two chains and everything that can be done to them. The same inputs in the same order give the same chains, so the
 //! list of inputs is all there is to save: a snapshot is a position in it, and a run's files are written by playing it again.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use market::{
     block::{BlockNumber, Windows},
@@ -16,7 +16,7 @@ use market::{
     settlement::Fees,
 };
 use replay::{
-    plan::Setup,
+    plan::{Brought, Setup},
     world::{Observer, PATIENCE, PlayError, Seat, Showcase, World},
 };
 use serde::{Deserialize, Serialize};
@@ -65,9 +65,10 @@ pub enum Input {
     /// An account is opened on both chains and given Nectar on both.
     Visit {
         /// Its address.
+        #[serde(with = "wire::address")]
         address: Address,
         /// The gift in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         gift: Nct,
     },
     /// Nectar is given to an account.
@@ -75,9 +76,10 @@ pub enum Input {
         /// On that chain.
         chain: ChainName,
         /// To that address.
+        #[serde(with = "wire::address")]
         address: Address,
         /// The gift in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         gift: Nct,
     },
     /// A signed transaction is carried out.
@@ -85,7 +87,15 @@ pub enum Input {
         /// On that chain.
         chain: ChainName,
         /// As it was signed.
-        transaction: Transaction,
+        transaction: Box<Transaction>,
+    },
+    /// Artifacts are uploaded, for bounties to come.
+    Upload {
+        /// Their address.
+        uri: String,
+        /// What is known of each.
+        #[serde(with = "brought")]
+        artifacts: Vec<Brought>,
     },
     /// The owner of the contracts does something.
     Govern {
@@ -101,10 +111,10 @@ pub enum Order {
     /// Sets both fees.
     Fees {
         /// Of a bounty, in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         bounty: Nct,
         /// Of an assertion, in wei.
-        #[serde(with = "wei")]
+        #[serde(with = "wire::decimal::string")]
         assertion: Nct,
     },
     /// Sets both windows.
@@ -123,18 +133,26 @@ pub enum Order {
     Undeprecate,
 }
 
-/// Amounts as decimal strings.
-mod wei {
-    use market::nct::Nct;
+/// Artifacts as text: the hash, and a mark behind those of test files.
+mod brought {
+    use datasets::ArtifactId;
+    use replay::plan::Brought;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(amount: &Nct, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&amount.to_uint())
+    const TEST_FILE: &str = " test file";
+
+    pub(super) fn serialize<S: Serializer>(artifacts: &[Brought], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_seq(artifacts.iter().map(|artifact| format!("{}{}", artifact.id, if artifact.test_file { TEST_FILE } else { "" })))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Nct, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Nct::from_uint).map_err(|_| D::Error::custom("an amount is a decimal number of wei"))
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Brought>, D::Error> {
+        let read = |text: String| {
+            let (hash, test_file) = text.strip_suffix(TEST_FILE).map_or((text.as_str(), false), |hash| (hash, true));
+            let id = ArtifactId::from_hex(hash.as_bytes()).ok_or_else(|| D::Error::custom("an artifact is known by its SHA-256"))?;
+            Ok(Brought { id, test_file })
+        };
+        Vec::<String>::deserialize(deserializer)?.into_iter().map(read).collect()
     }
 }
 
@@ -155,12 +173,14 @@ pub struct Chains {
     world: World,
     home: Market,
     relay: [AccountId; 2],
+    /// What is behind the addresses that bounties can name.
+    artifacts: HashMap<String, Vec<Brought>>,
     /// Bounties of visitors that are not over, by the block in which nobody is waited for any more.
     visitors: GuidMap<BlockNumber>,
 }
 
 /// What the relay holds on either chain: more than anybody will ever move.
-const RELAY_FUNDS: u64 = 1_000_000_000_000;
+const RELAY_FUNDS: u64 = 1_000_000_000;
 
 impl Chains {
     /// Both chains in their first block.
@@ -174,8 +194,7 @@ impl Chains {
         let mut world = World::new(setup, Seat::Visitor(seat), Some(showcase), true)?;
         let relay = named_address("relay");
         let relay = [home.account(relay), world.visitor(relay)];
-        let mut chains =
-            Chains { world, home, relay, visitors: GuidMap::default() };
+        let mut chains = Chains { world, home, relay, artifacts: HashMap::new(), visitors: GuidMap::default() };
         for chain in [ChainName::Home, ChainName::Side] {
             chains.fund(chain, named_address("relay"), Nct::whole(RELAY_FUNDS)).expect("within 256 bits");
         }
@@ -195,6 +214,11 @@ impl Chains {
     /// The side chain.
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// True if it is known what is behind an address.
+    pub fn knows_artifacts(&self, uri: &str) -> bool {
+        self.artifacts.contains_key(uri)
     }
 
     /// Where transfers to the other chain go.
@@ -251,7 +275,21 @@ impl Chains {
             Input::Transact { chain: ChainName::Home, transaction } => {
                 refused = self.transact_home(transaction.sender(), transaction.call()).err();
             }
+            Input::Upload { uri, artifacts } => {
+                self.artifacts.insert(uri.clone(), artifacts.clone());
+            }
             Input::Govern { order } => refused = self.govern(order).err(),
+        }
+        let side = self.world.take_events();
+        for event in &side {
+            // A visitor may post what a simulated ambassador posted before.
+            if let Event::NewBounty { guid, artifact_uri, .. } = event
+                && let Some(plan) = self.world.plan(*guid)
+                && !self.artifacts.contains_key(&**artifact_uri)
+            {
+                let artifacts = plan.artifacts.iter().map(|facts| Brought { id: facts.id, test_file: false }).collect();
+                self.artifacts.insert(artifact_uri.to_string(), artifacts);
+            }
         }
         let edition = self.world.market().rules().edition;
         let refused = refused.map(|rejection| match rejection.revert(edition) {
@@ -259,7 +297,7 @@ impl Chains {
             Revert::Empty => format!("reverted without a message ({rejection})"),
             Revert::InvalidOpcode => format!("invalid opcode ({rejection})"),
         });
-        Ok(Outcome { side: self.world.take_events(), home: self.home.take_events(), refused })
+        Ok(Outcome { side, home: self.home.take_events(), refused })
     }
 
     fn fund(&mut self, chain: ChainName, address: Address, gift: Nct) -> Result<(), Rejection> {
@@ -295,7 +333,7 @@ impl Chains {
         }
         let command = command(call, &mut |address| self.world.visitor(address));
         let posted = match &command {
-            Command::PostBounty(post) => Some(post.guid),
+            Command::PostBounty(post) => Some((post.guid, post.artifact_uri.clone())),
             _ => None,
         };
         let relayed = self.relayed(ChainName::Side, &command);
@@ -305,8 +343,11 @@ impl Chains {
             }
             return Err(rejection);
         }
-        if let Some(guid) = posted {
-            self.wait_for(guid);
+        if let Some((guid, uri)) = posted {
+            let known = self.artifacts.get(&*uri).is_some_and(|artifacts| self.world.adopt(guid, artifacts));
+            if !known {
+                self.wait_for(guid);
+            }
         }
         if let Some(value) = relayed {
             let to = self.home.account(sender);
@@ -382,9 +423,7 @@ fn command(call: &Call, account: &mut dyn FnMut(Address) -> AccountId) -> Comman
             opening: Opening { nonce: reveal.nonce, verdicts: reveal.verdicts },
             metadata: text(&reveal.metadata),
         }),
-        Call::VoteOnBounty { guid, votes, valid_bloom } => {
-            Command::VoteOnBounty { guid: *guid, votes: *votes, valid_bloom: *valid_bloom }
-        }
+        Call::VoteOnBounty { guid, votes, valid_bloom } => Command::VoteOnBounty { guid: *guid, votes: *votes, valid_bloom: *valid_bloom },
         Call::SettleBounty { guid } => Command::SettleBounty { guid: *guid },
         Call::Deposit { amount } => Command::Deposit(*amount),
         Call::Withdraw { amount } => Command::Withdraw(*amount),

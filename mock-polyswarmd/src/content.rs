@@ -1,10 +1,7 @@
 //! Content by address: the corpus' artifacts, uploads, and metadata. Bytes stay in memory or in the corpus folder;
 //! nothing is written, nothing is executed.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use datasets::{ArtifactId, Corpus, CorpusError, Row};
 use market::bloom::Bloom;
@@ -56,6 +53,10 @@ pub enum NoContent {
     TooLarge { what: &'static str, bytes: usize, limit: usize },
     #[error("an upload needs at least one file and at most 256")]
     BadCount,
+    #[error(transparent)]
+    Play(replay::world::PlayError),
+    #[error("the state is damaged: {what}")]
+    Damaged { what: &'static str },
 }
 
 /// All content there is.
@@ -146,6 +147,37 @@ impl Store {
         let uri = ipfs::cid(json.text().as_bytes());
         self.metadata.insert(uri.as_str().into(), json);
         Ok(uri)
+    }
+
+    /// Everything that was not of the corpus: uploads as hex, and metadata.
+    pub fn dump(&self) -> (Vec<Vec<String>>, Vec<String>) {
+        let uploaded = |content: &Content| match content {
+            Content::Uploaded(bytes) => Some(hex::encode(bytes)),
+            Content::Recorded(_) => None,
+        };
+        let mut uploads: Vec<Vec<String>> =
+            self.listings.values().filter_map(|listing| listing.contents.iter().map(uploaded).collect()).collect();
+        let mut metadata: Vec<String> = self.metadata.values().map(|json| json.text().to_owned()).collect();
+        // Maps are in no order; the same state is to give the same bytes.
+        uploads.sort_unstable();
+        metadata.sort_unstable();
+        (uploads, metadata)
+    }
+
+    /// Takes in what was dumped.
+    ///
+    /// # Errors
+    ///
+    /// If it is damaged or too large.
+    pub fn load(&mut self, uploads: Vec<Vec<String>>, metadata: Vec<String>) -> Result<(), NoContent> {
+        for upload in uploads {
+            let files = upload.iter().map(hex::decode).collect::<Result<Vec<_>, _>>();
+            self.upload(files.map_err(|_| NoContent::Damaged { what: "an upload is not hex" })?)?;
+        }
+        for text in metadata {
+            self.describe(Json::from_text(&text).map_err(|_| NoContent::Damaged { what: "metadata are not JSON" })?)?;
+        }
+        Ok(())
     }
 
     /// The artifacts at a URI.

@@ -7,7 +7,7 @@ use market::{id::Address, market::named_address};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use wire::{
     calldata::{Call, MalformedCall},
-    hexadecimal::{self, MalformedHex},
+    hexadecimal,
     transaction::{MalformedTransaction, Signed},
 };
 
@@ -32,8 +32,6 @@ impl fmt::Debug for Transaction {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    #[error("the transaction is not hex: {0}")]
-    Hex(#[from] MalformedHex),
     #[error("the transaction cannot be read: {0}")]
     Malformed(#[from] MalformedTransaction),
     #[error("the transaction's call cannot be read: {0}")]
@@ -61,13 +59,12 @@ pub fn contract(call: &Call) -> (&'static str, Address) {
 }
 
 impl Transaction {
-    /// Reads a signed transaction given in hex.
+    /// Reads a signed transaction in RLP.
     ///
     /// # Errors
     ///
     /// If it is not one, or its call is unknown.
-    pub fn read(text: &str) -> Result<Transaction, Refused> {
-        let raw = hexadecimal::parse(text)?;
+    pub fn read(raw: Vec<u8>) -> Result<Transaction, Refused> {
         let signed = Signed::decode(&raw)?;
         let call = Call::decode(&signed.transaction().data)?;
         Ok(Transaction { hash: alloy_primitives::keccak256(&raw), raw, signed, call })
@@ -128,6 +125,7 @@ impl Serialize for Transaction {
 
 impl<'de> Deserialize<'de> for Transaction {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Transaction, D::Error> {
-        Transaction::read(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        let raw = hexadecimal::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)?;
+        Transaction::read(raw).map_err(de::Error::custom)
     }
 }

@@ -8,13 +8,14 @@ use std::{path::Path, sync::Arc};
 use datasets::{ArtifactId, Corpus, CorpusError, CorpusSummary, Row, Rows, Truth};
 use engine::{
     artifact::{Artifact, ScanResult},
-    backend::Backend,
+    backend::{Backend, known_hash::Eicar},
     chance::{Key, fnv1a64},
     config::EngineConfigError,
     stake::StrategyError,
 };
 use market::{block::BlockNumber, id::Guid, ruleset::RuleSet, verdict::ArtifactSet};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use crate::{
@@ -32,6 +33,7 @@ mod word {
     pub(super) const GUID: u64 = fnv1a64("guid");
     pub(super) const AMBASSADOR: u64 = fnv1a64("ambassador");
     pub(super) const ARBITER: u64 = fnv1a64("arbiter");
+    pub(super) const VISITOR: u64 = fnv1a64("visitor");
 }
 
 /// Bounties that are planned at once.
@@ -84,6 +86,8 @@ pub struct Setup {
     pub bounties: u64,
     /// Things a user should know before believing the result.
     pub warnings: Vec<String>,
+    /// What was decided about an engine that names no backend.
+    pub chosen: Option<String>,
     /// What the files that the scenario names hold: hash lists and profiles.
     pub inputs: Vec<String>,
     backends: Vec<Arc<dyn Backend>>,
@@ -159,8 +163,7 @@ impl Setup {
         let inputs = files.map(|(backend, _)| backend.fingerprint()).chain(population.inputs().iter().cloned()).collect();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
-        let mut warnings = warnings(&scenario, &rules, &summary, &population, bounties);
-        warnings.extend(chosen);
+        let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
         let needs_content = backends.iter().any(|backend| backend.needs_content());
         let cached = None;
         let mut setup = Setup {
@@ -171,6 +174,7 @@ impl Setup {
             population,
             bounties,
             warnings,
+            chosen,
             inputs,
             backends,
             own_columns,
@@ -288,10 +292,30 @@ pub struct ArtifactFacts {
     pub id: ArtifactId,
     /// What the corpus says of it.
     pub truth: Truth,
+    /// Its size in bytes.
+    pub size: Option<u64>,
     /// Its file type.
     pub file_type: Option<Arc<str>>,
     /// Its family.
     pub family: Option<Arc<str>>,
+}
+
+/// An artifact that a visitor posts a bounty on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Brought {
+    /// SHA-256 of its content.
+    pub id: ArtifactId,
+    /// True for the test files that everybody calls malicious: EICAR and GTUBE.
+    pub test_file: bool,
+}
+
+impl Brought {
+    /// What there is to know of an artifact with that content.
+    pub fn of(content: &[u8]) -> Brought {
+        let id = ArtifactId(Sha256::digest(content).into());
+        let artifact = Artifact { sha256: id.0, file_type: None, size: Some(content.len() as u64), content: Some(content), recorded: &[] };
+        Brought { id, test_file: Eicar.scan(&artifact).malicious == Some(true) }
+    }
 }
 
 /// What one arbiter votes.
@@ -305,6 +329,9 @@ pub struct VotePlan {
     pub votes: ArtifactSet,
 }
 
+/// In place of an ambassador's number: a visitor posts it.
+pub const VISITOR: u32 = u32::MAX;
+
 /// What everybody will do about one bounty.
 #[derive(Clone, Default, Debug)]
 pub struct BountyPlan {
@@ -314,7 +341,7 @@ pub struct BountyPlan {
     first_row: u64,
     /// Its guid.
     pub guid: Guid,
-    /// Number of the ambassador who posts it.
+    /// Number of the ambassador who posts it; [`VISITOR`] for somebody from outside.
     pub ambassador: u32,
     /// Block of posting.
     pub posted: BlockNumber,
@@ -448,7 +475,7 @@ impl Setup {
             file_type: self.population.type_number(file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
             family: family.as_deref().map(fnv1a64),
             results: if self.needs_content { SmallVec::new() } else { self.scan(&row, None).collect() },
-            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, file_type, family }),
+            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
             row,
         }
     }
@@ -480,6 +507,44 @@ impl Setup {
         plan.votes.clear();
         self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
         Ok(())
+    }
+
+    /// Draws what everybody does about a bounty of a visitor whose number, guid, block and duration are known; false if
+    /// the label of an artifact is not: then arbiters have nothing to vote by, and rivals leave it alone.
+    pub(crate) fn adopt(&self, plan: &mut BountyPlan, artifacts: &[Brought]) -> bool {
+        plan.ambassador = VISITOR;
+        plan.labels = ArtifactSet::EMPTY;
+        plan.artifacts.clear();
+        plan.results.clear();
+        plan.rivals.clear();
+        plan.votes.clear();
+        let blank = vec![None; self.corpus.engines().len()];
+        let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::new();
+        for brought in artifacts {
+            let known = self.cached.iter().flatten().find(|exhibit| exhibit.row.id == brought.id);
+            let target = match known {
+                Some(Exhibit { row, facts, file_type, family, .. }) => {
+                    plan.artifacts.push(facts.clone());
+                    Target { malicious: row.truth == Truth::Malicious, file_type: *file_type, family: *family, recorded: &row.recorded }
+                }
+                None if brought.test_file => {
+                    let (truth, family) = (Truth::Malicious, Some(Arc::from("test file")));
+                    plan.artifacts.push(Arc::new(ArtifactFacts { id: brought.id, truth, size: None, file_type: None, family }));
+                    let file_type = self.population.type_number(datasets::NO_TYPE);
+                    Target { malicious: true, file_type, family: None, recorded: &blank }
+                }
+                None => return false,
+            };
+            if target.malicious {
+                plan.labels.insert(targets.len());
+            }
+            targets.push(target);
+        }
+        let seed = Key::root(self.scenario.seed);
+        let at = seed.with(word::VISITOR).with(plan.guid.0 as u64).with((plan.guid.0 >> 64) as u64);
+        self.population.plan(at, seed, &targets, &mut plan.rivals);
+        self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
+        true
     }
 
     /// What the engine's backends say of one artifact.

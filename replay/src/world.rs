@@ -38,7 +38,7 @@ use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
     oracle::{self, Labels},
-    plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
+    plan::{BountyPlan, BoxedPlan, Brought, Planner, Setup, SetupError},
 };
 
 /// Looks on while a run is played.
@@ -98,6 +98,8 @@ pub struct Played {
     pub closed: u64,
     /// Bounties that no ambassador could pay, so that they were never posted.
     pub unposted: u64,
+    /// Bounties of visitors that rivals and arbiters took part in.
+    pub adopted: u64,
     /// First block of the run.
     pub first_block: BlockNumber,
     /// Last block of the run.
@@ -239,6 +241,7 @@ pub struct World {
     misses: Vec<Misses>,
     closed: u64,
     unposted: u64,
+    adopted: u64,
     effects: Vec<Effect>,
     uri: Arc<str>,
     first_block: BlockNumber,
@@ -368,6 +371,7 @@ impl World {
             by_guid: GuidMap::default(),
             closed: 0,
             unposted: 0,
+            adopted: 0,
             effects: Vec::new(),
             uri: "replay".into(),
             first_block,
@@ -449,6 +453,7 @@ impl World {
         Ok(Played {
             closed: self.closed,
             unposted: self.unposted,
+            adopted: self.adopted,
             first_block: self.first_block,
             last_block: market.now(),
             engine: change(accounts.engine),
@@ -524,6 +529,29 @@ impl World {
     /// As [`Market::submit`].
     pub fn govern(&mut self, command: Command) -> Result<Accepted, Rejection> {
         self.market.submit(self.owner, command)
+    }
+
+    /// Has rivals and arbiters take part in a bounty that a visitor has just posted on these artifacts; false if nothing
+    /// is known of one of them, so that nobody does.
+    pub fn adopt(&mut self, guid: Guid, artifacts: &[Brought]) -> bool {
+        let Some(bounty) = self.market.bounty(guid) else { return false };
+        let mut plan = self.spent.pop().unwrap_or_default();
+        plan.number = self.setup.bounties + self.adopted;
+        plan.guid = guid;
+        plan.posted = bounty.posted;
+        plan.duration = bounty.expiration.0 - bounty.posted.0;
+        let known = bounty.artifacts == artifacts.len() && self.setup.adopt(&mut plan, artifacts);
+        if !known {
+            self.spent.push(plan);
+            return false;
+        }
+        self.adopted += 1;
+        let number = plan.number;
+        let slot = self.open(plan);
+        self.by_guid.insert(guid, slot);
+        // Nothing is due before the next block: whoever is quick asserts then.
+        self.calendar.add(BlockNumber(self.market.now().0 + 1), number, slot);
+        true
     }
 
     /// Carries out a visitor's command in the current block.
@@ -855,7 +883,8 @@ impl World {
             .zip(&open.rivals)
             .filter(|(_, index)| index.is_some())
             .map(|(plan, _)| self.accounts.rivals[plan.rival]);
-        let everybody = [self.accounts.ambassadors[open.plan.ambassador as usize]].into_iter().chain(rivals);
+        let ambassador = self.accounts.ambassadors.get(open.plan.ambassador as usize).copied();
+        let everybody = ambassador.into_iter().chain(rivals);
         let settled = self.market.settle_all(everybody, guid);
         self.settled(guid, settled)
     }

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
-    run::{EXTERNAL, JudgedFacts, Money, Run},
+    run::{EXTERNAL, JudgedFacts, Money, NOBODY, Run},
     text::{cut, plain, thousands as count},
 };
 
@@ -73,7 +73,12 @@ fn header(run: &Run, out: &mut String) {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("Replay of `{}`: {} by {}", name(&corpus.name), name(&engine.name), name(&engine.strategy)));
+    let who = match (engine.strategy.as_str(), engine.name.as_str()) {
+        (EXTERNAL, NOBODY) => "nobody from outside asserted".to_owned(),
+        (EXTERNAL, _) => name(&engine.name),
+        (strategy, _) => format!("{} by {}", name(&engine.name), name(strategy)),
+    };
+    line(format!("Replay of `{}`: {who}", name(&corpus.name)));
     line(String::new());
     let recorded = if corpus.recorded_engines > 0 { format!(", {} recorded engines", corpus.recorded_engines) } else { String::new() };
     line(format!(

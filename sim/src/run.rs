@@ -16,6 +16,8 @@ use crate::score::{Judged, Scorecard, Table, ratio};
 pub const SCHEMA: u32 = 1;
 /// What stands for the strategy of an engine that is not this program's own.
 pub const EXTERNAL: &str = "external";
+/// Name of an engine from outside that never asserted.
+pub const NOBODY: &str = "nobody";
 
 /// An amount: exact, and for reading.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -90,7 +92,7 @@ pub struct MarketFacts {
     pub switches: Vec<&'static str>,
     /// Bounties that are over.
     pub bounties: u64,
-    /// Bounties that were to be posted.
+    /// Bounties that were to be posted, those that visitors posted included.
     pub planned: u64,
     /// Bounties that no ambassador could pay.
     pub unposted: u64,
@@ -316,7 +318,7 @@ impl Outcome<'_> {
                 rules: setup.rules.name.to_owned(),
                 switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),
                 bounties: score.bounties,
-                planned: setup.bounties,
+                planned: setup.bounties + played.adopted,
                 unposted: played.unposted,
                 artifacts: score.artifacts,
                 unvoted_bounties: score.unvoted,
@@ -340,6 +342,7 @@ impl Outcome<'_> {
     /// What a user should know before believing the result: the setup's warnings, and those that only a run can tell.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.setup.warnings.clone();
+        warnings.extend(self.setup.chosen.clone().filter(|_| self.visitor.is_none()));
         if !self.played.complete {
             warnings.push(
                 "interrupted: engine and accuracy cover the bounties that were over; balances of others include stakes in escrow"

@@ -5,8 +5,6 @@
 
 use alloy_primitives::U256;
 
-use crate::calldata::MalformedCall;
-
 /// Bytes of a word.
 const WORD: usize = 32;
 
@@ -15,6 +13,13 @@ pub(crate) enum Argument<'a> {
     Word(U256),
     Words(&'a [U256]),
     Text(&'a str),
+}
+
+/// Why an argument cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unreadable {
+    TooShort,
+    NotUtf8,
 }
 
 /// How an empty text is padded.
@@ -71,35 +76,35 @@ impl<'a> Reader<'a> {
     }
 
     /// The next argument, or the offset of the next text or list.
-    pub(crate) fn word(&mut self) -> Result<U256, MalformedCall> {
+    pub(crate) fn word(&mut self) -> Result<U256, Unreadable> {
         let word = self.word_at(self.head)?;
         self.head += WORD;
         Ok(word)
     }
 
     /// The next argument, a list.
-    pub(crate) fn words(&mut self) -> Result<Vec<U256>, MalformedCall> {
+    pub(crate) fn words(&mut self) -> Result<Vec<U256>, Unreadable> {
         let (start, length) = self.offset_and_length()?;
         let bytes = length.checked_mul(WORD).and_then(|length| self.bytes(start, length));
-        Ok(bytes.ok_or(MalformedCall::TooShort)?.chunks_exact(WORD).map(U256::from_be_slice).collect())
+        Ok(bytes.ok_or(Unreadable::TooShort)?.chunks_exact(WORD).map(U256::from_be_slice).collect())
     }
 
     /// The next argument, a text.
-    pub(crate) fn text(&mut self) -> Result<&'a str, MalformedCall> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, Unreadable> {
         let (start, length) = self.offset_and_length()?;
-        let bytes = self.bytes(start, length).ok_or(MalformedCall::TooShort)?;
-        std::str::from_utf8(bytes).map_err(|_| MalformedCall::NotUtf8)
+        let bytes = self.bytes(start, length).ok_or(Unreadable::TooShort)?;
+        std::str::from_utf8(bytes).map_err(|_| Unreadable::NotUtf8)
     }
 
     /// Where the content of the next text or list starts, and its length in bytes or words.
-    fn offset_and_length(&mut self) -> Result<(usize, usize), MalformedCall> {
-        let offset = usize::try_from(self.word()?).map_err(|_| MalformedCall::TooShort)?;
-        let length = usize::try_from(self.word_at(offset)?).map_err(|_| MalformedCall::TooShort)?;
+    fn offset_and_length(&mut self) -> Result<(usize, usize), Unreadable> {
+        let offset = usize::try_from(self.word()?).map_err(|_| Unreadable::TooShort)?;
+        let length = usize::try_from(self.word_at(offset)?).map_err(|_| Unreadable::TooShort)?;
         Ok((offset + WORD, length))
     }
 
-    fn word_at(&self, start: usize) -> Result<U256, MalformedCall> {
-        self.bytes(start, WORD).map(U256::from_be_slice).ok_or(MalformedCall::TooShort)
+    fn word_at(&self, start: usize) -> Result<U256, Unreadable> {
+        self.bytes(start, WORD).map(U256::from_be_slice).ok_or(Unreadable::TooShort)
     }
 
     fn bytes(&self, start: usize, length: usize) -> Option<&'a [u8]> {

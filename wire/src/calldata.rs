@@ -1,8 +1,7 @@
 //! The contract calls of polyswarmd's transactions, encoded and decoded.
 //!
-//! Signatures are those of BountyRegistry 1.6.1, ArbiterStaking 1.2.1 and NectarToken. A call is what the chain executes,
-//! so its numbers are as wide as there: an index or a duration beyond any sense decodes as what it is, and the market
-//! refuses it.
+//! A call is what the chain executes, so its numbers are as wide as there: an index or a duration beyond any sense decodes
+//! as what it is, and the market refuses it.
 
 use alloy_primitives::{B256, U256};
 use market::{
@@ -12,44 +11,12 @@ use market::{
     verdict::ArtifactSet,
 };
 
-use crate::abi::{self, Argument, EmptyText, Reader};
-
-/// A function of one of the contracts: its name, its canonical signature and its selector.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Function {
-    /// Name and argument types, as hashed for the selector.
-    pub signature: &'static str,
-    /// The first four bytes of calldata.
-    pub selector: [u8; 4],
-}
-
-/// `NectarToken.approve`.
-pub const APPROVE: Function = Function { signature: "approve(address,uint256)", selector: [0x09, 0x5e, 0xa7, 0xb3] };
-/// `NectarToken.transfer`.
-pub const TRANSFER: Function = Function { signature: "transfer(address,uint256)", selector: [0xa9, 0x05, 0x9c, 0xbb] };
-/// `BountyRegistry.postBounty`.
-pub const POST_BOUNTY: Function = Function {
-    signature: "postBounty(uint128,uint256,uint256,string,uint256,uint256,uint256[8],string)",
-    selector: [0xb2, 0xe3, 0x66, 0xa8],
+use crate::{
+    abi::{self, Argument, EmptyText, Reader, Unreadable},
+    function::{
+        APPROVE, DEPOSIT, Function, POST_ASSERTION, POST_BOUNTY, REVEAL_ASSERTION, SETTLE_BOUNTY, TRANSFER, VOTE_ON_BOUNTY, WITHDRAW,
+    },
 };
-/// `BountyRegistry.postAssertion`.
-pub const POST_ASSERTION: Function =
-    Function { signature: "postAssertion(uint128,uint256[],uint256,uint256)", selector: [0xea, 0x11, 0x73, 0x1e] };
-/// `BountyRegistry.revealAssertion`.
-pub const REVEAL_ASSERTION: Function =
-    Function { signature: "revealAssertion(uint128,uint256,uint256,uint256,string)", selector: [0xf8, 0xf3, 0x2d, 0xe6] };
-/// `BountyRegistry.voteOnBounty`.
-pub const VOTE_ON_BOUNTY: Function = Function { signature: "voteOnBounty(uint128,uint256,bool)", selector: [0x27, 0x02, 0x8a, 0xae] };
-/// `BountyRegistry.settleBounty`.
-pub const SETTLE_BOUNTY: Function = Function { signature: "settleBounty(uint128)", selector: [0x55, 0x92, 0xd6, 0x87] };
-/// `ArbiterStaking.deposit`.
-pub const DEPOSIT: Function = Function { signature: "deposit(uint256)", selector: [0xb6, 0xb5, 0x5f, 0x25] };
-/// `ArbiterStaking.withdraw`.
-pub const WITHDRAW: Function = Function { signature: "withdraw(uint256)", selector: [0x2e, 0x1a, 0x7d, 0x4d] };
-
-/// Every function there is a [`Call`] of.
-pub const FUNCTIONS: [Function; 9] =
-    [APPROVE, TRANSFER, POST_BOUNTY, POST_ASSERTION, REVEAL_ASSERTION, VOTE_ON_BOUNTY, SETTLE_BOUNTY, DEPOSIT, WITHDRAW];
 
 /// A call of one of the contracts. Which contract, the transaction's recipient says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -185,6 +152,15 @@ pub enum MalformedCall {
     NotCanonical,
 }
 
+impl From<Unreadable> for MalformedCall {
+    fn from(reason: Unreadable) -> MalformedCall {
+        match reason {
+            Unreadable::TooShort => MalformedCall::TooShort,
+            Unreadable::NotUtf8 => MalformedCall::NotUtf8,
+        }
+    }
+}
+
 impl Call {
     /// The function that is called.
     pub fn function(&self) -> Function {
@@ -262,7 +238,7 @@ impl Call {
             return Err(MalformedCall::NoSelector { length: calldata.len() });
         };
         let mut reader = Reader::new(arguments);
-        let call = match FUNCTIONS.into_iter().find(|function| function.selector == *selector) {
+        let call = match Function::with_selector(*selector) {
             Some(APPROVE) => Call::Approve { spender: address(&mut reader)?, amount: amount(&mut reader)? },
             Some(TRANSFER) => Call::Transfer { to: address(&mut reader)?, amount: amount(&mut reader)? },
             Some(POST_BOUNTY) => Call::PostBounty(Box::new(PostBounty {
@@ -309,7 +285,7 @@ fn guid(reader: &mut Reader<'_>) -> Result<Guid, MalformedCall> {
 }
 
 fn amount(reader: &mut Reader<'_>) -> Result<Nct, MalformedCall> {
-    reader.word().map(Nct::from_uint)
+    Ok(Nct::from_uint(reader.word()?))
 }
 
 fn address(reader: &mut Reader<'_>) -> Result<Address, MalformedCall> {
@@ -335,18 +311,4 @@ fn bloom(reader: &mut Reader<'_>) -> Result<Bloom, MalformedCall> {
         *word = reader.word()?;
     }
     Ok(bloom)
-}
-
-#[cfg(test)]
-mod tests {
-    use alloy_primitives::keccak256;
-
-    use super::*;
-
-    #[test]
-    fn selectors_are_the_hashes_of_their_signatures() {
-        for Function { signature, selector } in FUNCTIONS {
-            assert_eq!(keccak256(signature)[..4], selector, "{signature}");
-        }
-    }
 }

@@ -130,7 +130,7 @@ impl<T: Decimal> Serialize for Digits<'_, T> {
 
 /// One number, written as a decimal string.
 pub mod string {
-    use super::*;
+    use super::{Decimal, Deserialize, Deserializer, Digits, In, Serialize, Serializer};
 
     /// Writes `"62500000000000000"`.
     ///
@@ -153,7 +153,7 @@ pub mod string {
 
 /// One number, written as a JSON integer.
 pub mod integer {
-    use super::*;
+    use super::{Decimal, Deserialize, Deserializer, In, Integer, Serialize, Serializer};
 
     /// Writes `62500000000000000`, whatever its size.
     ///
@@ -176,7 +176,7 @@ pub mod integer {
 
 /// A list of numbers, written as decimal strings.
 pub mod strings {
-    use super::*;
+    use super::{Decimal, Deserialize, Deserializer, Digits, In, Serializer};
 
     /// Writes `["1000000000000000000"]`.
     ///
@@ -199,7 +199,7 @@ pub mod strings {
 
 /// A list of numbers, written as JSON integers.
 pub mod integers {
-    use super::*;
+    use super::{Decimal, Integer, Serializer};
 
     /// Writes `[1000000000000000000]`.
     ///

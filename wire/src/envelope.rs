@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for Failure {
         Ok(match json.text().as_bytes().first() {
             Some(b'"') => json.read().ok().map(Failure::Text),
             Some(b'[') => json.read().ok().map(Failure::Submissions),
-            Some(b'{') => json.read().ok().map(Failure::Receipt),
+            Some(b'{') => json.read().ok().filter(Receipt::has_failed).map(|receipt| Failure::Receipt(Box::new(receipt))),
             _ => None,
         }
         .unwrap_or(Failure::Other(json)))

@@ -39,7 +39,7 @@ pub fn parse_hash(text: &str) -> Result<B256, MalformedHex> {
 
 /// Bytes, written as `0x` and lower-case digits.
 pub mod prefixed {
-    use super::*;
+    use super::{Bytes, Deserialize, Deserializer, Serializer, de, parse};
 
     /// Writes `"0x095ea7b3"`.
     ///
@@ -62,7 +62,7 @@ pub mod prefixed {
 
 /// A list of byte strings, each written as bare lower-case digits.
 pub mod bare_list {
-    use super::*;
+    use super::{Deserialize, Deserializer, Serializer, de, parse};
 
     /// Writes `["f86c09", "f86c0a"]`.
     ///
@@ -85,7 +85,7 @@ pub mod bare_list {
 
 /// A list of hashes, each written as 64 bare lower-case digits.
 pub mod bare_hashes {
-    use super::*;
+    use super::{B256, Deserialize, Deserializer, Serializer, de, parse_hash};
 
     /// Writes the hashes without `0x`.
     ///

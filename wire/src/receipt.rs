@@ -44,6 +44,13 @@ pub struct Receipt {
     pub errors: Vec<String>,
 }
 
+impl Receipt {
+    /// True if a transaction failed.
+    pub fn has_failed(&self) -> bool {
+        !self.errors.is_empty()
+    }
+}
+
 /// Nectar that moved.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Transfer {

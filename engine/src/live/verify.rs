@@ -260,9 +260,9 @@ mod tests {
                 all[0].data = allow(thief);
                 all[1].to = thief;
             },
-            "the market was 0x2121212121212121212121212121212121212121 before",
+            &format!("the market was {REGISTRY} before"),
         );
-        check(&|all| all[0].to = thief, "the token was 0x2A2a2a2a2a2A2A2a2a2A2a2A2A2A2a2A2A2a2a2a before");
+        check(&|all| all[0].to = thief, &format!("the token was {TOKEN} before"));
         check(&|all| all[0].to = REGISTRY, "cannot be the token");
         check(&|all| all[1].chain_id = Some(1), "is for chain 1, those before were for chain 1338");
         check(&|all| all[1].chain_id = None, "valid on every chain");

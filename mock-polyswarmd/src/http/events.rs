@@ -1,0 +1,78 @@
+//! The WebSocket: everything that is logged on a chain, and every block. Whoever does not read is dropped.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    response::Response,
+};
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use wire::message::{self, Connected};
+
+use super::answer::{Caller, Fail};
+use crate::server::Server;
+
+/// Largest frame from a client in bytes; clients send nothing but pings.
+const FRAME_MAXIMUM: usize = 1 << 16;
+/// A client that does not take a message for so long is dropped.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) async fn events(
+    State(server): State<Arc<Server>>,
+    caller: Caller,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Fail> {
+    let upgrade = upgrade.map_err(|error| Fail::new(error.status(), error.body_text()))?;
+    let upgrade = upgrade.max_message_size(FRAME_MAXIMUM).max_frame_size(FRAME_MAXIMUM);
+    // From here on nothing is missed.
+    let news = server.news(caller.chain);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        if let Err(reason) = talk(&server, socket, news).await {
+            tracing::debug!(chain = caller.chain.name(), reason, "a WebSocket ends");
+        }
+    }))
+}
+
+async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>) -> Result<(), &'static str> {
+    let (mut sender, mut receiver) = socket.split();
+    let start_time = format!("{:.7}", server.started());
+    let hello = message::Message::plain(message::Event::Connected(Connected { start_time }));
+    let hello = serde_json::to_string(&hello).map_err(|_| "the greeting cannot be written")?;
+    let mut next = Some(Message::text(hello));
+    loop {
+        if let Some(message) = next.take() {
+            match tokio::time::timeout(PATIENCE, sender.send(message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err("the client is gone"),
+                Err(_) => return Err("the client does not read"),
+            }
+        }
+        tokio::select! {
+            said = news.recv() => match said {
+                Ok(text) => next = Some(Message::text(&*text)),
+                Err(RecvError::Lagged(_)) => return Err("the client is too far behind"),
+                Err(RecvError::Closed) => return Ok(()),
+            },
+            // Reading is what answers pings.
+            heard = receiver.next() => match heard {
+                Some(Ok(Message::Close(_))) | None => return Ok(()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return Err("the client broke off"),
+            },
+            () = server.stopped() => {
+                // Whatever was said before is told; the client may be gone already.
+                while let Ok(text) = news.try_recv() {
+                    if sender.send(Message::text(&*text)).await.is_err() {
+                        break;
+                    }
+                }
+                let _ = sender.send(Message::Close(None)).await;
+                return Ok(());
+            }
+        }
+    }
+}

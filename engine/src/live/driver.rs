@@ -43,8 +43,11 @@ use crate::{
 /// Settlements tried in vain before a bounty is left to the next start.
 const SETTLEMENTS_MAXIMUM: u32 = 12;
 
-/// The contract's words when a settlement was made before.
-const ALREADY_SETTLED: &str = "already been settled";
+/// True for the contracts' words about a settlement that was made before: `Bounty has already been settled for sender`,
+/// or `Sender already settled`.
+fn is_settled_before(reason: &str) -> bool {
+    reason.contains("already") && reason.contains("settled")
+}
 
 /// Something to be done. Most jobs come back as an [`Outcome`].
 #[derive(Clone, PartialEq, Debug)]
@@ -713,7 +716,7 @@ impl Driver {
     fn on_no_receipt(&mut self, action: &Action, error: &ReceiptError) {
         let guid = action.guid;
         let failed = matches!(error, ReceiptError::Failed { .. });
-        let settled = matches!(error, ReceiptError::Failed { reason } if reason.contains(ALREADY_SETTLED));
+        let settled = matches!(error, ReceiptError::Failed { reason } if is_settled_before(reason));
         if !(action.kind == ActionKind::Settle && settled) {
             self.trouble(Some(guid), action.name(), error);
         }
@@ -789,10 +792,11 @@ impl Driver {
     /// The own assertion is on chain.
     fn asserted(&mut self, guid: Guid, index: u64) {
         let Some(held) = self.held.get_mut(&guid).filter(|held| !held.scheduled) else { return };
-        tracing::info!(%guid, index, "asserted");
         if held.resumed {
+            tracing::info!(%guid, index, revealed = held.revealed, "taken up");
             self.summary.resumed += 1;
         } else {
+            tracing::info!(%guid, index, "asserted");
             self.summary.asserted += 1;
         }
         (held.scheduled, held.next, held.failures) = (true, Next::Core, 0);

@@ -45,9 +45,10 @@ pub trait Connect: Send + 'static {
     fn connect(&mut self) -> impl Future<Output = Result<Self::Link, String>> + Send;
 }
 
-/// Keeps a link open and passes on what comes, until nobody listens any more.
-pub async fn listen<C: Connect>(mut connect: C, to: mpsc::Sender<Incoming>) {
-    let mut backoff = BACKOFF;
+/// Keeps a link open and passes on what comes, until nobody listens any more, or until a link could not be opened so many
+/// times in a row, if a number is given.
+pub async fn listen<C: Connect>(mut connect: C, to: mpsc::Sender<Incoming>, tries: Option<u32>) {
+    let (mut backoff, mut failures) = (BACKOFF, 0);
     loop {
         let opened = tokio::select! {
             opened = connect.connect() => opened,
@@ -55,6 +56,7 @@ pub async fn listen<C: Connect>(mut connect: C, to: mpsc::Sender<Incoming>) {
         };
         match opened {
             Ok(mut link) => {
+                failures = 0;
                 if to.send(Incoming::Connected).await.is_err() {
                     return;
                 }
@@ -86,7 +88,13 @@ pub async fn listen<C: Connect>(mut connect: C, to: mpsc::Sender<Incoming>) {
                     }
                 }
             }
-            Err(cause) => tracing::warn!(%cause, "cannot open the event socket"),
+            Err(cause) => {
+                tracing::warn!(%cause, "cannot open the event socket");
+                failures += 1;
+                if tries.is_some_and(|tries| failures >= tries) {
+                    return;
+                }
+            }
         }
         let wait = backoff.wait();
         tracing::info!(seconds = wait.as_secs(), "connecting again after a while");
@@ -186,13 +194,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn where_a_market_can_be_over_nobody_waits_for_ever() {
+        let asked = Arc::default();
+        let connect = Links { links: vec![None, Some(vec![]), None, None, None], asked: Arc::clone(&asked), start: Instant::now() };
+        let (to, mut from) = mpsc::channel(8);
+        listen(connect, to, Some(2)).await;
+        assert_eq!((from.recv().await, from.recv().await), (Some(Incoming::Connected), None));
+        assert_eq!(asked.lock().unwrap().len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_broken_link_is_opened_again_ever_more_slowly_until_it_works() {
         let asked = Arc::default();
         let block = r#"{"event":"block","data":{"number":7}}"#;
         let links = vec![None, None, None, None, None, None, None, Some(vec!["junk", block]), Some(vec![]), None];
         let connect = Links { links, asked: Arc::clone(&asked), start: Instant::now() };
         let (to, mut from) = mpsc::channel(8);
-        let listening = tokio::spawn(listen(connect, to));
+        let listening = tokio::spawn(listen(connect, to, None));
         assert_eq!(from.recv().await, Some(Incoming::Connected));
         let Some(Incoming::Message(message)) = from.recv().await else { panic!("a block comes") };
         assert_eq!(message.event.name(), "block");

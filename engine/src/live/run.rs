@@ -388,14 +388,18 @@ impl<T: Transport> Desk<T> {
                 incoming = events.recv() => incoming,
             };
             let Some(incoming) = incoming else { break };
-            let block = match &incoming {
+            let (block, connected) = match &incoming {
                 Incoming::Message(message) => match &message.event {
-                    Heard::Block(block) if block.number > self.driver.now() => Some(block.number),
-                    _ => None,
+                    Heard::Block(block) if block.number > self.driver.now() => (Some(block.number), false),
+                    _ => (None, false),
                 },
-                Incoming::Connected => None,
+                Incoming::Connected => (None, true),
             };
             jobs.extend(self.hear(incoming));
+            if connected {
+                // The market waits for participants that it has heard of.
+                unconfirmed.extend(self.handle_all(std::mem::take(&mut jobs)).await);
+            }
             if let Some(block) = block {
                 // Mined in this block; the rest depends on them.
                 for confirm in unconfirmed.drain(..).rev() {
@@ -403,7 +407,7 @@ impl<T: Transport> Desk<T> {
                 }
                 unconfirmed = self.handle_all(std::mem::take(&mut jobs)).await;
                 if let Err(error) = self.office.client.pass(block.0).await {
-                    tracing::error!(%error, "cannot pass: is this a market in lockstep?");
+                    tracing::warn!(%error, "cannot pass: is this a market in lockstep, and is it not over?");
                 }
             }
         }

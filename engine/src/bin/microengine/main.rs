@@ -35,6 +35,9 @@ use crate::args::{LogFormat, Setup};
 /// Events that may wait for the driver; then the socket waits.
 const BACKLOG: usize = 4096;
 
+/// Times in a row that a market in lockstep may refuse a connection before it is over.
+const LOCKSTEP_TRIES: u32 = 3;
+
 /// How the command ended short of success.
 enum Ended {
     /// What was typed, or what it names, cannot be used.
@@ -91,10 +94,12 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
         let http =
             Http::new(setup.server.clone(), setup.api_key.as_deref().map(String::as_str)).map_err(|error| Ended::Usage(error.into()))?;
         let pace = if setup.lockstep { Pace::Lockstep } else { Pace::Free };
+        // A market in lockstep comes to its end; any other one is waited for.
+        let tries = setup.lockstep.then_some(LOCKSTEP_TRIES);
         let client = Polyswarmd::new(http, account, chain);
         let office = Office::new(client, wallet.clone(), journal, setup.backends.clone(), setup.config.scan.slots as usize, pace);
         let (to, from) = mpsc::channel(BACKLOG);
-        tokio::spawn(events::listen(WebSocket::new(setup.server.events(chain)), to));
+        tokio::spawn(events::listen(WebSocket::new(setup.server.events(chain)), to, tries));
         engines.spawn(run::run(office, driver, from, finish.clone(), pace));
     }
     tokio::spawn(interrupt(finish, Arc::clone(interrupted)));

@@ -164,7 +164,7 @@ pub enum Outcome {
         /// The bounty.
         guid: Guid,
         /// How many, or why nobody knows.
-        result: Result<usize, RequestError>,
+        result: Result<usize, ScanError>,
     },
     /// Of [`Job::Scan`]: for each artifact the answers of all backends.
     Scanned {
@@ -401,14 +401,6 @@ impl Driver {
         match message.event {
             Heard::Block(block) => self.on_block(block.number),
             Heard::Bounty(bounty) => self.on_bounty(bounty, posted),
-            Heard::Assertion(assertion) if assertion.author == self.account => {
-                let commitment = B256::from(assertion.commitment);
-                let guid = assertion.bounty_guid;
-                if self.held.get(&guid).is_some_and(|held| held.commitment == commitment && held.index.is_none()) {
-                    self.asserted(guid, assertion.index);
-                }
-            }
-            Heard::Reveal(reveal) if reveal.author == self.account => self.revealed(reveal.bounty_guid),
             Heard::Quorum(quorum) => self.quorum(quorum.bounty_guid),
             Heard::SettledBounty(settled) if settled.settler == self.account => {
                 self.finish(settled.bounty_guid, settled.payout);
@@ -594,7 +586,7 @@ impl Driver {
         std::mem::take(&mut self.jobs)
     }
 
-    fn on_listed(&mut self, guid: Guid, result: Result<usize, RequestError>) {
+    fn on_listed(&mut self, guid: Guid, result: Result<usize, ScanError>) {
         let Some(course) = self.courses.get_mut(&guid) else { return };
         match result {
             Ok(artifacts @ 1..=ARTIFACTS_MAXIMUM) => {
@@ -603,7 +595,7 @@ impl Driver {
                 self.follow();
             }
             Ok(artifacts) => self.give_up(guid, &format!("a bounty with {artifacts} artifacts")),
-            Err(error) => self.give_up(guid, &error),
+            Err(error) => self.not_scanned(guid, &error),
         }
     }
 
@@ -615,11 +607,16 @@ impl Driver {
                 self.ready.push(guid);
                 self.ask_balance();
             }
-            Err(ScanError::Late) => {
-                self.effects.push(Effect::Abstain { guid, reason: Abstention::Late });
-                self.follow();
-            }
-            Err(error) => self.give_up(guid, &error),
+            Err(error) => self.not_scanned(guid, &error),
+        }
+    }
+
+    fn not_scanned(&mut self, guid: Guid, error: &ScanError) {
+        if *error == ScanError::Late {
+            self.effects.push(Effect::Abstain { guid, reason: Abstention::Late });
+            self.follow();
+        } else {
+            self.give_up(guid, error);
         }
     }
 

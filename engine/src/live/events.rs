@@ -3,9 +3,10 @@
 //! Events in between are lost for good: polyswarmd does not repeat them. The driver hears of every new connection, because
 //! parameters may have changed meanwhile.
 
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
 use wire::message::Message;
@@ -45,6 +46,20 @@ pub trait Connect: Send + 'static {
     fn connect(&mut self) -> impl Future<Output = Result<Self::Link, String>> + Send;
 }
 
+/// Reads a message, unless it is of the many that an engine has no use for: what others assert, reveal and vote. What it
+/// does itself, it learns from receipts.
+fn read(text: &str) -> Result<Option<Message>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Name<'a> {
+        #[serde(borrow)]
+        event: Cow<'a, str>,
+    }
+    match &*serde_json::from_str::<Name<'_>>(text)?.event {
+        "assertion" | "reveal" | "vote" => Ok(None),
+        _ => serde_json::from_str(text).map(Some),
+    }
+}
+
 /// Keeps a link open and passes on what comes, until nobody listens any more, or until a link could not be opened so many
 /// times in a row, if a number is given.
 pub async fn listen<C: Connect>(mut connect: C, to: mpsc::Sender<Incoming>, tries: Option<u32>) {
@@ -68,8 +83,9 @@ pub async fn listen<C: Connect>(mut connect: C, to: mpsc::Sender<Incoming>, trie
                     match text {
                         Some(Ok(text)) => {
                             backoff.reset();
-                            match serde_json::from_str(&text) {
-                                Ok(message) => {
+                            match read(&text) {
+                                Ok(None) => {}
+                                Ok(Some(message)) => {
                                     if to.send(Incoming::Message(Box::new(message))).await.is_err() {
                                         return;
                                     }

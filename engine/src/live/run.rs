@@ -1,7 +1,7 @@
 //! Jobs carried out: concurrently on a market that does not wait, or block by block on one that does.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use std::{
 
 use alloy_primitives::U256;
 use futures_util::future::join_all;
-use market::{block::BlockNumber, commitment::Commitment, verdict::ArtifactSet};
+use market::{block::BlockNumber, commitment::Commitment, id::Guid, verdict::ArtifactSet};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -32,7 +32,7 @@ use super::{
     journal::{Journal, Record},
     polyswarmd::{Polyswarmd, RequestError},
     summary::Summary,
-    transactions::{self, Attempts, Queue},
+    transactions::{self, Attempts, Queue, SendError},
     verify::{Contracts, Expected},
     wallet::Wallet,
 };
@@ -60,6 +60,8 @@ pub struct Office<T> {
     journal: Journal,
     backends: Arc<[Arc<dyn Backend>]>,
     contracts: Mutex<Contracts>,
+    /// Where the metadata for so many artifacts is.
+    metadata: Mutex<BTreeMap<usize, String>>,
     blocks: watch::Sender<BlockNumber>,
     attempts: Attempts,
     slots: Arc<Semaphore>,
@@ -90,6 +92,7 @@ impl<T: Transport> Office<T> {
             journal,
             backends: backends.into(),
             contracts: Mutex::default(),
+            metadata: Mutex::default(),
             blocks,
             attempts,
             slots: Arc::new(Semaphore::new(slots.clamp(1, Semaphore::MAX_PERMITS))),
@@ -106,7 +109,11 @@ impl<T: Transport> Office<T> {
             Job::ReadParameters => Outcome::Parameters(self.client.bounty_parameters().await),
             Job::List { guid, subject } => {
                 let _turn = permit(&self.downloads).await;
-                Outcome::Listed { guid, result: self.client.artifacts(&subject.uri).await.map(|artifacts| artifacts.len()) }
+                let result = match self.in_time(&subject) {
+                    Ok(()) => self.client.artifacts(&subject.uri).await.map(|artifacts| artifacts.len()).map_err(ScanError::from),
+                    Err(late) => Err(late),
+                };
+                Outcome::Listed { guid, result }
             }
             Job::Scan { guid, subject, artifacts } => Outcome::Scanned { guid, result: self.scan(&subject, artifacts).await },
             Job::AskBalance { question } => Outcome::Balance { question, result: self.client.balance().await },
@@ -130,15 +137,17 @@ impl<T: Transport> Office<T> {
         })
     }
 
+    /// An assertion can still be mined: in the next block at the earliest.
+    fn in_time(&self, subject: &Subject) -> Result<(), ScanError> {
+        if self.blocks.borrow().0 + 1 < subject.expiration.0 { Ok(()) } else { Err(ScanError::Late) }
+    }
+
     /// Downloads one artifact after the other and has all backends look at each.
     async fn scan(&self, subject: &Subject, artifacts: usize) -> Result<Vec<ScanResult>, ScanError> {
         let _turn = permit(&self.downloads).await;
         let mut results = Vec::with_capacity(artifacts * self.backends.len());
         for index in 0..artifacts {
-            // An assertion would be mined in the next block at the earliest.
-            if self.blocks.borrow().0 + 1 >= subject.expiration.0 {
-                return Err(ScanError::Late);
-            }
+            self.in_time(subject)?;
             let content = self.client.artifact(&subject.uri, index).await?;
             let file_type = subject.file_types.get(index).cloned().flatten();
             let backends = Arc::clone(&self.backends);
@@ -170,6 +179,9 @@ impl<T: Transport> Office<T> {
     async fn send(&self, action: &Action) -> Result<Vec<alloy_primitives::B256>, ActionError> {
         let guid = action.guid;
         let turn = permit(&self.builds[action.urgency() as usize]).await;
+        if action.latest.is_some_and(|latest| *self.blocks.borrow() >= latest) {
+            return Err(SendError::Late.into());
+        }
         let (to_sign, expected) = match &action.kind {
             ActionKind::Assert(promised) => {
                 let commitment = Commitment::compute(self.client.account(), promised.opening());
@@ -184,11 +196,7 @@ impl<T: Transport> Office<T> {
                 (to_sign, Expected::Assertion { allowance: promised.price, assertion })
             }
             ActionKind::Reveal { index, opening, artifacts } => {
-                // Without its metadata a reveal still counts.
-                let metadata = self.client.post_metadata(&verdict_metadata(*artifacts)).await.unwrap_or_else(|error| {
-                    tracing::warn!(%guid, %error, "revealing without metadata");
-                    String::new()
-                });
+                let metadata = self.metadata(guid, *artifacts).await;
                 let verdicts = Flags::new(opening.verdicts, *artifacts);
                 let body = RevealAssertion { nonce: opening.nonce, verdicts, metadata: metadata.clone() };
                 let index_on_chain = U256::from(*index);
@@ -206,8 +214,27 @@ impl<T: Transport> Office<T> {
         Ok(self.queue.send(action.urgency(), to_sign.transactions, action.latest).await?)
     }
 
+    /// Address of what the engine says about so many artifacts: always the same, so it is stored once.
+    async fn metadata(&self, guid: Guid, artifacts: usize) -> String {
+        let known = self.metadata.lock().expect("nobody panics with it").get(&artifacts).cloned();
+        if let Some(address) = known {
+            return address;
+        }
+        match self.client.post_metadata(&verdict_metadata(artifacts)).await {
+            Ok(address) => {
+                self.metadata.lock().expect("nobody panics with it").insert(artifacts, address.clone());
+                address
+            }
+            Err(error) => {
+                // A reveal counts without.
+                tracing::warn!(%guid, %error, "revealing without metadata");
+                String::new()
+            }
+        }
+    }
+
     /// How the own assertion on a bounty stands.
-    async fn look_up(&self, guid: market::id::Guid, commitment: U256) -> Result<Standing, RequestError> {
+    async fn look_up(&self, guid: Guid, commitment: U256) -> Result<Standing, RequestError> {
         let bounty = self.client.bounty(guid).await?;
         let assertions = self.client.assertions(guid).await?;
         let account = self.client.account();
@@ -326,12 +353,13 @@ impl<T: Transport> Desk<T> {
             let jobs = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                Some(done) = acting.join_next() => self.done(done),
-                Some(done) = looking.join_next() => self.done(done),
+                // Under load, time is told first and new bounties wait: they can be dropped, reveals cannot.
                 incoming = events.recv() => match incoming {
                     Some(incoming) => self.hear(incoming),
                     None => break,
                 },
+                Some(done) = acting.join_next() => self.done(done),
+                Some(done) = looking.join_next() => self.done(done),
             };
             self.begin(jobs, &mut acting, &mut looking);
         }

@@ -1,7 +1,7 @@
 //! A polyswarmd in memory: as much of the protocol and of the contracts' rules as one engine meets, and faults on demand.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::pending,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -75,7 +75,9 @@ pub(crate) struct State {
     pub failed: Vec<String>,
     pub requests: usize,
     journal: PathBuf,
-    pool: BTreeMap<u64, Signed>,
+    journalled: BTreeSet<Guid>,
+    /// By nonce, with their hashes.
+    pool: BTreeMap<u64, (B256, Signed)>,
     next_nonce: u64,
     mined: BTreeMap<B256, Result<Receipt, String>>,
 }
@@ -103,14 +105,14 @@ impl Market {
     pub(crate) async fn mine(&self, to: &mpsc::Sender<Incoming>) -> u64 {
         let block = self.with(|state| {
             state.block += 1;
-            while let Some(signed) = state.pool.remove(&state.next_nonce) {
+            while let Some((hash, signed)) = state.pool.remove(&state.next_nonce) {
                 state.next_nonce += 1;
                 let call = Call::decode(&signed.transaction().data).unwrap();
                 let result = state.execute(self.account, call);
                 if let Err(reason) = &result {
                     state.failed.push(reason.clone());
                 }
-                state.mined.insert(signed.hash(), result);
+                state.mined.insert(hash, result);
             }
             state.block
         });
@@ -222,7 +224,8 @@ impl State {
     fn submit(&mut self, account: Address, raw: &[u8]) -> Submitted {
         let signed = Signed::decode(raw).unwrap();
         assert_eq!((signed.sender(), signed.transaction().chain_id), (account, Some(1338)));
-        if self.mined.contains_key(&signed.hash()) || self.pool.values().any(|known| known.hash() == signed.hash()) {
+        let hash = signed.hash();
+        if self.mined.contains_key(&hash) || self.pool.values().any(|(known, _)| *known == hash) {
             return Submitted::refused("known transaction");
         }
         let nonce = signed.transaction().nonce;
@@ -231,15 +234,22 @@ impl State {
         }
         let call = Call::decode(&signed.transaction().data).unwrap();
         if let Call::PostAssertion(assertion) = &call {
-            let files = std::fs::read_dir(&self.journal).unwrap().map(|entry| entry.unwrap().path());
-            let journals: Vec<_> = files.filter(|path| path.extension().is_some_and(|kind| kind == "journal")).collect();
-            let text = std::fs::read_to_string(&journals[0]).unwrap();
-            assert!(text.contains(&format!("\"promised\":{{\"guid\":\"{}\"", assertion.guid)), "asserted before it was journalled");
+            if !self.journalled.contains(&assertion.guid) {
+                self.read_journal();
+            }
+            assert!(self.journalled.contains(&assertion.guid), "asserted before it was journalled");
         }
         self.calls.push(Some(call));
-        let hash = signed.hash();
-        self.pool.insert(nonce, signed);
+        self.pool.insert(nonce, (hash, signed));
         Submitted::accepted(hash)
+    }
+
+    fn read_journal(&mut self) {
+        let mut files = std::fs::read_dir(&self.journal).unwrap().map(|entry| entry.unwrap().path());
+        let journal = files.find(|path| path.extension().is_some_and(|kind| kind == "journal")).unwrap();
+        let text = std::fs::read_to_string(journal).unwrap();
+        let promises = text.split("\"promised\":{\"guid\":\"").skip(1);
+        self.journalled.extend(promises.map(|promise| wire::guid::parse(&promise[..36]).unwrap()));
     }
 
     fn build(&self, calls: &[(Address, Call)]) -> ToSign {

@@ -21,7 +21,7 @@ fn decisions(rows: &[datasets::Row], strategy: &str, until: BlockNumber) -> BTre
                 .assertions
                 .iter()
                 .find(|assertion| !closed.rivals.is_empty() && Some(assertion.author) == own_account(closed));
-            let staked = own.map(|assertion| (assertion.mask, assertion.bids.clone(), assertion.revealed));
+            let staked = own.map(|assertion| (assertion.mask, assertion.bids.clone(), assertion.revealed().copied()));
             decisions.insert(closed.plan.guid, format!("{:?} {:?} {staked:?}", closed.engine, closed.verdicts));
         }
     });

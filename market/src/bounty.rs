@@ -50,8 +50,8 @@ pub struct Bounty {
     pub tally: Tally,
     /// The arbiter who gets the arbiters' share, once drawn.
     pub assigned_arbiter: Option<AccountId>,
-    /// Authors of the assertions, in the same order, for a quick look.
-    pub(crate) asserted: SmallVec<[AccountId; 16]>,
+    /// Authors of the assertions, for a quick look.
+    pub(crate) asserted: AccountSet,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
     /// Rewards as computed last; not to be read unless they are current.
@@ -62,18 +62,27 @@ pub struct Bounty {
 
 impl Bounty {
     /// True once `account` has settled.
+    #[inline]
     pub fn has_settled(&self, account: AccountId) -> bool {
         self.settled.contains(account)
     }
 
     /// True once `account` has voted, even if it was removed and added again since.
+    #[inline]
     pub fn has_voted(&self, account: AccountId) -> bool {
         self.voted.contains(account)
     }
 
     /// True once `account` has asserted.
+    #[inline]
     pub fn has_asserted(&self, account: AccountId) -> bool {
-        self.asserted.contains(&account)
+        self.asserted.contains(account)
+    }
+
+    /// Position of the assertion of `account`, if it made one.
+    #[inline]
+    pub(crate) fn position_of(&self, account: AccountId) -> Option<usize> {
+        if self.has_asserted(account) { self.assertions.iter().position(|assertion| assertion.author == account) } else { None }
     }
 }
 
@@ -86,12 +95,11 @@ pub struct Assertion {
     pub bids: SmallVec<[Nct; 1]>,
     /// Artifacts it has an opinion on; may have bits beyond the artifacts.
     pub mask: ArtifactSet,
-    /// What it promised.
+    /// What it promised; once it is revealed, in an envelope.
     pub commitment: Commitment,
-    /// What it turned out to say.
-    pub revealed: Option<Opening>,
     /// Metadata of the reveal, if there is any.
     pub metadata: Option<Arc<str>>,
+    pub(crate) is_revealed: bool,
 }
 
 impl Assertion {
@@ -101,10 +109,16 @@ impl Assertion {
         sum(&self.bids)
     }
 
+    /// What it turned out to say: `None` before the reveal.
+    #[inline]
+    pub fn revealed(&self) -> Option<&Opening> {
+        if self.is_revealed { self.commitment.opening() } else { None }
+    }
+
     /// Its verdict on an artifact: `None` without an opinion or before the reveal.
     #[inline]
     pub fn verdict(&self, artifact: usize) -> Option<bool> {
-        self.revealed.filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
+        self.revealed().filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
     }
 }
 

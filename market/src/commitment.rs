@@ -63,4 +63,21 @@ impl Commitment {
             Kind::Envelope(sealed) => word::same(&sealed.nonce, &opening.nonce) && sealed.verdicts == opening.verdicts,
         }
     }
+
+    /// Takes in the opening that [opens](Commitment::opens) it: from then on it travels in an envelope.
+    #[inline]
+    pub(crate) fn open(&mut self, opening: Opening) {
+        if let Kind::Hash(_) = self.0 {
+            self.0 = Kind::Envelope(opening);
+        }
+    }
+
+    /// What is in the envelope, if it is one.
+    #[inline]
+    pub(crate) fn opening(&self) -> Option<&Opening> {
+        match &self.0 {
+            Kind::Hash(_) => None,
+            Kind::Envelope(opening) => Some(opening),
+        }
+    }
 }

@@ -85,37 +85,60 @@ impl AccountId {
 
 /// A set of accounts: one bit each, grown on demand.
 #[derive(Clone, Debug, Default)]
-pub struct AccountSet(smallvec::SmallVec<[u64; 2]>);
+pub struct AccountSet {
+    /// The first 64 accounts: in most runs, all there are.
+    first: u64,
+    /// The others, 64 in a word.
+    others: Vec<u64>,
+}
 
 impl AccountSet {
     /// Adds an account; false if it was in the set already.
     #[inline]
     pub fn insert(&mut self, account: AccountId) -> bool {
-        let (word, bit) = (account.index() / 64, 1 << (account.index() % 64));
-        if word >= self.0.len() {
-            self.0.resize(word + 1, 0);
-        }
-        let new = self.0[word] & bit == 0;
-        self.0[word] |= bit;
+        let bit = 1 << (account.index() % 64);
+        let word = match account.index() / 64 {
+            0 => &mut self.first,
+            number => self.other(number - 1),
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
         new
+    }
+
+    #[cold]
+    fn other(&mut self, number: usize) -> &mut u64 {
+        if number >= self.others.len() {
+            self.others.resize(number + 1, 0);
+        }
+        &mut self.others[number]
     }
 
     /// Takes an account out.
     pub fn remove(&mut self, account: AccountId) {
-        if let Some(word) = self.0.get_mut(account.index() / 64) {
-            *word &= !(1 << (account.index() % 64));
+        if self.contains(account) {
+            let bit = 1 << (account.index() % 64);
+            match account.index() / 64 {
+                0 => self.first &= !bit,
+                number => self.others[number - 1] &= !bit,
+            }
         }
     }
 
     /// True for a member.
     #[inline]
     pub fn contains(&self, account: AccountId) -> bool {
-        self.0.get(account.index() / 64).is_some_and(|word| word & (1 << (account.index() % 64)) != 0)
+        let word = match account.index() / 64 {
+            0 => self.first,
+            number => self.others.get(number - 1).copied().unwrap_or_default(),
+        };
+        word >> (account.index() % 64) & 1 == 1
     }
 
     /// Leaves no member, keeps the memory.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.first = 0;
+        self.others.clear();
     }
 }
 

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::U256;
-
-use crate::{id::AccountId, nct::Nct, rejection::Rejection, word};
+use crate::{id::AccountId, nct::Nct, rejection::Rejection};
 
 /// Balances and allowances of every account.
 #[derive(Clone, Debug, Default)]
@@ -90,23 +88,30 @@ impl Ledger {
         !self.transfers_disabled
     }
 
-    /// Moves `value` from `from` to `to`.
+    /// Moves `value` from `from` to `to`. Checked in the token's order: balance, then receiver.
     #[inline]
     pub(crate) fn transfer(&mut self, from: AccountId, to: AccountId, value: Nct) -> Result<(), Rejection> {
-        self.check_transfer(from, value)?;
         if to == AccountId::NOBODY {
+            self.check_transfer(from, value)?;
             return Err(Rejection::ZeroAddress { role: "holder" });
         }
+        if self.transfers_disabled {
+            return Err(Rejection::TransfersDisabled);
+        }
         let before = self.together(from, to);
-        self.shift(from, to, value);
-        assert!(word::same(&self.together(from, to), &before), "a transfer must conserve Nectar");
+        let balance = &mut self.holders[from.index()].balance;
+        if !balance.take(value) {
+            return Err(Rejection::BalanceShort { balance: *balance, value });
+        }
+        assert!(self.holders[to.index()].balance.give(value), "a balance is at most the supply");
+        assert!(self.together(from, to) == before, "a transfer must conserve Nectar");
         Ok(())
     }
 
-    /// Moves `value` from `owner` to a contract that was allowed to pull it; answers what it may pull still. Checked in the
-    /// token's order: allowance, then balance.
+    /// Moves `value` from `owner` to a contract that was allowed to pull it. Checked in the token's order: allowance, then
+    /// balance.
     #[inline]
-    pub(crate) fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<Nct, Rejection> {
+    pub(crate) fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<(), Rejection> {
         if self.transfers_disabled {
             return Err(Rejection::TransfersDisabled);
         }
@@ -115,12 +120,15 @@ impl Ledger {
             AccountId::REGISTRY => &mut allowances[0],
             _ => &mut allowances[1],
         };
-        let left = allowance.checked_sub(value).ok_or(Rejection::AllowanceShort { allowance: *allowance, value })?;
-        *balance = balance.checked_sub(value).ok_or(Rejection::BalanceShort { balance: *balance, value })?;
-        *allowance = left;
-        let escrow = &mut self.holders[contract.index()].balance;
-        *escrow = escrow.checked_add(value).expect("a balance is at most the supply");
-        Ok(left)
+        if !allowance.take(value) {
+            return Err(Rejection::AllowanceShort { allowance: *allowance, value });
+        }
+        if !balance.take(value) {
+            assert!(allowance.give(value), "what was just taken");
+            return Err(Rejection::BalanceShort { balance: *balance, value });
+        }
+        assert!(self.holders[contract.index()].balance.give(value), "a balance is at most the supply");
+        Ok(())
     }
 
     /// Moves `value` from `owner` to `to` by order of `spender`; answers what it may pull still.
@@ -152,19 +160,10 @@ impl Ledger {
         Ok(left)
     }
 
-    /// Moves `value`, which `from` is known to have.
+    /// What two accounts have together, modulo 2^128: enough to see that a move between them lost nothing.
     #[inline]
-    fn shift(&mut self, from: AccountId, to: AccountId, value: Nct) {
-        let balance = &mut self.holders[from.index()].balance;
-        *balance = balance.checked_sub(value).expect("the balance was checked before the transfer");
-        let balance = &mut self.holders[to.index()].balance;
-        *balance = balance.checked_add(value).expect("a balance is at most the supply");
-    }
-
-    /// What two accounts have together; wraps if they are the same and have more than half of 256 bits.
-    #[inline]
-    fn together(&self, one: AccountId, other: AccountId) -> U256 {
-        self.balance(one).to_uint().wrapping_add(self.balance(other).to_uint())
+    fn together(&self, one: AccountId, other: AccountId) -> u128 {
+        self.balance(one).low().wrapping_add(self.balance(other).low())
     }
 
     /// Adds up every balance anew; equals [`Ledger::supply`] or something is broken.

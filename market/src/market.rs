@@ -109,6 +109,8 @@ pub struct Market {
     slots: GuidMap<usize>,
     free_slots: Vec<usize>,
     last_slot: Option<(Guid, usize)>,
+    /// The last draw: the block whose hash it was from, the block it was made in, and its number.
+    last_draw: Option<((BlockNumber, BlockNumber), U256)>,
     history: History,
     events: Vec<Event>,
     recording: bool,
@@ -168,6 +170,7 @@ impl Market {
             slots: GuidMap::default(),
             free_slots: Vec::new(),
             last_slot: None,
+            last_draw: None,
             history: History::default(),
             events: Vec::new(),
             recording: false,
@@ -294,11 +297,14 @@ impl Market {
     }
 
     /// Pulls `value` from `owner` into a contract, as `transferFrom` does: allowance first, then balance.
-    #[inline]
+    #[inline(always)]
     fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<(), Rejection> {
-        let left = self.ledger.pull(owner, contract, value)?;
-        self.emit(|| Event::Transfer { from: owner, to: contract, value });
-        self.emit(|| Event::Approval { owner, spender: contract, value: left });
+        self.ledger.pull(owner, contract, value)?;
+        if self.recording {
+            let left = self.ledger.allowance(owner, contract);
+            self.events.push(Event::Transfer { from: owner, to: contract, value });
+            self.events.push(Event::Approval { owner, spender: contract, value: left });
+        }
         Ok(())
     }
 }

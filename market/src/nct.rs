@@ -3,31 +3,56 @@
 //! The contracts compute in unsigned 256-bit integers and revert on overflow, so every operation that can overflow
 //! answers with an `Option`. Floats appear nowhere; a share of a pot is [`Nct::mul_div`].
 
-use std::{fmt, iter::Sum, str::FromStr};
+use std::{cmp::Ordering, fmt, iter::Sum, str::FromStr};
 
 use alloy_primitives::{I256, U256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::word;
-
 /// Wei in one NCT.
 pub const WEI_PER_NCT: u128 = 1_000_000_000_000_000_000;
 
-/// An amount of Nectar in wei.
-#[derive(Clone, Copy, Eq, PartialOrd, Ord, Hash, Default)]
+/// An amount of Nectar in wei: four limbs, the lowest first.
+#[derive(Clone, Copy, Eq, Hash, Default)]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "the same equality as derived, only faster")]
-pub struct Nct(U256);
+pub struct Nct([u64; 4]);
 
 impl PartialEq for Nct {
     #[inline]
     fn eq(&self, other: &Nct) -> bool {
-        word::same(&self.0, &other.0)
+        let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
+        (low ^ other_low) | (high ^ other_high) == 0
+    }
+}
+
+impl PartialOrd for Nct {
+    #[inline]
+    fn partial_cmp(&self, other: &Nct) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    #[inline]
+    fn lt(&self, other: &Nct) -> bool {
+        let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
+        if high == other_high { low < other_low } else { high < other_high }
+    }
+
+    #[inline]
+    fn gt(&self, other: &Nct) -> bool {
+        other < self
+    }
+}
+
+impl Ord for Nct {
+    #[inline]
+    fn cmp(&self, other: &Nct) -> Ordering {
+        let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
+        if high == other_high { low.cmp(&other_low) } else { high.cmp(&other_high) }
     }
 }
 
 impl Nct {
     /// No Nectar.
-    pub const ZERO: Nct = Nct(U256::ZERO);
+    pub const ZERO: Nct = Nct([0; 4]);
 
     /// An amount of whole NCT.
     #[inline]
@@ -38,19 +63,19 @@ impl Nct {
     /// An amount in wei.
     #[inline]
     pub const fn wei(wei: u128) -> Nct {
-        Nct(U256::from_limbs([wei as u64, (wei >> 64) as u64, 0, 0]))
+        Nct::from_halves(wei, 0)
     }
 
     /// An amount in wei, as the contracts hold it.
     #[inline]
     pub const fn from_uint(wei: U256) -> Nct {
-        Nct(wei)
+        Nct(*wei.as_limbs())
     }
 
     /// The amount in wei, as the contracts hold it.
     #[inline]
     pub const fn to_uint(self) -> U256 {
-        self.0
+        U256::from_limbs(self.0)
     }
 
     /// The amount in wei, if it fits 128 bits (every amount of the real supply does).
@@ -63,41 +88,109 @@ impl Nct {
     /// The lower and the upper 128 bits: sums and differences of these are worth more than those of four limbs.
     #[inline]
     const fn halves(self) -> [u128; 2] {
-        let [a, b, c, d] = *self.0.as_limbs();
+        let [a, b, c, d] = self.0;
         [(b as u128) << 64 | a as u128, (d as u128) << 64 | c as u128]
     }
 
     #[inline]
     const fn from_halves(low: u128, high: u128) -> Nct {
-        Nct(U256::from_limbs([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64]))
+        Nct([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64])
+    }
+
+    /// The lower 128 bits.
+    #[inline]
+    pub(crate) const fn low(self) -> u128 {
+        self.halves()[0]
+    }
+
+    /// Changes the lower half where it is.
+    #[inline]
+    fn set_low(&mut self, low: u128) {
+        (self.0[0], self.0[1]) = (low as u64, (low >> 64) as u64);
     }
 
     /// True for no Nectar at all.
     #[inline]
     pub fn is_zero(self) -> bool {
-        word::is_zero(&self.0)
+        let [low, high] = self.halves();
+        low | high == 0
     }
 
     /// The sum, or `None` beyond 256 bits.
     #[inline]
     pub fn checked_add(self, other: Nct) -> Option<Nct> {
         let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
-        let (low, carry) = low.overflowing_add(other_low);
-        Some(Nct::from_halves(low, high.checked_add(other_high)?.checked_add(u128::from(carry))?))
+        let (mut sum, carry) = low.overflowing_add(other_low);
+        let mut high = high;
+        // Hardly ever: nearly all amounts leave the upper half as it is.
+        if carry | (other_high != 0) {
+            [sum, high] = self.add_wide(other)?.halves();
+        }
+        Some(Nct::from_halves(sum, high))
     }
 
     /// The difference, or `None` below zero.
     #[inline]
     pub fn checked_sub(self, other: Nct) -> Option<Nct> {
         let ([low, high], [other_low, other_high]) = (self.halves(), other.halves());
-        let (low, borrow) = low.overflowing_sub(other_low);
-        Some(Nct::from_halves(low, high.checked_sub(other_high)?.checked_sub(u128::from(borrow))?))
+        let (mut rest, borrow) = low.overflowing_sub(other_low);
+        let mut high = high;
+        if borrow | (other_high != 0) {
+            [rest, high] = self.sub_wide(other)?.halves();
+        }
+        Some(Nct::from_halves(rest, high))
+    }
+
+    /// Adds `other` where the sum stays; false, and nothing has changed, beyond 256 bits.
+    #[inline]
+    #[must_use]
+    pub fn give(&mut self, other: Nct) -> bool {
+        let ([low, _], [other_low, other_high]) = (self.halves(), other.halves());
+        let (sum, carry) = low.overflowing_add(other_low);
+        if carry | (other_high != 0) {
+            return self.give_wide(other);
+        }
+        self.set_low(sum);
+        true
+    }
+
+    /// Takes `other` away where the rest stays; false, and nothing has changed, if there is less.
+    #[inline]
+    #[must_use]
+    pub fn take(&mut self, other: Nct) -> bool {
+        let ([low, _], [other_low, other_high]) = (self.halves(), other.halves());
+        let (rest, borrow) = low.overflowing_sub(other_low);
+        if borrow | (other_high != 0) {
+            return self.take_wide(other);
+        }
+        self.set_low(rest);
+        true
+    }
+
+    #[cold]
+    fn add_wide(self, other: Nct) -> Option<Nct> {
+        self.to_uint().checked_add(other.to_uint()).map(Nct::from_uint)
+    }
+
+    #[cold]
+    fn sub_wide(self, other: Nct) -> Option<Nct> {
+        self.to_uint().checked_sub(other.to_uint()).map(Nct::from_uint)
+    }
+
+    #[cold]
+    fn give_wide(&mut self, other: Nct) -> bool {
+        self.add_wide(other).inspect(|&sum| *self = sum).is_some()
+    }
+
+    #[cold]
+    fn take_wide(&mut self, other: Nct) -> bool {
+        self.sub_wide(other).inspect(|&rest| *self = rest).is_some()
     }
 
     /// The difference, or zero.
     #[inline]
     pub fn saturating_sub(self, other: Nct) -> Nct {
-        Nct(self.0.saturating_sub(other.0))
+        self.checked_sub(other).unwrap_or_default()
     }
 
     /// `self * count`, or `None` beyond 256 bits.
@@ -108,7 +201,7 @@ impl Nct {
         {
             return Some(Nct::wei(product));
         }
-        self.0.checked_mul(U256::from(count)).map(Nct)
+        self.to_uint().checked_mul(U256::from(count)).map(Nct::from_uint)
     }
 
     /// `self * numerator / denominator`, rounded down as the contracts do; `None` if the product exceeds 256 bits.
@@ -125,14 +218,14 @@ impl Nct {
         {
             return Some(Nct::wei(a * b / c));
         }
-        Some(Nct(self.0.checked_mul(numerator.0)? / denominator.0))
+        Some(Nct::from_uint(self.to_uint().checked_mul(numerator.to_uint())? / denominator.to_uint()))
     }
 
     /// The amount in NCT as a float, for statistics and pictures only: money never comes back from here.
     pub fn to_f64(self) -> f64 {
         match self.to_wei() {
             Some(wei) => wei as f64 / WEI_PER_NCT as f64,
-            None => f64::from(self.0) / WEI_PER_NCT as f64,
+            None => f64::from(self.to_uint()) / WEI_PER_NCT as f64,
         }
     }
 
@@ -158,7 +251,7 @@ impl std::ops::Div<u64> for Nct {
     fn div(self, count: u64) -> Nct {
         match self.to_wei() {
             Some(wei) => Nct::wei(wei / u128::from(count)),
-            None => Nct(self.0 / U256::from(count)),
+            None => Nct::from_uint(self.to_uint() / U256::from(count)),
         }
     }
 }
@@ -184,7 +277,7 @@ fn decimal(wei: U256) -> String {
 
 impl fmt::Display for Nct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} NCT", decimal(self.0))
+        write!(f, "{} NCT", decimal(self.to_uint()))
     }
 }
 
@@ -221,7 +314,7 @@ impl FromStr for Nct {
             }
         };
         if let Some(wei) = trimmed.strip_suffix("wei") {
-            return whole(wei.trim_end()).map(Nct);
+            return whole(wei.trim_end()).map(Nct::from_uint);
         }
         let number = trimmed.strip_suffix("NCT").unwrap_or(trimmed).trim_end();
         let (units, fraction) = number.split_once('.').unwrap_or((number, "0"));
@@ -233,14 +326,14 @@ impl FromStr for Nct {
         }
         let units = whole(units)?.checked_mul(U256::from(WEI_PER_NCT));
         let fraction = whole(&format!("{fraction:0<18}"))?;
-        units.and_then(|units| units.checked_add(fraction)).map(Nct).ok_or_else(|| malformed("it exceeds 256 bits"))
+        units.and_then(|units| units.checked_add(fraction)).map(Nct::from_uint).ok_or_else(|| malformed("it exceeds 256 bits"))
     }
 }
 
 impl Serialize for Nct {
     /// A decimal string of wei: JSON numbers cannot hold it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.collect_str(&self.to_uint())
     }
 }
 
@@ -291,7 +384,7 @@ impl NctDelta {
 
     /// The change in NCT as a float, for statistics and pictures only.
     pub fn to_f64(self) -> f64 {
-        let magnitude = Nct(self.0.unsigned_abs()).to_f64();
+        let magnitude = Nct::from_uint(self.0.unsigned_abs()).to_f64();
         if self.is_negative() { -magnitude } else { magnitude }
     }
 
@@ -306,7 +399,7 @@ impl From<Nct> for NctDelta {
     ///
     /// If the amount exceeds 255 bits.
     fn from(amount: Nct) -> NctDelta {
-        NctDelta(I256::try_from(amount.0).expect("an amount within 255 bits"))
+        NctDelta(I256::try_from(amount.to_uint()).expect("an amount within 255 bits"))
     }
 }
 
@@ -359,14 +452,35 @@ impl Serialize for NctDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_share_rounds_down_and_survives_products_beyond_128_bits() {
         assert_eq!(Nct::whole(19).mul_div(Nct::whole(19), Nct::whole(38)), Some(Nct::wei(WEI_PER_NCT * 19 / 2)));
         assert_eq!(Nct::wei(10).mul_div(Nct::wei(2), Nct::wei(3)), Some(Nct::wei(6)));
-        let huge = Nct(U256::MAX);
+        let huge = Nct::from_uint(U256::MAX);
         assert_eq!(huge.mul_div(Nct::wei(1), Nct::wei(1)), Some(huge));
         assert_eq!(huge.mul_div(Nct::wei(2), Nct::wei(2)), None, "the contracts overflow here too");
+    }
+
+    /// Limbs that are likely to carry, and likely to leave the upper half alone.
+    fn any_amount() -> impl Strategy<Value = Nct> {
+        let limb = prop_oneof![Just(0), Just(1), Just(u64::MAX), any::<u64>()];
+        prop_oneof![(limb.clone(), limb.clone()).prop_map(|(a, b)| Nct([a, b, 0, 0])), proptest::array::uniform4(limb).prop_map(Nct)]
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_through_the_lower_half_is_256_bit_arithmetic(a in any_amount(), b in any_amount()) {
+            let (wide_a, wide_b) = (a.to_uint(), b.to_uint());
+            let (sum, rest) = (wide_a.checked_add(wide_b).map(Nct::from_uint), wide_a.checked_sub(wide_b).map(Nct::from_uint));
+            prop_assert_eq!((a.checked_add(b), a.checked_sub(b)), (sum, rest));
+            let (mut given, mut taken) = (a, a);
+            prop_assert_eq!((given.give(b), taken.take(b)), (sum.is_some(), rest.is_some()));
+            prop_assert_eq!((given, taken), (sum.unwrap_or(a), rest.unwrap_or(a)));
+            prop_assert_eq!((a < b, a > b, a == b, a.cmp(&b)), (wide_a < wide_b, wide_a > wide_b, wide_a == wide_b, wide_a.cmp(&wide_b)));
+            prop_assert_eq!(a.is_zero(), wide_a.is_zero());
+        }
     }
 
     #[test]

@@ -49,22 +49,25 @@ impl Tally {
         let counted = if rules.switches.freeze_arbiter_count { first } else { arbiters };
         let cast = self.votes + 1;
         let (weight, artifacts) = (rules.malicious_weight, self.malicious.len());
-        // Both subtractions are checked for every undecided artifact before anything is stored.
-        for artifact in (0..artifacts).filter(|&artifact| !self.decided.contains(artifact)) {
-            let malicious = u64::from(self.malicious[artifact]) + u64::from(votes.contains(artifact));
-            if malicious > counted || cast - malicious > counted {
-                return Err(Rejection::QuorumUnderflow);
+        // Both subtractions are checked for every undecided artifact before anything is stored. With no more votes than
+        // arbiters, neither side can have more.
+        if cast > counted {
+            for artifact in (0..artifacts).filter(|&artifact| !self.decided.contains(artifact)) {
+                let malicious = u64::from(self.malicious[artifact]) + u64::from(votes.contains(artifact));
+                if malicious > counted || cast - malicious > counted {
+                    return Err(Rejection::QuorumUnderflow);
+                }
             }
         }
         self.arbiters_at_first = first;
         self.votes = cast;
         let mut undecided = 0;
-        for artifact in 0..artifacts {
+        for (artifact, tallied) in self.malicious.iter_mut().enumerate() {
             if self.decided.contains(artifact) {
                 continue;
             }
-            self.malicious[artifact] += u32::from(votes.contains(artifact));
-            let malicious = u64::from(self.malicious[artifact]);
+            *tallied += u32::from(votes.contains(artifact));
+            let malicious = u64::from(*tallied);
             let benign = cast - malicious;
             if weight * malicious >= counted - malicious || benign > weight * (counted - benign) {
                 self.decided.insert(artifact);

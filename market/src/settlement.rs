@@ -124,7 +124,11 @@ impl Wei for u128 {
     }
     #[inline]
     fn share(self, numerator: u128, denominator: u128) -> Option<u128> {
-        Some(self.checked_mul(numerator)? / denominator)
+        let product = match (u64::try_from(self), u64::try_from(numerator)) {
+            (Ok(a), Ok(b)) => u128::from(a) * u128::from(b),
+            _ => self.checked_mul(numerator)?,
+        };
+        Some(product / denominator)
     }
 }
 
@@ -139,7 +143,7 @@ impl<N: Wei> Sides<N> {
     /// True if the assertion is revealed and right; an unrevealed one counts as wrong.
     #[inline]
     fn wins(&self, assertion: &Assertion, artifact: usize) -> bool {
-        assertion.revealed.as_ref().is_some_and(|opening| opening.verdicts.contains(artifact) == self.consensus)
+        assertion.revealed().is_some_and(|opening| opening.verdicts.contains(artifact) == self.consensus)
     }
 
     /// Splits the assertions on `artifact`; `None` inside if nobody has an opinion on it.
@@ -319,11 +323,15 @@ fn difference(a: Nct, b: Nct) -> NctDelta {
 impl Rewards {
     /// What `account` is due as ambassador, as expert and as the assigned arbiter: separate payments in this order.
     #[inline]
-    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = Nct> {
-        let refund = (bounty.author == account).then_some(&self.refund);
-        let expert = bounty.asserted.iter().position(|&author| author == account).map(|index| &self.experts[index].payout);
-        let arbiter = (assigned == Some(account)).then_some(&self.arbiter);
-        [refund, expert, arbiter].into_iter().flatten().copied()
+    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> [&Nct; 3] {
+        let nothing = &Nct::ZERO;
+        let refund = if bounty.author == account { &self.refund } else { nothing };
+        let expert = match bounty.position_of(account) {
+            Some(index) => &self.experts[index].payout,
+            None => nothing,
+        };
+        let arbiter = if assigned == Some(account) { &self.arbiter } else { nothing };
+        [refund, expert, arbiter]
     }
 }
 
@@ -337,6 +345,20 @@ impl Rewards {
 ///
 /// [`Rejection::DrawWithoutStake`] if no voter has stake (S8).
 pub fn draw_arbiter(rules: &RuleSet, voters: &[(AccountId, Nct)], hash: B256, now: BlockNumber) -> Result<Option<AccountId>, Rejection> {
+    draw_by(rules, voters, draw_number(hash, now))
+}
+
+/// The number that decides the draw of [`draw_arbiter`]; the same for all bounties that are over and settled in the same
+/// blocks.
+pub(crate) fn draw_number(hash: B256, now: BlockNumber) -> U256 {
+    let mut seed = [0; 64];
+    seed[..32].copy_from_slice(hash.as_slice());
+    seed[56..].copy_from_slice(&now.0.to_be_bytes());
+    U256::from_be_bytes(keccak256(seed).0)
+}
+
+/// [`draw_arbiter`] by the number that decides it.
+pub(crate) fn draw_by(rules: &RuleSet, voters: &[(AccountId, Nct)], number: U256) -> Result<Option<AccountId>, Rejection> {
     if voters.is_empty() {
         return Ok(None);
     }
@@ -345,15 +367,11 @@ pub fn draw_arbiter(rules: &RuleSet, voters: &[(AccountId, Nct)], hash: B256, no
     if sum.is_zero() && !rules.switches.draw_unstaked_voters {
         return Err(Rejection::DrawWithoutStake);
     }
-    let mut seed = [0; 64];
-    seed[..32].copy_from_slice(hash.as_slice());
-    seed[56..].copy_from_slice(&now.0.to_be_bytes());
-    let random = U256::from_be_bytes(keccak256(seed).0);
     if sum.is_zero() {
-        let index: usize = (random % U256::from(voters.len())).to();
+        let index: usize = (number % U256::from(voters.len())).to();
         return Ok(Some(voters[index].0));
     }
-    let mut left = random % sum;
+    let mut left = number % sum;
     for &(voter, stake) in voters {
         let stake = stake.to_uint();
         let chosen = if rules.switches.even_draw { left < stake } else { left <= stake };
@@ -380,7 +398,7 @@ mod tests {
         let assertion = |(index, &bid): (usize, &Nct)| {
             let opening = Opening { nonce: U256::ONE, verdicts: if index == 0 { ArtifactSet::EMPTY } else { one } };
             let commitment = Commitment::envelope(opening);
-            Assertion { author: AccountId(9), bids: [bid].into(), mask: one, commitment, revealed: Some(opening), metadata: None }
+            Assertion { author: AccountId(9), bids: [bid].into(), mask: one, commitment, metadata: None, is_revealed: true }
         };
         let assertions: Vec<Assertion> = bids.iter().enumerate().map(assertion).collect();
         let tally = Tally { votes: 1, malicious: [1].into_iter().collect(), ..Tally::default() };

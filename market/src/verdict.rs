@@ -60,8 +60,11 @@ impl ArtifactSet {
     /// Number of artifacts in the set.
     #[inline]
     pub fn len(self) -> usize {
-        // Most sets are of a few artifacts: three limbs are empty.
-        self.0.as_limbs().iter().filter(|&&limb| limb != 0).map(|limb| limb.count_ones() as usize).sum()
+        match *self.0.as_limbs() {
+            // Most sets are of one artifact.
+            [limb, 0, 0, 0] if limb.is_power_of_two() => 1,
+            limbs => limbs.iter().map(|limb| limb.count_ones() as usize).sum(),
+        }
     }
 
     /// True without any artifact.

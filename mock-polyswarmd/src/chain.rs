@@ -189,9 +189,9 @@ impl Chains {
     ///
     /// If the corpus cannot be read.
     pub fn new(setup: Arc<Setup>, seat: Option<Address>, showcase: Showcase) -> Result<Chains, PlayError> {
-        let deployment = Deployment { start: replay::arrivals::START, ..Deployment::of(&setup.rules) };
+        let mut world = World::new(setup.clone(), Seat::Visitor(seat), Some(showcase), true)?;
+        let deployment = Deployment { start: world.market().now(), ..Deployment::of(&setup.rules) };
         let mut home = Market::deploy(setup.rules.clone(), deployment).recording();
-        let mut world = World::new(setup, Seat::Visitor(seat), Some(showcase), true)?;
         let relay = named_address("relay");
         let relay = [home.account(relay), world.visitor(relay)];
         let mut chains = Chains { world, home, relay, artifacts: HashMap::new(), visitors: GuidMap::default() };
@@ -294,8 +294,8 @@ impl Chains {
         let edition = self.world.market().rules().edition;
         let refused = refused.map(|rejection| match rejection.revert(edition) {
             Revert::Message(message) => message.to_owned(),
-            Revert::Empty => format!("reverted without a message ({rejection})"),
-            Revert::InvalidOpcode => format!("invalid opcode ({rejection})"),
+            Revert::Empty => format!("reverted without a message: {rejection}"),
+            Revert::InvalidOpcode => format!("invalid opcode: {rejection}"),
         });
         Ok(Outcome { side, home: self.home.take_events(), refused })
     }

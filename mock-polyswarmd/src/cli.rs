@@ -10,7 +10,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use axum::{ServiceExt, extract::Request};
 use clap::{Parser, ValueEnum};
 use datasets::{CheckOptions, Corpus};
 use market::{id::Address, nct::Nct, ruleset::Edition};
@@ -267,13 +266,9 @@ async fn listen(server: &Arc<Server>, app: App, address: SocketAddr, what: &str)
     };
     let address = listener.local_addr().context("a listener has an address")?;
     tracing::info!("{what} on http://{address}");
-    let stopped = {
-        let server = server.clone();
-        async move { server.stopped().await }
-    };
+    let server = server.clone();
     Ok(tokio::spawn(async move {
-        let service = ServiceExt::<Request>::into_make_service(app);
-        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        if let Err(error) = http::serve(listener, app, server).await {
             tracing::error!(%error, "the server failed");
         }
     }))

@@ -9,15 +9,16 @@ mod openapi; // the description of all of it
 mod page; // the status page
 mod transactions; // posting them, and their receipts
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, io, sync::Arc};
 
 use axum::{
-    Router,
-    extract::DefaultBodyLimit,
+    Router, ServiceExt,
+    extract::{DefaultBodyLimit, Request},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
+use tokio::net::TcpListener;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     normalize_path::{NormalizePath, NormalizePathLayer},
@@ -169,6 +170,16 @@ fn finish(routes: impl IntoIterator<Item = Route>, server: &Arc<Server>) -> App 
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(server.clone());
     NormalizePathLayer::trim_trailing_slash().layer(router)
+}
+
+/// Serves `app` until the server stops.
+///
+/// # Errors
+///
+/// If the listener fails.
+pub async fn serve(listener: TcpListener, app: App, server: Arc<Server>) -> io::Result<()> {
+    let service = ServiceExt::<Request>::into_make_service(app);
+    axum::serve(listener, service).with_graceful_shutdown(async move { server.stopped().await }).await
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {

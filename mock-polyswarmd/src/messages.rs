@@ -149,8 +149,8 @@ pub fn assertion(assertion: &Assertion, artifacts: usize, market: &Market) -> wi
         author,
         mask: Flags::new(assertion.mask, artifacts),
         commitment: assertion.commitment.hash(author).into(),
-        nonce: assertion.revealed.map_or_else(Default::default, |opening| opening.nonce),
-        verdicts: match assertion.revealed {
+        nonce: assertion.revealed().map_or_else(Default::default, |opening| opening.nonce),
+        verdicts: match assertion.revealed() {
             Some(opening) => Verdicts::Revealed(Flags::new(opening.verdicts, artifacts)),
             None => Verdicts::Unrevealed { count: artifacts },
         },

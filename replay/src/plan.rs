@@ -351,6 +351,8 @@ pub struct BountyPlan {
     pub artifacts: SmallVec<[Arc<ArtifactFacts>; 1]>,
     /// Artifacts that the corpus calls malicious.
     pub labels: ArtifactSet,
+    /// Numbers of the artifacts' file types, from [`Population::type_number`].
+    pub file_types: SmallVec<[usize; 1]>,
     /// Answers of the engine's backends, artifact by artifact.
     pub results: Vec<ScanResult>,
     /// Block in which the engine has them.
@@ -486,6 +488,7 @@ impl Setup {
         plan.guid = guid(at);
         plan.ambassador = at.with(word::AMBASSADOR).stream().below(u64::from(self.scenario.ambassadors.count)) as u32;
         plan.labels = ArtifactSet::EMPTY;
+        plan.file_types.clear();
         plan.results.clear();
         let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::with_capacity(plan.artifacts.len());
         for index in 0..plan.artifacts.len() {
@@ -500,6 +503,7 @@ impl Setup {
             } else {
                 plan.results.extend_from_slice(results);
             }
+            plan.file_types.push(*file_type);
             targets.push(Target { malicious, file_type: *file_type, family: *family, recorded: &row.recorded });
         }
         plan.rivals.clear();

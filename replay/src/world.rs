@@ -32,13 +32,14 @@ use market::{
     settlement::{Fees, Rewards},
     verdict::ArtifactSet,
 };
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
     oracle::{self, Labels},
     plan::{BountyPlan, BoxedPlan, Brought, Planner, Setup, SetupError},
+    rivals::RivalPlan,
 };
 
 /// Looks on while a run is played.
@@ -312,14 +313,16 @@ impl World {
         let rules = &setup.rules;
         let seed = Key::root(setup.scenario.seed);
         let hashes = seed.named("block hash");
+        let open = matches!(seat, Seat::Visitor(_));
         let deployment = Deployment {
-            start: crate::arrivals::START,
+            // Visitors come before the first block with a bounty.
+            start: BlockNumber(crate::arrivals::START.0 - u64::from(open)),
             block_hashes: Arc::new(move |block| block_hash(hashes, block)),
             ..Deployment::of(rules)
         };
         let (fees, windows) = (deployment.fees, deployment.windows);
         let mut market = Market::deploy(rules.clone(), deployment);
-        if matches!(seat, Seat::Engine(_)) {
+        if !open {
             market = market.forgetful();
         }
         if recording {
@@ -600,7 +603,9 @@ impl World {
     }
 
     /// Posts a bounty and does what is due about it in the same block.
-    fn post(&mut self, plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+    fn post(&mut self, mut plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        // Where time jumped, it is late.
+        plan.posted = self.market.now();
         let ambassadors = &self.setup.scenario.ambassadors;
         let artifacts = plan.artifacts.len() as u64;
         let shown = match &self.showcase {
@@ -740,8 +745,12 @@ impl World {
     fn rival_asserts(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
-        let commitment = Commitment::envelope(opening(&open.plan, position));
-        let command = PostAssertion { guid: open.plan.guid, bids: SmallVec::from_slice(&plan.bids), mask: plan.mask, commitment };
+        let commitment = Commitment::envelope(opening(&open.plan, plan));
+        let bids = match plan.bids[..] {
+            [only] => smallvec![only],
+            ref bids => SmallVec::from_slice(bids),
+        };
+        let command = PostAssertion { guid: open.plan.guid, bids, mask: plan.mask, commitment };
         match self.market.post_assertion(self.accounts.rivals[plan.rival], command) {
             Ok(index) => open.rivals[position] = Some(index as u32),
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
@@ -840,24 +849,15 @@ impl World {
     }
 
     fn rivals_reveal(&mut self, slot: u32) -> Result<(), PlayError> {
-        let open = &self.open[slot as usize];
-        for (position, rival) in open.plan.rivals.iter().enumerate() {
-            if let Some(index) = open.rivals[position].filter(|_| rival.reveals) {
-                let reveal = RevealAssertion {
-                    guid: open.plan.guid,
-                    index: u64::from(index),
-                    opening: opening(&open.plan, position),
-                    metadata: None,
-                };
-                let revealed = self.market.reveal_assertion(self.accounts.rivals[rival.rival], reveal);
-                if let Err(rejection) = revealed.map(drop)
-                    && self.engine.is_some()
-                {
-                    return Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}")));
-                }
-            }
+        let Open { plan, rivals, .. } = &self.open[slot as usize];
+        let reveals = plan.rivals.iter().zip(rivals).filter_map(|(rival, index)| {
+            let index = index.filter(|_| rival.reveals)?;
+            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival)))
+        });
+        match self.market.reveal_all(reveals, plan.guid, &None) {
+            Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn arbiter_votes(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
@@ -874,18 +874,16 @@ impl World {
 
     /// Ambassador and rivals settle.
     fn settle(&mut self, slot: u32) -> Result<(), PlayError> {
-        let open = &self.open[slot as usize];
-        let guid = open.plan.guid;
-        let rivals = open
-            .plan
-            .rivals
-            .iter()
-            .zip(&open.rivals)
-            .filter(|(_, index)| index.is_some())
-            .map(|(plan, _)| self.accounts.rivals[plan.rival]);
-        let ambassador = self.accounts.ambassadors.get(open.plan.ambassador as usize).copied();
-        let everybody = ambassador.into_iter().chain(rivals);
-        let settled = self.market.settle_all(everybody, guid);
+        let Open { plan, rivals, .. } = &self.open[slot as usize];
+        let mut everybody: SmallVec<[AccountId; 16]> = SmallVec::new();
+        everybody.extend(self.accounts.ambassadors.get(plan.ambassador as usize).copied());
+        for (rival, index) in plan.rivals.iter().zip(rivals) {
+            if index.is_some() {
+                everybody.push(self.accounts.rivals[rival.rival]);
+            }
+        }
+        let guid = plan.guid;
+        let settled = self.market.settle_all(&everybody, guid);
         self.settled(guid, settled)
     }
 
@@ -893,12 +891,13 @@ impl World {
     fn arbiters_settle(&mut self, slot: u32) -> Result<(), PlayError> {
         let open = &self.open[slot as usize];
         let guid = open.plan.guid;
-        let arbiters = open.plan.votes.iter().map(|vote| self.accounts.arbiters[vote.arbiter as usize]);
-        let settled = self.market.settle_all(arbiters, guid);
+        let arbiters: SmallVec<[AccountId; 16]> =
+            open.plan.votes.iter().map(|vote| self.accounts.arbiters[vote.arbiter as usize]).collect();
+        let settled = self.market.settle_all(&arbiters, guid);
         self.settled(guid, settled)
     }
 
-    fn settled(&self, guid: Guid, result: Result<(), Rejection>) -> Result<(), PlayError> {
+    fn settled(&self, guid: Guid, result: Result<Nct, Rejection>) -> Result<(), PlayError> {
         match result {
             Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
             _ => Ok(()),
@@ -948,10 +947,11 @@ impl World {
     }
 }
 
-/// What a rival commits to: its nonce follows from guid and position; nobody has to guess it in here.
-fn opening(plan: &BountyPlan, position: usize) -> Opening {
-    let nonce = U256::from(plan.guid.0 ^ plan.rivals[position].rival as u128 | 1);
-    Opening { nonce, verdicts: plan.rivals[position].verdicts }
+/// What a rival commits to: its nonce follows from the guid and its number; nobody has to guess it in here.
+#[inline]
+fn opening(plan: &BountyPlan, rival: &RivalPlan) -> Opening {
+    let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
+    Opening { nonce: U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0]), verdicts: rival.verdicts }
 }
 
 /// So that callers without a journal need not name a writer.

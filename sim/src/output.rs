@@ -214,7 +214,7 @@ fn cells(closed: &ClosedBounty<'_>) -> [String; 20] {
     let (mask, verdicts, staked, payout, profit) = own.map_or_else(Default::default, |(assertion, reward)| {
         let staked = assertion.staked().expect("a stake within the supply");
         let profit = reward.profit();
-        let revealed = assertion.revealed.map(|opening| bits(opening.verdicts, count)).unwrap_or_default();
+        let revealed = assertion.revealed().map(|opening| bits(opening.verdicts, count)).unwrap_or_default();
         (bits(assertion.mask, count), revealed, wei(staked), wei(reward.payout), profit.wei_string())
     });
     [

@@ -456,7 +456,7 @@ impl Outcome<'_> {
 
     fn types(&self) -> Vec<TypeFacts> {
         let facts = self.score.types.iter().map(|(name, score)| TypeFacts {
-            file_type: name.clone(),
+            file_type: name.to_owned(),
             artifacts: score.artifacts,
             malicious: score.malicious,
             coverage: ratio(score.label.total(), score.artifacts),

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use datasets::Truth;
 use engine::microengine::Abstention;
 use market::{
     block::BlockNumber,
@@ -212,6 +211,50 @@ pub struct TypeScore {
     pub panel_false_alarms: u64,
 }
 
+/// Scores by file type: the first types are told apart, the others are counted together.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TypeScores {
+    scores: Vec<TypeScore>,
+    /// Where the score of a type is, by name.
+    by_name: BTreeMap<String, usize>,
+    /// The same by number, for types that have one: the names of others are all the same number, 0.
+    by_number: Vec<Option<usize>>,
+}
+
+impl TypeScores {
+    /// Names and scores, in order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &TypeScore)> {
+        self.by_name.iter().map(|(name, &place)| (name.as_str(), &self.scores[place]))
+    }
+
+    /// The score of a type, whose name is asked for only if its number was not met before.
+    #[inline]
+    fn of<'a>(&mut self, number: usize, name: impl FnOnce() -> &'a str) -> &mut TypeScore {
+        let place = match self.by_number.get(number) {
+            Some(&Some(place)) => place,
+            _ => self.find(number, name()),
+        };
+        &mut self.scores[place]
+    }
+
+    fn find(&mut self, number: usize, name: &str) -> usize {
+        let name = if self.scores.len() < TYPES || self.by_name.contains_key(name) { name } else { datasets::OTHER_TYPES };
+        let place = match self.by_name.get(name) {
+            Some(&place) => place,
+            None => {
+                self.scores.push(TypeScore::default());
+                self.by_name.insert(name.to_owned(), self.scores.len() - 1);
+                self.scores.len() - 1
+            }
+        };
+        if number > 0 {
+            self.by_number.resize(self.by_number.len().max(number + 1), None);
+            self.by_number[number] = Some(place);
+        }
+        place
+    }
+}
+
 /// Everything that is counted while a run is played.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Scorecard {
@@ -250,7 +293,7 @@ pub struct Scorecard {
     /// The rivals, in order.
     pub rivals: Vec<RivalScore>,
     /// By file type.
-    pub types: BTreeMap<String, TypeScore>,
+    pub types: TypeScores,
 }
 
 impl Scorecard {
@@ -272,7 +315,6 @@ impl Scorecard {
             }
         };
         let (assertion, reward) = (&closed.bounty.assertions[index], &closed.rewards.experts[index]);
-        let add = |sum: &mut Nct, amount: Nct| *sum = sum.checked_add(amount).expect("a sum within the supply");
         let staked = assertion.staked().expect("a stake within the supply");
         self.asserted += 1;
         add(&mut self.staked, staked);
@@ -291,11 +333,12 @@ impl Scorecard {
         }
         self.drawdown.add(profit, self.asserted);
 
-        for (artifact, facts) in closed.plan.artifacts.iter().enumerate() {
+        for artifact in 0..closed.plan.artifacts.len() {
             if let Some(called) = assertion.verdict(artifact) {
-                let probability = closed.verdicts.get(artifact).copied().flatten().map(|verdict| verdict.probability);
+                let verdict = closed.verdicts.get(artifact).and_then(Option::as_ref);
+                let probability = verdict.map(|verdict| verdict.probability);
                 self.asserted_artifacts += 1;
-                self.label.add(called, probability, facts.truth == Truth::Malicious);
+                self.label.add(called, probability, closed.plan.labels.contains(artifact));
                 if let Some(consensus) = closed.consensus {
                     self.consensus.add(called, probability, consensus.contains(artifact));
                 }
@@ -306,12 +349,14 @@ impl Scorecard {
 
     fn rivals(&mut self, closed: &ClosedBounty<'_>, opinions: &mut [(u32, u32)]) {
         for (plan, index) in closed.plan.rivals.iter().zip(closed.rivals) {
-            let Some(index) = *index else { continue };
-            let assertion = &closed.bounty.assertions[index as usize];
+            if index.is_none() {
+                continue;
+            }
             let score = &mut self.rivals[plan.rival];
             score.bounties += 1;
-            score.staked =
-                score.staked.checked_add(assertion.staked().expect("a stake within the supply")).expect("a sum within the supply");
+            for &bid in &plan.bids {
+                add(&mut score.staked, bid);
+            }
             score.unrevealed += u64::from(!plan.reveals);
             for (artifact, opinions) in opinions.iter_mut().enumerate() {
                 if plan.mask.contains(artifact) {
@@ -345,13 +390,13 @@ impl Observer for Scorecard {
             Decision::Asserted(index) => Some(&closed.bounty.assertions[index as usize]),
             _ => None,
         };
-        for (artifact, facts) in closed.plan.artifacts.iter().enumerate() {
-            let malicious = facts.truth == Truth::Malicious;
+        for (artifact, &file_type) in closed.plan.file_types.iter().enumerate() {
+            let malicious = closed.plan.labels.contains(artifact);
             self.artifacts += 1;
             if let Some(consensus) = closed.consensus {
                 self.truth.add(consensus.contains(artifact), malicious);
             }
-            let score = type_score(&mut self.types, facts.file_type.as_deref().unwrap_or(datasets::NO_TYPE));
+            let score = self.types.of(file_type, || closed.plan.artifacts[artifact].file_type.as_deref().unwrap_or(datasets::NO_TYPE));
             score.artifacts += 1;
             score.malicious += u64::from(malicious);
             if artifact == 0 {
@@ -375,13 +420,9 @@ impl Observer for Scorecard {
     }
 }
 
-/// The score of a type, found without making a new text for each artifact.
-fn type_score<'a>(types: &'a mut BTreeMap<String, TypeScore>, name: &str) -> &'a mut TypeScore {
-    let name = if types.len() < TYPES || types.contains_key(name) { name } else { datasets::OTHER_TYPES };
-    if !types.contains_key(name) {
-        types.insert(name.to_owned(), TypeScore::default());
-    }
-    types.get_mut(name).expect("just made sure")
+/// Adds up money.
+fn add(sum: &mut Nct, amount: Nct) {
+    assert!(sum.give(amount), "a sum within the supply");
 }
 
 /// Artifacts of a set as a text of 0 and 1, artifact 0 first.

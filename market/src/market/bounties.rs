@@ -1,11 +1,14 @@
 //! The road of a bounty: post, assert, reveal, vote, settle. Each checks in the contract's order, then takes effect.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::{
     block::{BlockNumber, Round, Windows},
-    bounty::{Assertion, Bounty, Vote, sum},
+    bounty::{Assertion, Bounty, Vote},
     command::{PostAssertion, PostBounty, RevealAssertion},
+    commitment::Opening,
     event::Event,
     id::{AccountId, AccountSet, Guid},
     nct::Nct,
@@ -23,16 +26,21 @@ impl Market {
     /// Where the bounty of that guid stands.
     #[inline]
     fn find(&mut self, guid: Guid) -> Result<usize, Rejection> {
-        let slot = self.slot(guid)?;
-        self.last_slot = Some((guid, slot));
-        Ok(slot)
+        match self.last_slot {
+            // Commands come in runs on one bounty.
+            Some((last, slot)) if last == guid => Ok(slot),
+            _ => {
+                let slot = self.slot(guid)?;
+                self.last_slot = Some((guid, slot));
+                Ok(slot)
+            }
+        }
     }
 
     /// [`Market::find`] for those who only look.
     #[inline]
     pub(super) fn slot(&self, guid: Guid) -> Result<usize, Rejection> {
         match self.last_slot {
-            // Commands come in runs on one bounty.
             Some((last, slot)) if last == guid => Ok(slot),
             _ => self.slots.get(&guid).copied().ok_or(Rejection::UnknownBounty { guid }),
         }
@@ -148,7 +156,7 @@ impl Market {
             votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
-            asserted: Default::default(),
+            asserted: AccountSet::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
             rewards: Rewards::default(),
@@ -208,10 +216,12 @@ impl Market {
         if self.rules.switches.reject_empty_masks && assertion.mask.is_empty() {
             return Err(Rejection::EmptyMask);
         }
-        let overflow = Rejection::Overflow { what: "bids and fee" };
-        let Some(price) = sum(&assertion.bids).and_then(|staked| staked.checked_add(self.fees_of(bounty).assertion)) else {
-            return Err(overflow);
-        };
+        let mut price = self.fees_of(bounty).assertion;
+        for &bid in &assertion.bids {
+            if !price.give(bid) {
+                return Err(Rejection::Overflow { what: "bids and fee" });
+            }
+        }
         let artifacts = bounty.artifacts;
         self.pull(sender, AccountId::REGISTRY, price)?;
 
@@ -230,14 +240,14 @@ impl Market {
             });
         }
         let bounty = &mut self.bounties[slot];
-        bounty.asserted.push(sender);
+        bounty.asserted.insert(sender);
         bounty.rewards_current = false;
         let PostAssertion { bids, mask, commitment, .. } = assertion;
-        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, revealed: None, metadata: None });
+        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
         Ok(index)
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_bids(&self, bids: &[Nct]) -> Result<(), Rejection> {
         for &bid in bids {
             if bid < self.rules.bid_minimum {
@@ -256,46 +266,67 @@ impl Market {
     ///
     /// As [`Market::submit`].
     pub fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
+        let RevealAssertion { guid, index, opening, metadata } = reveal;
+        self.reveal_all([(sender, index, opening)], guid, &metadata)
+    }
+
+    /// [`Market::reveal_assertion`] of one after the other, by these senders at these positions, up to the first that is
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn reveal_all(
+        &mut self,
+        reveals: impl IntoIterator<Item = (AccountId, u64, Opening)>,
+        guid: Guid,
+        metadata: &Option<Arc<str>>,
+    ) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
-        let slot = self.find(reveal.guid)?;
+        let slot = self.find(guid)?;
         let bounty = &self.bounties[slot];
+        // Nothing that a round depends on changes by revealing.
         let round = self.round_of(bounty)?;
         if round != Round::Reveal {
             let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
             return Err(Rejection::RevealWindow { missed, round });
         }
-        if word::is_zero(&reveal.opening.nonce) {
+        reveals.into_iter().try_for_each(|(sender, index, opening)| self.reveal_slot(sender, slot, index, opening, metadata))
+    }
+
+    fn reveal_slot(
+        &mut self,
+        sender: AccountId,
+        slot: usize,
+        index: u64,
+        opening: Opening,
+        metadata: &Option<Arc<str>>,
+    ) -> Result<(), Rejection> {
+        let bounty = &mut self.bounties[slot];
+        if word::is_zero(&opening.nonce) {
             return Err(Rejection::ZeroNonce);
         }
-        let unknown = Rejection::UnknownAssertion { index: reveal.index, assertions: bounty.assertions.len() };
-        let assertion = usize::try_from(reveal.index).ok().and_then(|index| bounty.assertions.get(index)).ok_or(unknown)?;
+        let unknown = Rejection::UnknownAssertion { index, assertions: bounty.assertions.len() };
+        let assertion = usize::try_from(index).ok().and_then(|index| bounty.assertions.get_mut(index)).ok_or(unknown)?;
         if assertion.author != sender {
-            return Err(Rejection::NotTheAuthor { index: reveal.index });
+            return Err(Rejection::NotTheAuthor { index });
         }
-        if assertion.revealed.is_some() {
-            return Err(Rejection::AlreadyRevealed { index: reveal.index });
+        if assertion.is_revealed {
+            return Err(Rejection::AlreadyRevealed { index });
         }
-        if !assertion.commitment.opens(self.addresses[sender.index()], reveal.opening) {
+        if !assertion.commitment.opens(self.addresses[sender.index()], opening) {
             return Err(Rejection::CommitmentMismatch);
         }
-        let artifacts = bounty.artifacts;
-        if self.rules.switches.binding_commitments && reveal.opening.verdicts.reaches_beyond(artifacts) {
+        let (guid, artifacts) = (bounty.guid, bounty.artifacts);
+        if self.rules.switches.binding_commitments && opening.verdicts.reaches_beyond(artifacts) {
             return Err(Rejection::StrayVerdictBits { artifacts });
         }
 
-        self.emit(|| Event::RevealedAssertion {
-            guid: reveal.guid,
-            author: sender,
-            index: reveal.index,
-            opening: reveal.opening,
-            artifacts,
-            metadata: reveal.metadata.clone(),
-        });
-        let bounty = &mut self.bounties[slot];
         bounty.rewards_current = false;
-        let assertion = &mut bounty.assertions[reveal.index as usize];
-        assertion.revealed = Some(reveal.opening);
-        assertion.metadata = reveal.metadata;
+        assertion.commitment.open(opening);
+        assertion.is_revealed = true;
+        assertion.metadata.clone_from(metadata);
+        self.emit(|| Event::RevealedAssertion { guid, author: sender, index, opening, artifacts, metadata: metadata.clone() });
         Ok(())
     }
 
@@ -346,32 +377,39 @@ impl Market {
     ///
     /// As [`Market::submit`].
     pub fn settle_bounty(&mut self, sender: AccountId, guid: Guid) -> Result<Nct, Rejection> {
-        self.roles.pausable.check_running()?;
-        let slot = self.find(guid)?;
-        self.settle_slot(sender, slot)
+        self.settle_all(&[sender], guid)
     }
 
-    /// [`Market::settle_bounty`] by one of `senders` after the other, up to the first who is refused.
+    /// [`Market::settle_bounty`] by one of `senders` after the other, up to the first who is refused; answers what they
+    /// were paid together.
     ///
     /// # Errors
     ///
     /// As [`Market::submit`].
-    pub fn settle_all(&mut self, senders: impl IntoIterator<Item = AccountId>, guid: Guid) -> Result<(), Rejection> {
+    pub fn settle_all(&mut self, senders: &[AccountId], guid: Guid) -> Result<Nct, Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
-        senders.into_iter().try_for_each(|sender| self.settle_slot(sender, slot).map(|_| ()))
+        // Nothing that a round depends on changes by settling.
+        let round = self.round_of(&self.bounties[slot]);
+        let mut paid = Nct::ZERO;
+        for &sender in senders {
+            let payout = self.settle_slot(sender, slot, &round)?;
+            assert!(paid.give(payout), "together they are paid at most the supply");
+        }
+        Ok(paid)
     }
 
-    fn settle_slot(&mut self, sender: AccountId, slot: usize) -> Result<Nct, Rejection> {
+    #[inline(always)]
+    fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {
             return Err(Rejection::AlreadySettled { account: sender });
         }
-        let round = self.round_of(bounty)?;
+        let round = (*round)?;
         if !matches!(round, Round::Quorum | Round::Settle) {
             return Err(Rejection::NotSettleable { round });
         }
-        let mut assigned = bounty.assigned_arbiter;
+        let (mut assigned, rewards_current) = (bounty.assigned_arbiter, bounty.rewards_current);
         if self.arbiters.contains(sender) {
             if round != Round::Settle {
                 return Err(Rejection::ArbiterTooEarly { round });
@@ -380,39 +418,44 @@ impl Market {
                 assigned = self.assign_arbiter(sender, slot)?;
             }
         }
-        self.compute_rewards(slot)?;
-        let bounty = &self.bounties[slot];
+        if !rewards_current {
+            self.compute_rewards(slot)?;
+        }
+
+        let Market { bounties, ledger, rules, events, recording, .. } = self;
+        let bounty = &mut bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
-        let payout = bounty.rewards.payments(bounty, sender, assigned).try_fold(Nct::ZERO, |sum, payment| sum.checked_add(payment));
-        let payout = payout.ok_or(overflow)?;
+        let payments = bounty.rewards.payments(bounty, sender, assigned);
+        let payout = payments[0].checked_add(*payments[1]).and_then(|sum| sum.checked_add(*payments[2])).ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
-        let belated = assigned.filter(|&arbiter| {
-            self.rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() && arbiter != sender && bounty.has_settled(arbiter)
-        });
-        let belated = belated.map(|arbiter| (arbiter, bounty.rewards.arbiter));
-        if let Some((_, value)) = belated {
-            let total = payout.checked_add(value).ok_or(overflow)?;
-            self.ledger.check_transfer(AccountId::REGISTRY, total)?;
+        let belated = match assigned {
+            Some(arbiter) if rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() => {
+                (arbiter != sender && bounty.has_settled(arbiter)).then_some(arbiter)
+            }
+            _ => None,
+        };
+        if belated.is_some() {
+            let total = payout.checked_add(bounty.rewards.arbiter).ok_or(overflow)?;
+            ledger.check_transfer(AccountId::REGISTRY, total)?;
         }
 
         if !payout.is_zero() {
             // One move of the sum, one log entry for each payment.
-            self.ledger.transfer(AccountId::REGISTRY, sender, payout)?;
-            if self.recording {
-                let bounty = &self.bounties[slot];
-                for value in bounty.rewards.payments(bounty, sender, assigned).filter(|payment| !payment.is_zero()) {
-                    self.events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
+            ledger.transfer(AccountId::REGISTRY, sender, payout)?;
+            if *recording {
+                for &value in payments.into_iter().filter(|payment| !payment.is_zero()) {
+                    events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
                 }
             }
         }
-        if let Some((to, value)) = belated {
-            self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
-            self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
-        }
-        let bounty = &mut self.bounties[slot];
         bounty.assigned_arbiter = assigned;
         bounty.settled.insert(sender);
         let guid = bounty.guid;
+        if let Some(to) = belated {
+            let value = bounty.rewards.arbiter;
+            self.ledger.transfer(AccountId::REGISTRY, to, value).expect("the registry holds the total");
+            self.emit(|| Event::Transfer { from: AccountId::REGISTRY, to, value });
+        }
         self.emit(|| Event::SettledBounty { guid, settler: sender, payout });
         Ok(payout)
     }
@@ -427,21 +470,25 @@ impl Market {
             return Ok(Some(sender));
         }
         let voters: SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
-        settlement::draw_arbiter(&self.rules, &voters, self.block_hash(target), self.now)
+        // Bounties that end together are settled together: they share a number.
+        let blocks = (target, self.now);
+        let number = match self.last_draw {
+            Some((last, number)) if last == blocks => number,
+            _ => settlement::draw_number(self.block_hash(target), self.now),
+        };
+        self.last_draw = Some((blocks, number));
+        settlement::draw_by(&self.rules, &voters, number)
     }
 
     /// Brings the rewards of a bounty up to date.
-    #[inline]
     fn compute_rewards(&mut self, slot: usize) -> Result<(), Rejection> {
-        if !self.bounties[slot].rewards_current {
-            let fees = *self.fees_of(&self.bounties[slot]);
-            let bounty = &mut self.bounties[slot];
-            let mut rewards = std::mem::take(&mut bounty.rewards);
-            let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
-            bounty.rewards = rewards;
-            settled?;
-            bounty.rewards_current = true;
-        }
+        let fees = *self.fees_of(&self.bounties[slot]);
+        let bounty = &mut self.bounties[slot];
+        let mut rewards = std::mem::take(&mut bounty.rewards);
+        let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
+        bounty.rewards = rewards;
+        settled?;
+        bounty.rewards_current = true;
         Ok(())
     }
 

@@ -292,7 +292,7 @@ impl Sides {
         for (index, assertion) in bounty.assertions.iter().enumerate() {
             let bids = market.bids(guid, index as u64).map(|bids| bids.iter().map(|bid| bid.to_uint()).collect());
             same(|| about("the bids"), bids, Ok(assertion.bids.clone()))?;
-            let opening = theirs.assertions[index].revealed.map_or((U256::ZERO, U256::ZERO), |open| (open.nonce, open.verdicts.0));
+            let opening = theirs.assertions[index].revealed().map_or((U256::ZERO, U256::ZERO), |open| (open.nonce, open.verdicts.0));
             same(|| about("an opening"), opening, (assertion.nonce, assertion.verdicts))?;
             same(|| about("a mask"), theirs.assertions[index].mask.0, assertion.mask)?;
             let author = market.address(self.id(assertion.author));

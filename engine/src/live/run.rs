@@ -46,7 +46,7 @@ const DOWNLOADS: usize = 8;
 /// Actions of one urgency whose transactions are built at the same time.
 const BUILDS: usize = 8;
 /// Receipts waited for at the same time.
-const RECEIPTS: usize = 64;
+const RECEIPTS: usize = 256;
 /// Looks at the chain at the same time.
 const LOOKUPS: usize = 8;
 /// How long what is under way may take once the engine stops.

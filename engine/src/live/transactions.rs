@@ -295,7 +295,22 @@ pub enum Attempts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Mutex;
+
+    use alloy_primitives::{Address, Bytes};
+    use futures_util::future::join_all;
+    use wire::{
+        signature::SecretKey,
+        transaction::{Signed, Submission},
+    };
+
+    use super::{
+        super::{
+            http::{Request, Response, TransportError},
+            polyswarmd::Chain,
+        },
+        *,
+    };
 
     #[test]
     fn nonces_are_counted_locally_and_skip_what_is_pending() {
@@ -316,8 +331,70 @@ mod tests {
         assert_eq!(nonces.peek(), None);
     }
 
-    #[test]
-    fn reveals_go_before_assertions_before_settlements() {
-        assert!(Urgency::Reveal < Urgency::Assert && Urgency::Assert < Urgency::Settle);
+    /// Takes every transaction, after the first nonce was asked for and the gate opened; notes their gas, which tells them
+    /// apart, and their nonces.
+    struct Gate {
+        open: watch::Receiver<bool>,
+        sent: Mutex<Vec<(u64, u64)>>,
+    }
+
+    impl Transport for Arc<Gate> {
+        async fn send(&self, request: Request) -> Result<Response, TransportError> {
+            let body = match request.path.as_str() {
+                "/nonce" => {
+                    self.open.clone().wait_for(|open| *open).await.unwrap();
+                    r#"{"status":"OK","result":5}"#
+                }
+                "/pending" => r#"{"status":"OK","result":["6"]}"#,
+                _ => {
+                    let submission: Submission = serde_json::from_slice(&request.body.unwrap()).unwrap();
+                    let signed = Signed::decode(&submission.transactions[0]).unwrap();
+                    self.sent.lock().unwrap().push((signed.transaction().gas, signed.transaction().nonce));
+                    if signed.transaction().gas == 99 {
+                        r#"{"status":"FAIL","errors":[{"is_error":true,"message":"no"}]}"#
+                    } else {
+                        r#"{"status":"OK","result":[{"is_error":false,"message":"0x"}]}"#
+                    }
+                }
+            };
+            Ok(Response { status: 200, body: body.as_bytes().to_vec() })
+        }
+    }
+
+    fn transaction(gas: u64) -> Unsigned {
+        let (gas_price, value) = Default::default();
+        Unsigned { nonce: 0, chain_id: Some(1), gas, gas_price, value, to: Address::repeat_byte(1), data: Bytes::new() }
+    }
+
+    #[tokio::test]
+    async fn reveals_go_before_assertions_before_settlements_and_nonces_have_no_gaps() {
+        let open = watch::Sender::new(false);
+        let gate = Arc::new(Gate { open: open.subscribe(), sent: Mutex::default() });
+        let wallet = Wallet::of(SecretKey::from_bytes(&[0x46; 32]).unwrap());
+        let client = Arc::new(Polyswarmd::new(Arc::clone(&gate), wallet.address(), Chain::Side));
+        let blocks = watch::Sender::new(BlockNumber(10));
+        let queue = Queue::start(client, wallet, blocks.subscribe());
+        let orders = [
+            (Urgency::Settle, vec![1], None),
+            (Urgency::Settle, vec![2], None),
+            (Urgency::Assert, vec![3, 4], Some(11)),
+            (Urgency::Assert, vec![99, 5], Some(11)),
+            (Urgency::Reveal, vec![6], Some(11)),
+            (Urgency::Reveal, vec![7], Some(10)),
+        ];
+        let send = |(urgency, gas, latest): (Urgency, Vec<u64>, Option<u64>)| {
+            let queue = queue.clone();
+            async move { queue.send(urgency, gas.into_iter().map(transaction).collect(), latest.map(BlockNumber)).await }
+        };
+        let (results, ()) = tokio::join!(join_all(orders.map(send)), async {
+            // The queue has all of them, the first of them is waiting for its nonce.
+            tokio::task::yield_now().await;
+            open.send_replace(true);
+        });
+        // 6 is pending. What is not taken leaves no gap: the nonce is asked for again.
+        assert_eq!(*gate.sent.lock().unwrap(), [(6, 5), (3, 7), (4, 8), (99, 9), (1, 5), (2, 7)]);
+        let lengths: Vec<_> = results.into_iter().map(|result| result.map(|hashes| hashes.len())).collect();
+        let not_taken = Err(SendError::NotTaken { message: "no".to_owned() });
+        assert_eq!(lengths, [Ok(1), Ok(1), Ok(2), not_taken, Ok(1), Err(SendError::Late)]);
     }
 }

@@ -130,7 +130,7 @@ impl Wallet {
         let salt = bytes("salt", &crypto.kdfparams.salt)?;
         let derived = derive(&crypto.kdf, &crypto.kdfparams, &salt, password)?;
         let mut content = Zeroizing::new(bytes("ciphertext", &crypto.ciphertext)?);
-        let mac = keccak256([&derived[16..32], content.as_slice()].concat());
+        let mac = keccak256(Zeroizing::new([&derived[16..32], content.as_slice()].concat()).as_slice());
         if !same(mac.as_slice(), &bytes("mac", &crypto.mac)?) {
             return Err(WalletError::WrongPassword);
         }

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 const EDGES: [(&str, &[&str]); 7] = [
     ("market", &[]),
     ("wire", &["market"]),
-    ("engine", &["market"]),
+    // With the feature `live` only; the simulator goes without.
+    ("engine", &["market", "wire"]),
     ("datasets", &[]),
     ("replay", &["market", "engine", "datasets"]),
     ("sim", &["market", "engine", "datasets", "replay"]),

@@ -3,13 +3,13 @@
 //! A journal is one file for an account and a chain, one record a line, each with its checksum. A promise is on disk,
 //! synced, before its assertion is sent. The last line may be torn (the power failed, the process was killed): it was
 //! never acknowledged, so nothing depended on it. Anything else that is damaged stops the engine rather than losing a
-//! stake. At each start the journal is rewritten with what is still open, by way of a new file.
+//! stake. At each start, and when it has grown, the journal is rewritten with what is still open, by way of a new file.
 //!
 //! The file holds secrets until they are revealed: only its owner may read it. A lock keeps a second engine away.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -27,8 +27,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::polyswarmd::Chain;
 use crate::chance::fnv1a64;
 
-/// Longest journal that is read, in bytes: some million promises.
-const FILE_LIMIT: u64 = 1 << 30;
+/// Bytes written after which the journal is rewritten with what is still open.
+const COMPACT_AFTER: usize = 16 << 20;
 /// Records written and synced at once, at most.
 const BATCH: usize = 256;
 
@@ -45,6 +45,8 @@ pub enum Record {
         account: Address,
         /// The chain.
         chain: String,
+        /// Where the chain is reached. On another one, nothing of this is to be found.
+        server: String,
     },
     /// An assertion is about to be made.
     Promised(Promised),
@@ -158,6 +160,16 @@ pub enum JournalError {
         /// From 1 on.
         line: usize,
     },
+    /// Its promises were made elsewhere: here they would be given up for lost.
+    #[error("{path} has {open} open assertions made through {server}; go on there, or use another folder for this server")]
+    MadeElsewhere {
+        /// The file.
+        path: String,
+        /// How many promises are open.
+        open: usize,
+        /// Where they were made.
+        server: String,
+    },
     /// The journal of another account, another chain, or a later format.
     #[error("{path} is not a journal of {account} on the {chain} chain in a format that this engine knows")]
     Foreign {
@@ -260,7 +272,7 @@ impl Writer {
 }
 
 impl Journal {
-    /// Opens the journal of an account on a chain, in a folder that is made if it is not there. Reads what is open and
+    /// Opens the journal of an account on a chain reached through `server`, in a folder that is made if it is not there. Reads what is open and
     /// rewrites the file with it.
     ///
     /// Blocks for as long as the disk takes; must be called within a runtime.
@@ -268,7 +280,7 @@ impl Journal {
     /// # Errors
     ///
     /// If another engine uses it, it is damaged, or the operating system refuses.
-    pub fn open(folder: &Path, account: Address, chain: Chain) -> Result<(Journal, Writer, Vec<OpenPromise>), JournalError> {
+    pub fn open(folder: &Path, account: Address, chain: Chain, server: &str) -> Result<(Journal, Writer, Vec<OpenPromise>), JournalError> {
         let io = |path: &Path| {
             let path = path.display().to_string();
             move |cause| JournalError::Io { path, cause }
@@ -282,23 +294,27 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path: lock_path.display().to_string() }),
             Err(TryLockError::Error(cause)) => return Err(io(&lock_path)(cause)),
         }
-        let mut bytes = Vec::new();
-        match File::open(&path) {
-            Ok(file) => {
-                file.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(io(&path))?;
-            }
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(cause) => return Err(io(&path)(cause)),
-        }
+        };
         let records = read(&bytes).map_err(|line| JournalError::Damaged { path: path.display().to_string(), line })?;
-        let header = Record::Journal { version: 1, account, chain: chain.to_string() };
-        if records.first().is_some_and(|first| *first != header) {
-            return Err(JournalError::Foreign { path: path.display().to_string(), account, chain });
-        }
+        let made_at = match records.first() {
+            None => None,
+            Some(Record::Journal { version: 1, account: of, chain: on, server }) if *of == account && *on == chain.to_string() => {
+                Some(server.clone())
+            }
+            Some(_) => return Err(JournalError::Foreign { path: path.display().to_string(), account, chain }),
+        };
         let promises = open_promises(records);
+        if let Some(made_at) = made_at.filter(|made_at| made_at != server && !promises.is_empty()) {
+            return Err(JournalError::MadeElsewhere { path: path.display().to_string(), open: promises.len(), server: made_at });
+        }
+        let header = Record::Journal { version: 1, account, chain: chain.to_string(), server: server.to_owned() };
         let file = rewrite(&path, &header, &promises).map_err(io(&path))?;
         let (entries, inbox) = mpsc::unbounded_channel();
-        let writer = Writer(tokio::spawn(write(file, lock, path, inbox)));
+        let writer = Writer(tokio::spawn(write(file, lock, path, COMPACT_AFTER, inbox)));
         Ok((Journal { entries }, writer, promises))
     }
 
@@ -322,24 +338,29 @@ impl Journal {
 }
 
 /// Writes what comes, in batches, until nobody can send any more. Keeps the lock.
-async fn write(file: File, lock: File, path: PathBuf, mut inbox: mpsc::UnboundedReceiver<Entry>) {
+async fn write(file: File, lock: File, path: PathBuf, compact_after: usize, mut inbox: mpsc::UnboundedReceiver<Entry>) {
     let mut file = Some(file);
+    let mut grown = 0;
     let mut batch = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
         let text: String = batch.iter().map(|entry| line(&entry.record)).collect();
+        grown += text.len();
+        let compact = (grown >= compact_after).then(|| path.clone());
         let result = match file.take() {
             Some(mut to) => {
                 let written = tokio::task::spawn_blocking(move || {
-                    let result = to.write_all(text.as_bytes()).and_then(|()| to.sync_data());
-                    (to, result)
+                    to.write_all(text.as_bytes())?;
+                    to.sync_data()?;
+                    compact.map_or(Ok(to), |path| self::compact(&path))
                 });
                 match written.await {
-                    Ok((to, Ok(()))) => {
+                    Ok(Ok(to)) => {
                         file = Some(to);
+                        grown = if grown >= compact_after { 0 } else { grown };
                         Ok(())
                     }
                     // Half a line may stand there now; another one behind it would be damage in the middle.
-                    Ok((_, Err(cause))) => Err(cause.to_string()),
+                    Ok(Err(cause)) => Err(cause.to_string()),
                     Err(cause) => Err(cause.to_string()),
                 }
             }
@@ -349,10 +370,19 @@ async fn write(file: File, lock: File, path: PathBuf, mut inbox: mpsc::Unbounded
             tracing::error!(%cause, path = %path.display(), "cannot write the journal; nothing new will be asserted");
         }
         for synced in batch.drain(..).filter_map(|entry| entry.synced) {
+            // Whoever asked may be gone; what is written stays written.
             let _ = synced.send(result.clone());
         }
     }
     drop(lock);
+}
+
+/// Rewrites a journal with what is still open.
+fn compact(path: &Path) -> io::Result<File> {
+    let damaged = |line| io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is damaged"));
+    let records = read(&fs::read(path)?).map_err(damaged)?;
+    let header = records.first().cloned().ok_or_else(|| damaged(1))?;
+    rewrite(path, &header, &open_promises(records))
 }
 
 /// Replaces the file by a header and `promises`, at once or not at all, and opens it for more.
@@ -391,6 +421,7 @@ mod tests {
     use super::*;
 
     const ACCOUNT: Address = Address::repeat_byte(0x11);
+    const SERVER: &str = "http://127.0.0.1:31337";
 
     fn promised(guid: u128) -> Promised {
         Promised {
@@ -448,7 +479,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_synced_is_there_after_a_kill_and_what_is_over_is_gone() {
         let folder = tempfile::tempdir().unwrap();
-        let (journal, writer, open) = Journal::open(folder.path(), ACCOUNT, Chain::Side).unwrap();
+        let (journal, writer, open) = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
         assert_eq!(open, []);
         for guid in 1..=4 {
             journal.sync(Record::Promised(promised(guid))).await.unwrap();
@@ -469,7 +500,7 @@ mod tests {
             OpenPromise { promised: promised(2), index: Some(8), revealed: true },
         ];
         for _ in 0..2 {
-            let (journal, writer, open) = Journal::open(other.path(), ACCOUNT, Chain::Side).unwrap();
+            let (journal, writer, open) = Journal::open(other.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
             assert_eq!(open, expected);
             drop(journal);
             writer.finish().await;
@@ -480,8 +511,8 @@ mod tests {
     #[tokio::test]
     async fn one_engine_at_a_time_and_nobody_else_reads() {
         let folder = tempfile::tempdir().unwrap();
-        let (journal, writer, _) = Journal::open(folder.path(), ACCOUNT, Chain::Side).unwrap();
-        let refused = Journal::open(folder.path(), ACCOUNT, Chain::Side).unwrap_err().to_string();
+        let (journal, writer, _) = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
+        let refused = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap_err().to_string();
         assert!(refused.ends_with("is in use by another engine; two engines must not share an account"), "{refused}");
         #[cfg(unix)]
         {
@@ -491,16 +522,60 @@ mod tests {
         }
         drop(journal);
         writer.finish().await;
-        Journal::open(folder.path(), ACCOUNT, Chain::Side).unwrap();
+        Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
+    }
+
+    #[tokio::test]
+    async fn promises_are_not_given_up_for_lost_on_another_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, writer, _) = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
+        journal.sync(Record::Promised(promised(1))).await.unwrap();
+        drop(journal);
+        writer.finish().await;
+        let refused = Journal::open(folder.path(), ACCOUNT, Chain::Side, "http://mock").unwrap_err().to_string();
+        assert!(refused.contains("has 1 open assertions made through http://127.0.0.1:31337; go on there"), "{refused}");
+
+        let (journal, writer, open) = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
+        assert_eq!(open.len(), 1);
+        journal.sync(Record::Settled { guid: Guid(1) }).await.unwrap();
+        drop(journal);
+        writer.finish().await;
+        Journal::open(folder.path(), ACCOUNT, Chain::Side, "http://mock").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_has_grown_is_rewritten_with_what_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, writer, _) = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
+        drop(journal);
+        writer.finish().await;
+        let path = file(folder.path());
+        let (entries, inbox) = mpsc::unbounded_channel();
+        let [to, lock] = ["journal", "lock"].map(|kind| OpenOptions::new().append(true).open(path.with_extension(kind)).unwrap());
+        let writer = tokio::spawn(write(to, lock, path.clone(), 2000, inbox));
+        let journal = Journal { entries };
+        for guid in 1..=100 {
+            journal.sync(Record::Promised(promised(guid))).await.unwrap();
+            if guid % 10 != 0 {
+                journal.sync(Record::Settled { guid: Guid(guid) }).await.unwrap();
+            }
+            let open = open_promises(read(&fs::read(&path).unwrap()).unwrap());
+            assert_eq!(open.len() as u128, guid / 10);
+        }
+        drop(journal);
+        writer.await.unwrap();
+        let (lines, longest) = (fs::read_to_string(&path).unwrap().lines().count(), 11 + 16);
+        assert!(lines <= longest, "{lines} lines for ten open promises");
     }
 
     #[tokio::test]
     async fn a_foreign_or_damaged_journal_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let header = Record::Journal { version: 1, account: Address::repeat_byte(0x22), chain: "side".to_owned() };
+        let header =
+            Record::Journal { version: 1, account: Address::repeat_byte(0x22), chain: "side".to_owned(), server: SERVER.to_owned() };
         let check = |text: &str, words: &str| {
             fs::write(file(folder.path()), text).unwrap();
-            let refused = Journal::open(folder.path(), ACCOUNT, Chain::Side).unwrap_err().to_string();
+            let refused = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap_err().to_string();
             assert!(refused.contains(words), "{refused}");
             assert_eq!(fs::read_to_string(file(folder.path())).unwrap(), text);
         };

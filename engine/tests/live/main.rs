@@ -47,7 +47,7 @@ impl Running {
         let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
         let mut core = Microengine::new(1, config.distiller(), stake::build("null/min").unwrap(), Key::root(1));
         core.draw_nonces(run::random_nonce);
-        let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side).unwrap();
+        let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
         let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises);
         let client = Polyswarmd::new(market.clone(), wallet().address(), Chain::Side);
         let office = Office::new(client, wallet(), journal, backends, 2, pace);

@@ -75,7 +75,7 @@ struct Args {
     /// Artifact types to scan
     #[arg(long, env = "ARTIFACT_TYPE", value_name = "TYPE", value_delimiter = ',', default_value = "file")]
     artifact_type: Vec<ArtifactKind>,
-    /// Folder of the journal [default: $XDG_STATE_HOME/microengine]
+    /// Folder of the journal, one for each server [default: $XDG_STATE_HOME/microengine]
     #[arg(long, env = "JOURNAL", value_name = "FOLDER")]
     journal: Option<PathBuf>,
     /// Least severe messages to log: error, warn, info, debug or trace

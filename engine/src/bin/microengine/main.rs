@@ -84,8 +84,9 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
     let mut writers = Vec::new();
     for &chain in &setup.chains {
         let account = wallet.address();
-        let (journal, writer, promises) =
-            Journal::open(&setup.journal, account, chain).context("cannot use the journal").map_err(Ended::Usage)?;
+        let (journal, writer, promises) = Journal::open(&setup.journal, account, chain, &setup.server.to_string())
+            .context("cannot use the journal")
+            .map_err(Ended::Usage)?;
         writers.push(writer);
         if !promises.is_empty() {
             tracing::info!(%chain, count = promises.len(), "taking up assertions of earlier runs");

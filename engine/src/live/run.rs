@@ -26,9 +26,10 @@ use wire::{
 };
 
 use super::{
-    driver::{Action, ActionError, ActionKind, Driver, Job, Outcome, ScanError, Standing, Subject},
+    driver::Driver,
     events::Incoming,
     http::Transport,
+    job::{Action, ActionError, ActionKind, Job, Outcome, ScanError, Standing, Subject},
     journal::{Journal, Record},
     polyswarmd::{Polyswarmd, RequestError},
     summary::Summary,

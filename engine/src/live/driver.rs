@@ -339,7 +339,7 @@ impl Driver {
             return;
         }
         let closes = market.windows.vote_start(held.promised.expiration());
-        if closes.is_some_and(|closes| self.now.0 + 1 >= closes.0) {
+        if closes.is_some_and(|closes| self.now.0.saturating_add(1) >= closes.0) {
             tracing::error!(%guid, "the assertion can no longer be revealed: its window is over");
             (self.summary.unrevealed, self.summary.errors) = (self.summary.unrevealed + 1, self.summary.errors + 1);
             held.next = Next::Core;
@@ -439,7 +439,7 @@ impl Driver {
         for guid in std::mem::take(&mut self.ready) {
             let (Some(course), Some(market)) = (self.courses.get(&guid), &self.market) else { continue };
             // The block that an assertion is mined in, at the earliest.
-            let now = BlockNumber(self.now.0 + 1);
+            let now = BlockNumber(self.now.0.saturating_add(1));
             let view = MarketView {
                 now,
                 bounty: &course.bounty,

@@ -81,6 +81,9 @@ struct Args {
     /// Least severe messages to log: error, warn, info, debug or trace
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info", ignore_case = true)]
     log: LogLevel,
+    /// Taken for polyswarm-client's sake; --log is for everything
+    #[arg(long, env = "CLIENT_LOG_LEVEL", value_name = "LEVEL", hide = true)]
+    client_log: Option<String>,
     /// Form of log lines, which go to standard error
     #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -168,6 +171,10 @@ impl Setup {
             let name = name.replace('_', "-");
             let variable = name.replace('-', "_").to_uppercase();
             warn(&format!("other users of this machine can see --{name}; the environment variable {variable} is safer"));
+        }
+
+        if args.client_log.is_some() && typed("client_log") {
+            warn("--client-log has no effect: --log is for everything");
         }
 
         let (mut config, folder) = match (&args.engine, &args.backend) {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use alloy_primitives::{B256, keccak256};
+use axum::body::Bytes;
 use market::{
     block::BlockNumber,
     event::Event,
@@ -106,7 +107,23 @@ pub struct Node {
     visitors: BTreeMap<Address, Visitor>,
     snapshots: BTreeMap<String, usize>,
     figures: Figures,
+    /// Answers about bounties, until the next thing happens: at a quorum everybody asks the same.
+    rendered: HashMap<(Guid, View), Bytes>,
 }
+
+/// What can be asked about a bounty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum View {
+    /// The bounty itself.
+    Bounty,
+    /// Its assertions.
+    Assertions,
+    /// Its votes.
+    Votes,
+}
+
+/// Answers that are kept at most.
+const RENDERED_MAXIMUM: usize = 1_000;
 
 /// What is known of a visitor beside its account.
 #[derive(Clone, Debug, Default)]
@@ -167,6 +184,7 @@ impl Node {
             visitors: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             figures: Figures::default(),
+            rendered: HashMap::new(),
         };
         for (address, gift) in node.guests.expected.clone() {
             node.visitors.insert(address, Visitor::default());
@@ -309,6 +327,7 @@ impl Node {
     /// Does `input` and keeps it.
     fn perform_and_tell(&mut self, input: Input) -> Result<(Vec<Mail>, Option<String>), PlayError> {
         let outcome = self.chains.apply(&input, &mut Nobody)?;
+        self.rendered.clear();
         let number = self.inputs.len() as u64;
         let now = self.now();
         for event in &outcome.side {
@@ -358,6 +377,22 @@ impl Node {
             }
         }
         Some(receipt)
+    }
+
+    /// An answer about a bounty: the one given before if nothing has happened since, else made anew.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    pub fn render<E>(&mut self, guid: Guid, view: View, make: impl FnOnce(&Node) -> Result<Bytes, E>) -> Result<Bytes, E> {
+        if let Some(bytes) = self.rendered.get(&(guid, view)) {
+            return Ok(bytes.clone());
+        }
+        let bytes = make(self)?;
+        if self.rendered.len() < RENDERED_MAXIMUM {
+            self.rendered.insert((guid, view), bytes.clone());
+        }
+        Ok(bytes)
     }
 
     /// A guid for a new bounty of `author`: no one else gets it.

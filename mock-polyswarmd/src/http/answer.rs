@@ -32,6 +32,12 @@ impl Fail {
         Fail::new(StatusCode::NOT_FOUND, sentence)
     }
 
+    /// Our own mistake: the log says more than the answer.
+    pub(super) fn internal(error: impl std::fmt::Display) -> Fail {
+        tracing::error!(%error, "an answer cannot be made");
+        Fail::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the server's log says more")
+    }
+
     pub(super) fn of(failure: Failure) -> Fail {
         Fail { status: StatusCode::BAD_REQUEST, failure }
     }
@@ -57,14 +63,17 @@ pub(super) type Answer<T> = Result<Success<T>, Fail>;
 
 /// A value as JSON. Amounts go beyond 64 bits, which only text carries.
 pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be written");
-            let body = r#"{"status":"FAIL","errors":"internal error"}"#;
-            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-        }
-    }
+    let bytes = serde_json::to_vec(value).map_err(|error| tracing::error!(%error, "an answer cannot be written"));
+    let (status, bytes) = match bytes {
+        Ok(bytes) => (status, bytes),
+        Err(()) => (StatusCode::INTERNAL_SERVER_ERROR, br#"{"status":"FAIL","errors":"internal error"}"#.to_vec()),
+    };
+    (status, rendered(bytes.into())).into_response()
+}
+
+/// An answer that is JSON already.
+pub(super) fn rendered(bytes: Bytes) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
 }
 
 /// A JSON body, whatever its content type says: some clients send none.

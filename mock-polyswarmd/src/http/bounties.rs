@@ -4,18 +4,25 @@ use std::sync::Arc;
 
 use alloy_primitives::U256;
 use axum::{
+    body::Bytes,
     extract::{Path, Query, State},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use market::{bloom::Bloom, bounty::Bounty, id::Guid, nct::Nct};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wire::{
-    assertion, bloom::BountyBloom, bounty, bounty::Guids, calldata, calldata::Call, json::Json, parameters::BountyParameters,
-    transaction::ToSign, vote,
+    assertion, bloom::BountyBloom, bounty, bounty::Guids, calldata, calldata::Call, envelope::Envelope, json::Json,
+    parameters::BountyParameters, transaction::ToSign, vote,
 };
 
-use super::answer::{Answer, Body, Caller, Fail, Raw, Success, json};
-use crate::{chain::ChainName, http::transactions::to_sign, messages, node::Node, server::Server};
+use super::answer::{Answer, Body, Caller, Fail, Raw, Success, json, rendered};
+use crate::{
+    chain::ChainName,
+    http::transactions::to_sign,
+    messages,
+    node::{Node, View},
+    server::Server,
+};
 
 type Shared = State<Arc<Server>>;
 
@@ -39,7 +46,7 @@ pub(super) async fn parameters(State(server): Shared, _: Option<Caller>) -> impl
     let (rules, fees, windows) = (market.rules(), market.fees(), market.windows());
     json(
         axum::http::StatusCode::OK,
-        &wire::envelope::Envelope::Ok(BountyParameters {
+        &Envelope::Ok(BountyParameters {
             bounty_fee: fees.bounty,
             assertion_fee: fees.assertion,
             bounty_amount_minimum: rules.bounty_minimum,
@@ -79,32 +86,37 @@ pub(super) async fn list(
     Ok(Success(Guids(guids.collect())))
 }
 
-pub(super) async fn read(State(server): Shared, _: Caller, Path(text): Path<String>) -> Answer<bounty::Bounty> {
-    let guid = guid(&text)?;
-    let node = server.node();
-    let bounty = find(&node, guid)?;
-    Ok(Success(messages::bounty(bounty, node.chains().market(ChainName::Side), node.store())))
+/// Answers a question about a bounty, from memory if it was asked before.
+fn answer<T: Serialize>(server: &Server, text: &str, view: View, make: impl FnOnce(&Bounty, &Node) -> T) -> Result<Response, Fail> {
+    let guid = guid(text)?;
+    let bytes = server.node().render(guid, view, |node| {
+        let answer = make(find(node, guid)?, node);
+        serde_json::to_vec(&Envelope::Ok(answer)).map(Bytes::from).map_err(Fail::internal)
+    })?;
+    Ok(rendered(bytes))
 }
 
-pub(super) async fn assertions(State(server): Shared, _: Caller, Path(text): Path<String>) -> Answer<Vec<assertion::Assertion>> {
-    let guid = guid(&text)?;
-    let node = server.node();
-    let bounty = find(&node, guid)?;
-    let market = node.chains().market(ChainName::Side);
-    Ok(Success(bounty.assertions.iter().map(|assertion| messages::assertion(assertion, bounty.artifacts, market)).collect()))
+pub(super) async fn read(State(server): Shared, _: Caller, Path(text): Path<String>) -> Result<Response, Fail> {
+    answer(&server, &text, View::Bounty, |bounty, node| messages::bounty(bounty, node.chains().market(ChainName::Side), node.store()))
 }
 
-pub(super) async fn votes(State(server): Shared, _: Caller, Path(text): Path<String>) -> Answer<Vec<vote::Vote>> {
-    let guid = guid(&text)?;
-    let node = server.node();
-    let bounty = find(&node, guid)?;
-    let market = node.chains().market(ChainName::Side);
-    let votes = bounty.votes.iter().map(|vote| vote::Vote {
-        voter: market.address(vote.voter),
-        votes: wire::flags::Flags::new(vote.votes, bounty.artifacts),
-        valid_bloom: vote.valid_bloom,
-    });
-    Ok(Success(votes.collect()))
+pub(super) async fn assertions(State(server): Shared, _: Caller, Path(text): Path<String>) -> Result<Response, Fail> {
+    answer(&server, &text, View::Assertions, |bounty, node| -> Vec<assertion::Assertion> {
+        let market = node.chains().market(ChainName::Side);
+        bounty.assertions.iter().map(|assertion| messages::assertion(assertion, bounty.artifacts, market)).collect()
+    })
+}
+
+pub(super) async fn votes(State(server): Shared, _: Caller, Path(text): Path<String>) -> Result<Response, Fail> {
+    answer(&server, &text, View::Votes, |bounty, node| -> Vec<vote::Vote> {
+        let market = node.chains().market(ChainName::Side);
+        let votes = bounty.votes.iter().map(|vote| vote::Vote {
+            voter: market.address(vote.voter),
+            votes: wire::flags::Flags::new(vote.votes, bounty.artifacts),
+            valid_bloom: vote.valid_bloom,
+        });
+        votes.collect()
+    })
 }
 
 pub(super) async fn bloom(State(server): Shared, _: Caller, Path(text): Path<String>) -> Answer<BountyBloom> {

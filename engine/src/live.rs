@@ -14,5 +14,6 @@ pub mod transactions; // nonces, signing, sending, receipts
 pub mod journal; // what was promised, on disk
 pub mod funds; // what can be staked
 pub mod summary; // what was done
+pub mod job; // what is asked for, and what comes of it
 pub mod driver; // what follows from what happened
 pub mod run; // jobs carried out, concurrently or in lockstep

@@ -28,11 +28,11 @@ use wire::{
 use super::{
     events::Incoming,
     funds::Funds,
+    job::{Action, ActionError, ActionKind, Job, Outcome, ScanError, Standing, Subject},
     journal::{OpenPromise, Promised, Record},
     polyswarmd::RequestError,
     summary::Summary,
-    transactions::{ReceiptError, SendError, Urgency},
-    verify::Refusal,
+    transactions::{ReceiptError, SendError},
 };
 use crate::{
     artifact::ScanResult,
@@ -47,206 +47,6 @@ const SETTLEMENTS_MAXIMUM: u32 = 12;
 /// or `Sender already settled`.
 fn is_settled_before(reason: &str) -> bool {
     reason.contains("already") && reason.contains("settled")
-}
-
-/// Something to be done. Most jobs come back as an [`Outcome`].
-#[derive(Clone, PartialEq, Debug)]
-pub enum Job {
-    /// Ask for fees and windows.
-    ReadParameters,
-    /// Ask how many artifacts a bounty has.
-    List {
-        /// The bounty.
-        guid: Guid,
-        /// Where its artifacts are.
-        subject: Arc<Subject>,
-    },
-    /// Download and scan them.
-    Scan {
-        /// The bounty.
-        guid: Guid,
-        /// What to scan.
-        subject: Arc<Subject>,
-        /// How many artifacts.
-        artifacts: usize,
-    },
-    /// Ask for the balance.
-    AskBalance {
-        /// See [`Funds::ask`].
-        question: u64,
-    },
-    /// Build, verify, sign and send the transactions of an action; before an assertion, journal it.
-    Send(Box<Action>),
-    /// Wait for what they log.
-    Confirm {
-        /// The action.
-        action: Box<Action>,
-        /// Its transactions.
-        hashes: Vec<B256>,
-    },
-    /// See how an own assertion stands on chain.
-    LookUp {
-        /// The bounty.
-        guid: Guid,
-        /// What was committed to.
-        commitment: B256,
-    },
-    /// Write to the journal. Nothing comes back.
-    Write(Record),
-}
-
-/// A bounty's artifacts.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Subject {
-    /// Where they are.
-    pub uri: String,
-    /// File types as the ambassador announced them, artifact 0 first; may be shorter than the list of artifacts.
-    pub file_types: Vec<Option<String>>,
-    /// First block in which no assertion is taken.
-    pub expiration: BlockNumber,
-}
-
-/// Something to do on chain.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Action {
-    /// The bounty.
-    pub guid: Guid,
-    /// What to do.
-    pub kind: ActionKind,
-    /// Block in which it must be mined at the latest.
-    pub latest: Option<BlockNumber>,
-}
-
-/// What to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ActionKind {
-    /// Commit and stake.
-    Assert(Promised),
-    /// Open the commitment.
-    Reveal {
-        /// Position of the assertion.
-        index: u64,
-        /// What opens it.
-        opening: Opening,
-        /// Number of artifacts.
-        artifacts: usize,
-    },
-    /// Collect.
-    Settle,
-}
-
-impl Action {
-    /// How urgent it is.
-    pub fn urgency(&self) -> Urgency {
-        match self.kind {
-            ActionKind::Assert(_) => Urgency::Assert,
-            ActionKind::Reveal { .. } => Urgency::Reveal,
-            ActionKind::Settle => Urgency::Settle,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self.kind {
-            ActionKind::Assert(_) => "assertion",
-            ActionKind::Reveal { .. } => "reveal",
-            ActionKind::Settle => "settlement",
-        }
-    }
-}
-
-/// What came of a job.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// Of [`Job::ReadParameters`].
-    Parameters(Result<BountyParameters, RequestError>),
-    /// Of [`Job::List`]: the number of artifacts.
-    Listed {
-        /// The bounty.
-        guid: Guid,
-        /// How many, or why nobody knows.
-        result: Result<usize, ScanError>,
-    },
-    /// Of [`Job::Scan`]: for each artifact the answers of all backends.
-    Scanned {
-        /// The bounty.
-        guid: Guid,
-        /// The answers, or why there are none.
-        result: Result<Vec<ScanResult>, ScanError>,
-    },
-    /// Of [`Job::AskBalance`].
-    Balance {
-        /// The question's number.
-        question: u64,
-        /// In wei.
-        result: Result<Nct, RequestError>,
-    },
-    /// Of [`Job::Send`]: hashes of the transactions.
-    Sent {
-        /// The action.
-        action: Box<Action>,
-        /// The hashes, or how far it did not come.
-        result: Result<Vec<B256>, ActionError>,
-    },
-    /// Of [`Job::Confirm`].
-    Confirmed {
-        /// The action.
-        action: Box<Action>,
-        /// What the transactions logged.
-        result: Result<Receipt, ReceiptError>,
-    },
-    /// Of [`Job::LookUp`].
-    LookedUp {
-        /// The bounty.
-        guid: Guid,
-        /// How it stands.
-        result: Result<Standing, RequestError>,
-    },
-}
-
-/// Why there are no answers about artifacts.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScanError {
-    /// The bounty expired while it waited.
-    #[error("it expired before it was scanned")]
-    Late,
-    /// An artifact cannot be had.
-    #[error(transparent)]
-    Download(#[from] RequestError),
-}
-
-/// Why an action's transactions were not sent.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ActionError {
-    /// polyswarmd did not build them.
-    #[error(transparent)]
-    Build(#[from] RequestError),
-    /// They are not what was asked for.
-    #[error("refusing to sign: {0}")]
-    Unverified(#[from] Refusal),
-    /// The promise cannot be written down, so it is not made.
-    #[error("cannot write the journal: {0}")]
-    Journal(String),
-    /// They could not be sent.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
-
-/// How an own assertion stands on chain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
-    /// It is there.
-    Found {
-        /// Its position.
-        index: u64,
-        /// Whether it is revealed.
-        revealed: bool,
-        /// Whether the bounty's quorum is reached.
-        quorum: bool,
-    },
-    /// It is not there, or the bounty is not.
-    Missing,
 }
 
 /// A bounty before the decision.
@@ -539,7 +339,7 @@ impl Driver {
             return;
         }
         let closes = market.windows.vote_start(held.promised.expiration());
-        if closes.is_some_and(|closes| self.now.0 + 1 >= closes.0) {
+        if closes.is_some_and(|closes| self.now.0.saturating_add(1) >= closes.0) {
             tracing::error!(%guid, "the assertion can no longer be revealed: its window is over");
             (self.summary.unrevealed, self.summary.errors) = (self.summary.unrevealed + 1, self.summary.errors + 1);
             held.next = Next::Core;
@@ -639,7 +439,7 @@ impl Driver {
         for guid in std::mem::take(&mut self.ready) {
             let (Some(course), Some(market)) = (self.courses.get(&guid), &self.market) else { continue };
             // The block that an assertion is mined in, at the earliest.
-            let now = BlockNumber(self.now.0 + 1);
+            let now = BlockNumber(self.now.0.saturating_add(1));
             let view = MarketView {
                 now,
                 bounty: &course.bounty,
@@ -665,16 +465,14 @@ impl Driver {
         match action.kind {
             ActionKind::Assert(_) => {
                 self.funds.release(guid);
-                // A transaction sent again may be refused because it was mined in between: only the chain knows.
-                let known_unsent =
-                    !matches!(error, ActionError::Send(SendError::Unknown(_) | SendError::NotTaken { .. } | SendError::Stopped));
-                if !known_unsent {
+                if error.may_have_arrived() {
                     self.look_up_when_expired(guid);
-                } else if late {
-                    self.drop_promise(guid);
+                    return;
+                }
+                self.drop_promise(guid);
+                if late {
                     *self.summary.abstained.entry(Abstention::Late).or_default() += 1;
                 } else {
-                    self.drop_promise(guid);
                     self.summary.refused += 1;
                 }
             }

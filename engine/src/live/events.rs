@@ -237,4 +237,29 @@ mod tests {
         drop(from);
         listening.await.unwrap();
     }
+
+    #[tokio::test]
+    async fn texts_and_binary_frames_come_through_a_real_socket_until_it_is_closed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("ws://{}/events/?chain=side", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            for message in [
+                tungstenite::Message::text("one"),
+                tungstenite::Message::Ping(Vec::new().into()),
+                tungstenite::Message::binary(b"two".to_vec()),
+            ] {
+                socket.send(message).await.unwrap();
+            }
+            let pong = socket.next().await.unwrap().unwrap();
+            socket.close(None).await.unwrap();
+            pong
+        });
+        let link = WebSocket::new(address.clone()).connect().await.unwrap();
+        assert_eq!(link.collect::<Vec<_>>().await, [Ok("one".to_owned()), Ok("two".to_owned())]);
+        assert!(serving.await.unwrap().is_pong());
+        let Err(refused) = WebSocket::new(address.clone()).connect().await else { panic!("nobody is there any more") };
+        assert!(refused.starts_with(&address), "{refused}");
+    }
 }

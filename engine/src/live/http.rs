@@ -238,6 +238,8 @@ impl Transport for Http {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use super::*;
 
     #[test]
@@ -270,5 +272,58 @@ mod tests {
         let key = "0123456789abcdef0123456789abcdef";
         let shown = format!("{:?}", Http::new(server(), Some(key)).unwrap());
         assert!(!shown.contains(key), "{shown}");
+    }
+
+    /// Answers one request with these bytes; the thread hands back what it read.
+    fn answer(bytes: &'static [u8]) -> (ServerAddress, std::thread::JoinHandle<String>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = ServerAddress::parse(&format!("http://{}/v1", listener.local_addr().unwrap()), true).unwrap();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"{}") {
+                let mut byte = [0];
+                if stream.read(&mut byte).unwrap() == 0 {
+                    break;
+                }
+                read.push(byte[0]);
+            }
+            // The client may hang up before it has read everything.
+            let _ = stream.write_all(bytes);
+            String::from_utf8(read).unwrap()
+        });
+        (address, serving)
+    }
+
+    fn request(limit: usize) -> Request {
+        let query = vec![("account", "0xA b".to_owned())];
+        let (method, path, patience) = (Method::Get, "/nonce".to_owned(), Duration::from_secs(20));
+        Request { method, path, query, body: Some(b"{}".to_vec()), limit, patience }
+    }
+
+    #[tokio::test]
+    async fn a_get_carries_its_body_the_key_and_the_prefix() {
+        let (address, serving) = answer(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno");
+        let http = Http::new(address, Some("0123456789abcdef0123456789abcdef")).unwrap();
+        assert_eq!(http.send(request(2)).await, Ok(Response { status: 404, body: b"no".to_vec() }));
+        let read = serving.join().unwrap().to_lowercase();
+        assert!(read.starts_with("get /v1/nonce?account=0xa+b http/1.1\r\n"), "{read}");
+        assert!(read.contains("\r\nauthorization: 0123456789abcdef0123456789abcdef\r\n"), "{read}");
+        assert!(read.contains("\r\ncontent-type: application/json\r\n") && read.ends_with("\r\n\r\n{}"), "{read}");
+    }
+
+    #[tokio::test]
+    async fn answers_are_limited_however_they_come_and_redirects_are_not_followed() {
+        for long in [
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc"[..],
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+        ] {
+            let (address, _serving) = answer(long);
+            assert_eq!(Http::new(address, None).unwrap().send(request(2)).await, Err(TransportError::TooLarge { limit: 2 }));
+        }
+        let (address, _serving) = answer(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(Http::new(address, None).unwrap().send(request(2)).await.map(|response| response.status), Ok(302));
+        let (address, _serving) = answer(b"");
+        assert!(matches!(Http::new(address, None).unwrap().send(request(2)).await, Err(TransportError::Connection { .. })));
     }
 }

@@ -345,29 +345,25 @@ async fn write(file: File, lock: File, path: PathBuf, compact_after: usize, mut 
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
         let text: String = batch.iter().map(|entry| line(&entry.record)).collect();
         grown += text.len();
-        let compact = (grown >= compact_after).then(|| path.clone());
-        let result = match file.take() {
-            Some(mut to) => {
-                let written = tokio::task::spawn_blocking(move || {
-                    to.write_all(text.as_bytes())?;
-                    to.sync_data()?;
-                    compact.map_or(Ok(to), |path| self::compact(&path))
-                });
-                match written.await {
-                    Ok(Ok(to)) => {
-                        file = Some(to);
-                        grown = if grown >= compact_after { 0 } else { grown };
-                        Ok(())
-                    }
-                    // Half a line may stand there now; another one behind it would be damage in the middle.
-                    Ok(Err(cause)) => Err(cause.to_string()),
-                    Err(cause) => Err(cause.to_string()),
-                }
+        let (open, place, full) = (file.take(), path.clone(), grown >= compact_after);
+        let written = tokio::task::spawn_blocking(move || {
+            // After a failure half a line may stand at the end: another one behind it would be damage in the middle.
+            let mut to = open.map_or_else(|| compact(&place), Ok)?;
+            to.write_all(text.as_bytes())?;
+            to.sync_data()?;
+            if full { compact(&place) } else { Ok(to) }
+        });
+        let result = match written.await {
+            Ok(Ok(to)) => {
+                file = Some(to);
+                grown = if full { 0 } else { grown };
+                Ok(())
             }
-            None => Err("an earlier write failed".to_owned()),
+            Ok(Err(cause)) => Err(cause.to_string()),
+            Err(cause) => Err(cause.to_string()),
         };
         if let Err(cause) = &result {
-            tracing::error!(%cause, path = %path.display(), "cannot write the journal; nothing new will be asserted");
+            tracing::error!(%cause, path = %path.display(), "cannot write the journal; nothing is asserted meanwhile");
         }
         for synced in batch.drain(..).filter_map(|entry| entry.synced) {
             // Whoever asked may be gone; what is written stays written.

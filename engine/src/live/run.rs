@@ -26,9 +26,10 @@ use wire::{
 };
 
 use super::{
-    driver::{Action, ActionError, ActionKind, Driver, Job, Outcome, ScanError, Standing, Subject},
+    driver::Driver,
     events::Incoming,
     http::Transport,
+    job::{Action, ActionError, ActionKind, Job, Outcome, ScanError, Standing, Subject},
     journal::{Journal, Record},
     polyswarmd::{Polyswarmd, RequestError},
     summary::Summary,
@@ -139,7 +140,7 @@ impl<T: Transport> Office<T> {
 
     /// An assertion can still be mined: in the next block at the earliest.
     fn in_time(&self, subject: &Subject) -> Result<(), ScanError> {
-        if self.blocks.borrow().0 + 1 < subject.expiration.0 { Ok(()) } else { Err(ScanError::Late) }
+        if self.blocks.borrow().0.saturating_add(1) < subject.expiration.0 { Ok(()) } else { Err(ScanError::Late) }
     }
 
     /// Downloads one artifact after the other and has all backends look at each.

@@ -61,13 +61,6 @@ pub enum SendError {
     Stopped,
 }
 
-impl SendError {
-    /// True if the last transaction may be on its way all the same.
-    pub fn may_have_arrived(&self) -> bool {
-        matches!(self, SendError::Unknown(_))
-    }
-}
-
 /// What became of transactions that were taken.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]

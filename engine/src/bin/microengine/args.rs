@@ -20,21 +20,23 @@ use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
-  microengine --keyfile key.json --backend eicar              against a server on this machine
-  microengine --keyfile key.json --engine engine.toml         backends, distiller and strategy from a file
+  microengine --keyfile key.json --backend eicar                a server on this machine
+  microengine --keyfile key.json --engine engine.toml           backends and strategy of a file
   microengine --keyfile key.json --backend known-hash:bad.txt --strategy 'fixed?bid=0.1'
-  PASSWORD=… API_KEY=… microengine --polyswarmd-addr https://host/v1/default --keyfile key.json --engine engine.toml
-  microengine --keyfile key.json --backend eicar --testing 3  stop after three settled bounties
+  microengine --keyfile key.json --backend eicar --testing 3    stop after three settlements
+  API_KEY=... microengine --polyswarmd-addr https://host/v1/default --engine engine.toml
 
-Assertions are journalled before they are made: an engine that was stopped, however it was stopped, reveals and
-settles them when it is started again. SIGINT and SIGTERM finish what is under way and print a summary.
+Assertions are journalled before they are made: an engine that was stopped, however it was
+stopped, reveals and settles them when it is started again. SIGINT and SIGTERM finish what is
+under way and print a summary.
 
 Exit codes:
-  0 all is well; 1 internal error, or any error with --testing; 2 usage or input; 130 interrupted";
+  0 all is well; 1 internal error, or any error with --testing; 2 usage or input;
+  130 interrupted";
 
 /// Assert on bounties of a PolySwarm market
 #[derive(Debug, Parser)]
-#[command(name = "microengine", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "microengine", version, after_help = EXAMPLES, max_term_width = 100)]
 struct Args {
     /// Address of polyswarmd: scheme://host:port, with a path if it has one
     #[arg(long, env = "POLYSWARMD_ADDR", value_name = "ADDRESS", default_value = "http://127.0.0.1:31337")]
@@ -81,6 +83,9 @@ struct Args {
     /// Least severe messages to log: error, warn, info, debug or trace
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info", ignore_case = true)]
     log: LogLevel,
+    /// Taken for polyswarm-client's sake; --log is for everything
+    #[arg(long, env = "CLIENT_LOG_LEVEL", value_name = "LEVEL", hide = true)]
+    client_log: Option<String>,
     /// Form of log lines, which go to standard error
     #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -168,6 +173,10 @@ impl Setup {
             let name = name.replace('_', "-");
             let variable = name.replace('-', "_").to_uppercase();
             warn(&format!("other users of this machine can see --{name}; the environment variable {variable} is safer"));
+        }
+
+        if args.client_log.is_some() && typed("client_log") {
+            warn("--client-log has no effect: --log is for everything");
         }
 
         let (mut config, folder) = match (&args.engine, &args.backend) {

@@ -468,7 +468,7 @@ async fn over_the_wire(script: &Script) -> (String, Answers) {
     let mut clients: Vec<Client> = (0..visitors.len()).map(|visitor| Client::new(&base, visitor)).collect();
     let mut sockets = Vec::new();
     for _ in &clients {
-        sockets.push(server.news(mock_polyswarmd::chain::ChainName::Side));
+        sockets.push(server.listen(mock_polyswarmd::chain::ChainName::Side));
     }
     let ticking = tokio::spawn(clock::run(server.clone(), clock, clients.len(), false));
 

@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use market::id::Address;
+use market::{block::BlockNumber, id::Address};
 use replay::world::PlayError;
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -76,13 +76,17 @@ impl Server {
         self.block.subscribe()
     }
 
-    /// Hears of everything on a chain, as text for the WebSocket.
-    pub fn news(&self, chain: ChainName) -> broadcast::Receiver<Arc<str>> {
+    /// Hears of everything on a chain from now on, as text for the WebSocket; and the block that is now.
+    pub fn listen(&self, chain: ChainName) -> (broadcast::Receiver<Arc<str>>, BlockNumber) {
+        let heard = {
+            let node = self.node();
+            (self.news[chain as usize].subscribe(), node.now())
+        };
         if chain == ChainName::Side {
             self.connections.fetch_add(1, Ordering::Relaxed);
             self.activity.notify_one();
         }
-        self.news[chain as usize].subscribe()
+        heard
     }
 
     /// WebSocket connections to the side chain ever made.

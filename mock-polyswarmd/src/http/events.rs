@@ -9,9 +9,10 @@ use axum::{
     },
     response::Response,
 };
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use market::block::BlockNumber;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use wire::message::{self, Connected};
+use wire::message::{self, Block, Connected};
 
 use super::answer::{Caller, Fail};
 use crate::server::Server;
@@ -29,31 +30,28 @@ pub(super) async fn events(
     let upgrade = upgrade.map_err(|error| Fail::new(error.status(), error.body_text()))?;
     let upgrade = upgrade.max_message_size(FRAME_MAXIMUM).max_frame_size(FRAME_MAXIMUM);
     // From here on nothing is missed.
-    let news = server.news(caller.chain);
+    let (news, number) = server.listen(caller.chain);
     Ok(upgrade.on_upgrade(async move |socket| {
-        if let Err(reason) = talk(&server, socket, news).await {
+        if let Err(reason) = talk(&server, socket, news, number).await {
             tracing::debug!(chain = caller.chain.name(), reason, "a WebSocket ends");
         }
     }))
 }
 
-async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>) -> Result<(), &'static str> {
+async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, number: BlockNumber) -> Result<(), &'static str> {
     let (mut sender, mut receiver) = socket.split();
     let start_time = format!("{:.7}", server.started());
     let hello = message::Message::plain(message::Event::Connected(Connected { start_time }));
-    let hello = serde_json::to_string(&hello).map_err(|_| "the greeting cannot be written")?;
-    let mut next = Some(Message::text(hello));
+    // Whoever comes between two blocks can act in this one.
+    let block = message::Message::plain(message::Event::Block(Block { number }));
+    for greeting in [hello, block] {
+        let text = serde_json::to_string(&greeting).map_err(|_| "a greeting cannot be written")?;
+        say(&mut sender, Message::text(text)).await?;
+    }
     loop {
-        if let Some(message) = next.take() {
-            match tokio::time::timeout(PATIENCE, sender.send(message)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err("the client is gone"),
-                Err(_) => return Err("the client does not read"),
-            }
-        }
         tokio::select! {
             said = news.recv() => match said {
-                Ok(text) => next = Some(Message::text(&*text)),
+                Ok(text) => say(&mut sender, Message::text(&*text)).await?,
                 Err(RecvError::Lagged(_)) => return Err("the client is too far behind"),
                 Err(RecvError::Closed) => return Ok(()),
             },
@@ -74,5 +72,13 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>) 
                 return Ok(());
             }
         }
+    }
+}
+
+async fn say(sender: &mut SplitSink<WebSocket, Message>, message: Message) -> Result<(), &'static str> {
+    match tokio::time::timeout(PATIENCE, sender.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err("the client is gone"),
+        Err(_) => Err("the client does not read"),
     }
 }

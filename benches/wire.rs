@@ -2,30 +2,57 @@
 //! that answers with as many bytes, on the same machine in the same run, in turns.
 //!
 //! The client is as thin as can be: requests written ahead, one connection for each of two threads, kept open.
+//!
+//! And what does the wire cost a whole engine? Bounties a second in lockstep, with every transaction built, verified,
+//! signed, posted and mined, against the same market in process; and how long the first bounty takes to be settled.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
-use benches::setup;
+use benches::{play, setup};
+use datasets::{CheckOptions, Corpus};
+use engine::{
+    chance::Key,
+    config::{BackendConfig, BackendKind, EngineConfig},
+    live::{
+        driver::Driver,
+        events::{self, WebSocket},
+        http::{Http, ServerAddress},
+        journal::Journal,
+        polyswarmd::{Chain, Polyswarmd},
+        run::{self, Finish, Office, Pace},
+        wallet::Wallet,
+    },
+    microengine::Microengine,
+};
 use market::{id::Address, nct::Nct};
 use mock_polyswarmd::{
     chain::ChainName,
+    clock::{self, Clock},
     http,
     node::{Guests, Node},
     server::Server,
 };
-use tokio::{net::TcpListener, runtime::Runtime};
+use replay::{
+    plan::Setup,
+    scenario::{Arrival, Scenario},
+};
+use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
+use wire::{artifact::ArtifactType, signature::SecretKey};
 
 /// Requests of one thread in one round.
 const REQUESTS: usize = 4_000;
 const THREADS: usize = 2;
 const ROUNDS: usize = 9;
+/// Bounties of a run with a whole engine.
+const BOUNTIES: u64 = 600;
 
 /// A server in the middle of a run: some hundred bounties are open.
 fn market(runtime: &Runtime) -> (Arc<Server>, SocketAddr) {
@@ -101,6 +128,66 @@ fn rate(address: SocketAddr, path: &str) -> f64 {
     (THREADS * REQUESTS) as f64 / start.elapsed().as_secs_f64()
 }
 
+/// The shipped files, four bounties a block, with few others: what is measured is the way of one engine.
+fn files() -> Arc<Setup> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/corpora/starter");
+    let corpus = Corpus::open(&folder).expect("the shipped files");
+    let summary = corpus.check(CheckOptions { files: false }, &mut |_| {}).expect("the shipped files are sound");
+    let mut scenario = Scenario { bounties: BOUNTIES, ..Scenario::default() };
+    scenario.ambassadors.arrival = Arrival::Fixed;
+    scenario.ambassadors.bounties_per_block = 4.0;
+    scenario.rivals[0].count = 3;
+    Arc::new(Setup::new(scenario, corpus, summary, &folder, &folder).expect("the scenario fits"))
+}
+
+/// Plays the files over the wire with our own engine; seconds for all of it, and to the first settlement.
+fn end_to_end(runtime: &Runtime, setup: Arc<Setup>) -> (f64, f64) {
+    let wallet = Wallet::of(SecretKey::from_bytes(&[1; 32]).expect("a key"));
+    let account = wallet.address();
+    let start = Instant::now();
+    let guests = Guests { seat: Some(account), expected: vec![(account, Nct::whole(1_000))], gift: Nct::ZERO };
+    let server = Server::new(Node::new(setup, guests).expect("a sound setup"), false);
+    let address = serve(runtime, http::app(&server, false), server.clone());
+    let mut blocks = server.blocks();
+    let first = runtime.spawn({
+        let server = server.clone();
+        async move {
+            while server.node().figures().settlements == 0 {
+                blocks.changed().await.expect("the server is there");
+            }
+            start.elapsed().as_secs_f64()
+        }
+    });
+    let clock = runtime.spawn(clock::run(server.clone(), Clock::Lockstep { timeout: Duration::from_secs(60) }, 1, true));
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = async {
+        let server = ServerAddress::parse(&format!("http://{address}"), false).expect("an address");
+        let (journal, writer, promises) = Journal::open(folder.path(), account, Chain::Side, "bench").expect("a journal");
+        let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
+        let staker = engine::stake::build(&config.strategy).expect("a strategy");
+        let microengine = Microengine::new(1, config.distiller(), staker, Key::root(1));
+        let driver = Driver::new(microengine, account, vec![ArtifactType::File], promises);
+        let client = Polyswarmd::new(Http::new(server.clone(), None).expect("a client"), account, Chain::Side);
+        let backends = config.backends(Path::new(".")).expect("no files");
+        let office = Office::new(client, wallet.clone(), journal, backends, 2, Pace::Lockstep);
+        let (to, from) = mpsc::channel(1024);
+        tokio::spawn(events::listen(WebSocket::new(server.events(Chain::Side)), to, Some(1)));
+        let finish = Finish::new(None);
+        let engine = tokio::spawn(run::run(office, driver, from, finish.clone(), Pace::Lockstep));
+        clock.await.expect("the clock runs to the end");
+        let all = start.elapsed().as_secs_f64();
+        finish.now();
+        engine.await.expect("the engine ends");
+        writer.finish().await;
+        all
+    };
+    let all = runtime.block_on(engine);
+    let figures = server.node().figures();
+    // Two transactions to assert, one to reveal, one to settle.
+    assert_eq!((figures.transactions, figures.failures), (4 * BOUNTIES, 0), "the engine took part in everything");
+    (all, runtime.block_on(first).expect("something was settled"))
+}
+
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
@@ -142,4 +229,21 @@ fn main() {
         );
     }
     server.stop();
+
+    let setup = files();
+    let (mut wire, mut process, mut first) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds.min(5) {
+        let (all, settled) = end_to_end(&runtime, setup.clone());
+        let start = Instant::now();
+        play(&setup);
+        process.push(start.elapsed().as_secs_f64());
+        wire.push(all);
+        first.push(settled);
+    }
+    let (wire, process) = (BOUNTIES as f64 / median(wire), BOUNTIES as f64 / median(process));
+    println!(
+        "\nbounties a second, one engine: {wire:.0} over the wire in lockstep (4 signed transactions each), {process:.0} in process: 1 to {:.0}",
+        process / wire
+    );
+    println!("from start to the first settlement in lockstep: {:.2} s", median(first));
 }

@@ -1,6 +1,6 @@
 //! The WebSocket: everything that is logged on a chain, and every block. Whoever does not read is dropped.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::{
@@ -18,8 +18,6 @@ use crate::server::Server;
 
 /// Largest frame from a client in bytes; clients send nothing but pings.
 const FRAME_MAXIMUM: usize = 1 << 16;
-/// A client that does not take a message for so long is dropped.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn events(
     State(server): State<Arc<Server>>,
@@ -45,7 +43,7 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>) 
     let mut next = Some(Message::text(hello));
     loop {
         if let Some(message) = next.take() {
-            match tokio::time::timeout(PATIENCE, sender.send(message)).await {
+            match tokio::time::timeout(server.patience().reader, sender.send(message)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err("the client is gone"),
                 Err(_) => return Err("the client does not read"),

@@ -19,8 +19,6 @@ use crate::server::Server;
 
 /// Largest frame from a client in bytes; clients send nothing but pings.
 const FRAME_MAXIMUM: usize = 1 << 16;
-/// A client that does not take a message for so long is dropped.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn events(
     State(server): State<Arc<Server>>,
@@ -40,18 +38,19 @@ pub(super) async fn events(
 
 async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, number: BlockNumber) -> Result<(), &'static str> {
     let (mut sender, mut receiver) = socket.split();
+    let patience = server.patience().reader;
     let start_time = format!("{:.7}", server.started());
     let hello = message::Message::plain(message::Event::Connected(Connected { start_time }));
     // Whoever comes between two blocks can act in this one.
     let block = message::Message::plain(message::Event::Block(Block { number }));
     for greeting in [hello, block] {
         let text = serde_json::to_string(&greeting).map_err(|_| "a greeting cannot be written")?;
-        say(&mut sender, Message::text(text)).await?;
+        say(&mut sender, Message::text(text), patience).await?;
     }
     loop {
         tokio::select! {
             said = news.recv() => match said {
-                Ok(text) => say(&mut sender, Message::text(&*text)).await?,
+                Ok(text) => say(&mut sender, Message::text(&*text), patience).await?,
                 Err(RecvError::Lagged(_)) => return Err("the client is too far behind"),
                 Err(RecvError::Closed) => return Ok(()),
             },
@@ -75,8 +74,8 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, 
     }
 }
 
-async fn say(sender: &mut SplitSink<WebSocket, Message>, message: Message) -> Result<(), &'static str> {
-    match tokio::time::timeout(PATIENCE, sender.send(message)).await {
+async fn say(sender: &mut SplitSink<WebSocket, Message>, message: Message, patience: Duration) -> Result<(), &'static str> {
+    match tokio::time::timeout(patience, sender.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err("the client is gone"),
         Err(_) => Err("the client does not read"),

@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use crate::{
     block::{BlockNumber, Round, Windows},
     bounty::{Assertion, Bounty, Vote},
-    command::{PostAssertion, PostBounty, RevealAssertion},
-    commitment::Opening,
+    command::{PostBounty, RevealAssertion},
+    commitment::{Commitment, Opening},
     event::Event,
     id::{AccountId, AccountSet, Guid},
     nct::Nct,
@@ -165,21 +165,27 @@ impl Market {
         match self.bounties.get_mut(slot) {
             Some(old) => {
                 let (assertions, votes) = (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes));
-                let rewards = std::mem::take(&mut old.rewards);
-                *old = Bounty { assertions, votes, rewards, ..bounty };
+                *old = Bounty { assertions, votes, ..bounty };
             }
             None => self.bounties.push(bounty),
         }
     }
 
-    /// [`Command::PostAssertion`](crate::command::Command::PostAssertion); answers the assertion's position.
+    /// [`Command::PostAssertion`](crate::command::Command::PostAssertion) by its fields; answers the assertion's position.
     ///
     /// # Errors
     ///
     /// As [`Market::submit`].
-    pub fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
+    pub fn post_assertion(
+        &mut self,
+        sender: AccountId,
+        guid: Guid,
+        bids: &[Nct],
+        mask: ArtifactSet,
+        commitment: Commitment,
+    ) -> Result<u64, Rejection> {
         self.roles.pausable.check_running()?;
-        let slot = self.find(assertion.guid)?;
+        let slot = self.find(guid)?;
         let bounty = &self.bounties[slot];
         let expired = self.now >= bounty.expiration;
         let check_open = || {
@@ -190,16 +196,15 @@ impl Market {
         };
         let masked = match self.rules.bids {
             Bids::PerBounty => 1,
-            Bids::PerArtifact => assertion.mask.len(),
+            Bids::PerArtifact => mask.len(),
         };
-        let bids = assertion.bids.len();
         let check_count = || {
-            if bids == masked { Ok(()) } else { Err(Rejection::BidCount { bids, masked }) }
+            if bids.len() == masked { Ok(()) } else { Err(Rejection::BidCount { bids: bids.len(), masked }) }
         };
         match self.rules.edition {
             Edition::V1_0_0 => {
                 check_count()?;
-                self.check_bids(&assertion.bids)?;
+                self.check_bids(bids)?;
                 check_open()?;
                 check_new()?;
             }
@@ -207,17 +212,17 @@ impl Market {
                 check_open()?;
                 check_count()?;
                 check_new()?;
-                self.check_bids(&assertion.bids)?;
+                self.check_bids(bids)?;
             }
         }
-        if self.rules.switches.reject_stray_bits && assertion.mask.reaches_beyond(bounty.artifacts) {
+        if self.rules.switches.reject_stray_bits && mask.reaches_beyond(bounty.artifacts) {
             return Err(Rejection::StrayMaskBits { artifacts: bounty.artifacts });
         }
-        if self.rules.switches.reject_empty_masks && assertion.mask.is_empty() {
+        if self.rules.switches.reject_empty_masks && mask.is_empty() {
             return Err(Rejection::EmptyMask);
         }
         let mut price = self.fees_of(bounty).assertion;
-        for &bid in &assertion.bids {
+        for &bid in bids {
             if !price.give(bid) {
                 return Err(Rejection::Overflow { what: "bids and fee" });
             }
@@ -226,23 +231,18 @@ impl Market {
         self.pull(sender, AccountId::REGISTRY, price)?;
 
         let index = self.bounties[slot].assertions.len() as u64;
+        let bids = match bids {
+            // By far the most bounties are on one artifact.
+            &[only] => SmallVec::from_buf([only]),
+            _ => SmallVec::from_slice(bids),
+        };
         if self.recording {
-            let commitment = assertion.commitment.hash(self.addresses[sender.index()]);
-            let bids = assertion.bids.clone();
-            self.events.push(Event::NewAssertion {
-                guid: assertion.guid,
-                author: sender,
-                index,
-                bids,
-                mask: assertion.mask,
-                artifacts,
-                commitment,
-            });
+            let (bids, commitment) = (bids.clone(), commitment.hash(self.addresses[sender.index()]));
+            self.events.push(Event::NewAssertion { guid, author: sender, index, bids, mask, artifacts, commitment });
         }
         let bounty = &mut self.bounties[slot];
         bounty.asserted.insert(sender);
         bounty.rewards_current = false;
-        let PostAssertion { bids, mask, commitment, .. } = assertion;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
         Ok(index)
     }
@@ -485,6 +485,9 @@ impl Market {
         let fees = *self.fees_of(&self.bounties[slot]);
         let bounty = &mut self.bounties[slot];
         let mut rewards = std::mem::take(&mut bounty.rewards);
+        if rewards.experts.capacity() == 0 {
+            rewards = self.spare_rewards.pop().unwrap_or_default();
+        }
         let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
         bounty.rewards = rewards;
         settled?;
@@ -502,6 +505,9 @@ impl Market {
             let bounty = &mut self.bounties[slot];
             bounty.assertions.clear();
             bounty.votes.clear();
+            // Bounties have rewards for a few blocks of their lives only: the memory goes to the next that is settled.
+            self.spare_rewards.push(std::mem::take(&mut bounty.rewards));
+            bounty.rewards_current = false;
             self.free_slots.push(slot);
             self.last_slot = None;
         }

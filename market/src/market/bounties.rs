@@ -291,9 +291,13 @@ impl Market {
             let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
             return Err(Rejection::RevealWindow { missed, round });
         }
-        reveals.into_iter().try_for_each(|(sender, index, opening)| self.reveal_slot(sender, slot, index, opening, metadata))
+        for (sender, index, opening) in reveals {
+            self.reveal_slot(sender, slot, index, opening, metadata)?;
+        }
+        Ok(())
     }
 
+    #[inline]
     fn reveal_slot(
         &mut self,
         sender: AccountId,
@@ -425,8 +429,12 @@ impl Market {
         let Market { bounties, ledger, rules, events, recording, .. } = self;
         let bounty = &mut bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
-        let payments = bounty.rewards.payments(bounty, sender, assigned);
-        let payout = payments[0].checked_add(*payments[1]).and_then(|sum| sum.checked_add(*payments[2])).ok_or(overflow)?;
+        let mut payout = Nct::ZERO;
+        for &payment in bounty.rewards.payments(bounty, sender, assigned) {
+            if !payout.give(payment) {
+                return Err(overflow);
+            }
+        }
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = match assigned {
             Some(arbiter) if rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() => {
@@ -443,7 +451,7 @@ impl Market {
             // One move of the sum, one log entry for each payment.
             ledger.transfer(AccountId::REGISTRY, sender, payout)?;
             if *recording {
-                for &value in payments.into_iter().filter(|payment| !payment.is_zero()) {
+                for &value in bounty.rewards.payments(bounty, sender, assigned).filter(|payment| !payment.is_zero()) {
                     events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
                 }
             }

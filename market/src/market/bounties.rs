@@ -13,7 +13,7 @@ use crate::{
     id::{AccountId, AccountSet, Guid},
     nct::Nct,
     quorum::Tally,
-    rejection::{Missed, Rejection},
+    rejection::{Missed, Rejection, refuse},
     ruleset::{Bids, Edition},
     settlement::{self, Fees, Rewards},
     verdict::ArtifactSet,
@@ -72,10 +72,10 @@ impl Market {
     pub fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         if self.deprecation.is_some() {
-            return Err(Rejection::Deprecated);
+            return refuse(Rejection::Deprecated);
         }
         if self.slots.contains_key(&post.guid) {
-            return Err(Rejection::GuidInUse { guid: post.guid });
+            return refuse(Rejection::GuidInUse { guid: post.guid });
         }
         match self.rules.edition {
             Edition::V1_0_0 => {
@@ -109,29 +109,29 @@ impl Market {
 
     fn check_amount(&self, post: &PostBounty) -> Result<(), Rejection> {
         let minimum = self.rules.bounty_minimum_for(post.artifacts.min(self.rules.artifacts_maximum));
-        if post.amount < minimum { Err(Rejection::AmountBelowMinimum { amount: post.amount, minimum }) } else { Ok(()) }
+        if post.amount < minimum { refuse(Rejection::AmountBelowMinimum { amount: post.amount, minimum }) } else { Ok(()) }
     }
 
     fn check_artifacts(&self, post: &PostBounty) -> Result<(), Rejection> {
         let (artifacts, maximum) = (post.artifacts, self.rules.artifacts_maximum);
         if post.artifact_uri.is_empty() {
-            return Err(Rejection::EmptyUri);
+            return refuse(Rejection::EmptyUri);
         }
         if artifacts > maximum {
-            return Err(Rejection::TooManyArtifacts { artifacts, maximum });
+            return refuse(Rejection::TooManyArtifacts { artifacts, maximum });
         }
         if artifacts == 0 {
-            return Err(Rejection::NoArtifacts);
+            return refuse(Rejection::NoArtifacts);
         }
         if self.rules.artifact_types > 1 && post.artifact_type >= self.rules.artifact_types {
-            return Err(Rejection::UnknownArtifactType { artifact_type: post.artifact_type });
+            return refuse(Rejection::UnknownArtifactType { artifact_type: post.artifact_type });
         }
         Ok(())
     }
 
     fn check_duration(&self, post: &PostBounty) -> Result<(), Rejection> {
         let (duration, maximum) = (post.duration, self.rules.duration_maximum);
-        if (1..=maximum).contains(&duration) { Ok(()) } else { Err(Rejection::BadDuration { duration, maximum }) }
+        if (1..=maximum).contains(&duration) { Ok(()) } else { refuse(Rejection::BadDuration { duration, maximum }) }
     }
 
     /// Takes a bounty in, in the memory of one that was forgotten where there is any.
@@ -189,17 +189,17 @@ impl Market {
         let bounty = &self.bounties[slot];
         let expired = self.now >= bounty.expiration;
         let check_open = || {
-            if expired { Err(Rejection::BountyExpired { expiration: bounty.expiration }) } else { Ok(()) }
+            if expired { refuse(Rejection::BountyExpired { expiration: bounty.expiration }) } else { Ok(()) }
         };
         let check_new = || {
-            if bounty.has_asserted(sender) { Err(Rejection::AlreadyAsserted { account: sender }) } else { Ok(()) }
+            if bounty.has_asserted(sender) { refuse(Rejection::AlreadyAsserted { account: sender }) } else { Ok(()) }
         };
         let masked = match self.rules.bids {
             Bids::PerBounty => 1,
             Bids::PerArtifact => mask.len(),
         };
         let check_count = || {
-            if bids.len() == masked { Ok(()) } else { Err(Rejection::BidCount { bids: bids.len(), masked }) }
+            if bids.len() == masked { Ok(()) } else { refuse(Rejection::BidCount { bids: bids.len(), masked }) }
         };
         match self.rules.edition {
             Edition::V1_0_0 => {
@@ -216,15 +216,15 @@ impl Market {
             }
         }
         if self.rules.switches.reject_stray_bits && mask.reaches_beyond(bounty.artifacts) {
-            return Err(Rejection::StrayMaskBits { artifacts: bounty.artifacts });
+            return refuse(Rejection::StrayMaskBits { artifacts: bounty.artifacts });
         }
         if self.rules.switches.reject_empty_masks && mask.is_empty() {
-            return Err(Rejection::EmptyMask);
+            return refuse(Rejection::EmptyMask);
         }
         let mut price = self.fees_of(bounty).assertion;
         for &bid in bids {
             if !price.give(bid) {
-                return Err(Rejection::Overflow { what: "bids and fee" });
+                return refuse(Rejection::Overflow { what: "bids and fee" });
             }
         }
         let artifacts = bounty.artifacts;
@@ -251,10 +251,10 @@ impl Market {
     fn check_bids(&self, bids: &[Nct]) -> Result<(), Rejection> {
         for &bid in bids {
             if bid < self.rules.bid_minimum {
-                return Err(Rejection::BidBelowMinimum { bid, minimum: self.rules.bid_minimum });
+                return refuse(Rejection::BidBelowMinimum { bid, minimum: self.rules.bid_minimum });
             }
             if let Some(maximum) = self.rules.bid_maximum.filter(|&maximum| bid > maximum) {
-                return Err(Rejection::BidAboveMaximum { bid, maximum });
+                return refuse(Rejection::BidAboveMaximum { bid, maximum });
             }
         }
         Ok(())
@@ -289,7 +289,7 @@ impl Market {
         let round = self.round_of(bounty)?;
         if round != Round::Reveal {
             let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
-            return Err(Rejection::RevealWindow { missed, round });
+            return refuse(Rejection::RevealWindow { missed, round });
         }
         for (sender, index, opening) in reveals {
             self.reveal_slot(sender, slot, index, opening, metadata)?;
@@ -308,22 +308,22 @@ impl Market {
     ) -> Result<(), Rejection> {
         let bounty = &mut self.bounties[slot];
         if word::is_zero(&opening.nonce) {
-            return Err(Rejection::ZeroNonce);
+            return refuse(Rejection::ZeroNonce);
         }
         let unknown = Rejection::UnknownAssertion { index, assertions: bounty.assertions.len() };
         let assertion = usize::try_from(index).ok().and_then(|index| bounty.assertions.get_mut(index)).ok_or(unknown)?;
         if assertion.author != sender {
-            return Err(Rejection::NotTheAuthor { index });
+            return refuse(Rejection::NotTheAuthor { index });
         }
         if assertion.is_revealed {
-            return Err(Rejection::AlreadyRevealed { index });
+            return refuse(Rejection::AlreadyRevealed { index });
         }
         if !assertion.commitment.opens(self.addresses[sender.index()], opening) {
-            return Err(Rejection::CommitmentMismatch);
+            return refuse(Rejection::CommitmentMismatch);
         }
         let (guid, artifacts) = (bounty.guid, bounty.artifacts);
         if self.rules.switches.binding_commitments && opening.verdicts.reaches_beyond(artifacts) {
-            return Err(Rejection::StrayVerdictBits { artifacts });
+            return refuse(Rejection::StrayVerdictBits { artifacts });
         }
 
         bounty.rewards_current = false;
@@ -341,7 +341,7 @@ impl Market {
     /// As [`Market::submit`].
     pub fn vote_on_bounty(&mut self, sender: AccountId, guid: Guid, votes: ArtifactSet, valid_bloom: bool) -> Result<bool, Rejection> {
         if !self.arbiters.contains(sender) {
-            return Err(Rejection::NotAnArbiter { account: sender });
+            return refuse(Rejection::NotAnArbiter { account: sender });
         }
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
@@ -350,13 +350,13 @@ impl Market {
         let closed = self.rules.switches.close_votes_at_quorum && bounty.tally.reached.is_some();
         if !matches!(round, Round::Vote | Round::Quorum) || closed {
             let missed = if round < Round::Vote { Missed::Early } else { Missed::Late };
-            return Err(Rejection::VoteWindow { missed, round });
+            return refuse(Rejection::VoteWindow { missed, round });
         }
         if bounty.has_voted(sender) {
-            return Err(Rejection::AlreadyVoted { account: sender });
+            return refuse(Rejection::AlreadyVoted { account: sender });
         }
         if self.linked_registry != AccountId::REGISTRY {
-            return Err(Rejection::NotTheRegistry);
+            return refuse(Rejection::NotTheRegistry);
         }
         let (now, arbiters) = (self.now, self.arbiters.count);
         let bounty = &mut self.bounties[slot];
@@ -407,16 +407,16 @@ impl Market {
     fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {
-            return Err(Rejection::AlreadySettled { account: sender });
+            return refuse(Rejection::AlreadySettled { account: sender });
         }
         let round = (*round)?;
         if !matches!(round, Round::Quorum | Round::Settle) {
-            return Err(Rejection::NotSettleable { round });
+            return refuse(Rejection::NotSettleable { round });
         }
         let (mut assigned, rewards_current) = (bounty.assigned_arbiter, bounty.rewards_current);
         if self.arbiters.contains(sender) {
             if round != Round::Settle {
-                return Err(Rejection::ArbiterTooEarly { round });
+                return refuse(Rejection::ArbiterTooEarly { round });
             }
             if assigned.is_none() {
                 assigned = self.assign_arbiter(sender, slot)?;

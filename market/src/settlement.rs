@@ -325,7 +325,7 @@ impl Rewards {
     #[inline]
     pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = &Nct> {
         let refund = (bounty.author == account).then_some(&self.refund);
-        let expert = bounty.position_of(account).map(|index| &self.experts[index].payout);
+        let expert = bounty.positions.of(account).map(|index| &self.experts[index].payout);
         let arbiter = (assigned == Some(account)).then_some(&self.arbiter);
         [refund, expert, arbiter].into_iter().flatten()
     }

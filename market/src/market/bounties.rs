@@ -10,7 +10,7 @@ use crate::{
     command::{PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     event::Event,
-    id::{AccountId, AccountSet, Guid},
+    id::{AccountId, AccountSet, Guid, Positions},
     nct::Nct,
     quorum::Tally,
     rejection::{Missed, Rejection, refuse},
@@ -156,7 +156,7 @@ impl Market {
             votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
-            asserted: AccountSet::default(),
+            positions: Positions::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
             rewards: Rewards::default(),
@@ -165,7 +165,9 @@ impl Market {
         match self.bounties.get_mut(slot) {
             Some(old) => {
                 let (assertions, votes) = (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes));
-                *old = Bounty { assertions, votes, ..bounty };
+                let mut positions = std::mem::take(&mut old.positions);
+                positions.clear();
+                *old = Bounty { assertions, votes, positions, ..bounty };
             }
             None => self.bounties.push(bounty),
         }
@@ -241,7 +243,7 @@ impl Market {
             self.events.push(Event::NewAssertion { guid, author: sender, index, bids, mask, artifacts, commitment });
         }
         let bounty = &mut self.bounties[slot];
-        bounty.asserted.insert(sender);
+        bounty.positions.set(sender, bounty.assertions.len());
         bounty.rewards_current = false;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
         Ok(index)

@@ -286,17 +286,23 @@ impl Market {
     ) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
-        let bounty = &self.bounties[slot];
         // Nothing that a round depends on changes by revealing.
-        let round = self.round_of(bounty)?;
-        if round != Round::Reveal {
-            let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
-            return refuse(Rejection::RevealWindow { missed, round });
-        }
+        let window = self.check_reveal_window(&self.bounties[slot]);
         for (sender, index, opening) in reveals {
+            window?;
             self.reveal_slot(sender, slot, index, opening, metadata)?;
         }
         Ok(())
+    }
+
+    fn check_reveal_window(&self, bounty: &Bounty) -> Result<(), Rejection> {
+        match self.round_of(bounty)? {
+            Round::Reveal => Ok(()),
+            round => {
+                let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
+                refuse(Rejection::RevealWindow { missed, round })
+            }
+        }
     }
 
     #[inline]

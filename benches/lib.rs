@@ -1,6 +1,9 @@
 //! What the benches measure on: closed bounties and runs, filled the same way every time.
 
-use std::{path::Path, sync::atomic::AtomicBool};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use alloy_primitives::{B256, U256};
 use datasets::{CheckOptions, Corpus};
@@ -75,18 +78,18 @@ pub fn voters(bounty: &Bounty) -> Vec<(AccountId, Nct)> {
 }
 
 /// A run on the shipped panel: parametric rivals with stock strategies, five arbiters.
-pub fn setup(rivals: u32, bounties: u64) -> Setup {
+pub fn setup(rivals: u32, bounties: u64) -> Arc<Setup> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/corpora/panel");
     let corpus = Corpus::open(&folder).expect("the shipped panel");
     let summary = corpus.check(CheckOptions { files: false }, &mut |_| {}).expect("the shipped panel is sound");
     let mut scenario = Scenario { bounties, ..Scenario::default() };
     scenario.rivals[0].model = RivalModel::TwoFactor;
     scenario.rivals[0].count = rivals;
-    Setup::new(scenario, corpus, summary, &folder, &folder).expect("the default scenario fits the panel")
+    Arc::new(Setup::new(scenario, corpus, summary, &folder, &folder).expect("the default scenario fits the panel"))
 }
 
 /// Plays a run with scores on and the journal off; answers with the number of bounties that were settled.
-pub fn play(setup: &Setup) -> u64 {
+pub fn play(setup: &Arc<Setup>) -> u64 {
     let mut score = Scorecard::new(setup.population.rivals.len());
     let strategy = &setup.scenario.engine.strategy;
     world::play(setup, strategy, &mut score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}).expect("a run that holds");

@@ -1,6 +1,9 @@
 //! What the tests share: small corpora with recorded verdicts, and runs on them.
 
-use std::{path::Path, sync::atomic::AtomicBool};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use datasets::{ArtifactId, CheckOptions, Corpus, CorpusWriter, Manifest, ManifestEngine, Recorded, Row, Truth};
 use engine::chance::Key;
@@ -60,13 +63,13 @@ pub fn scenario() -> Scenario {
 }
 
 /// Checks corpus and scenario against each other.
-pub fn setup(scenario: Scenario, corpus: Corpus) -> Setup {
+pub fn setup(scenario: Scenario, corpus: Corpus) -> Arc<Setup> {
     let summary = corpus.check(CheckOptions { files: true }, &mut |_| {}).expect("a sound corpus");
-    Setup::new(scenario, corpus, summary, Path::new("."), Path::new(".")).expect("a scenario that fits")
+    Arc::new(Setup::new(scenario, corpus, summary, Path::new("."), Path::new(".")).expect("a scenario that fits"))
 }
 
 /// Plays a run on so many threads; answers with what it came to and its journal.
-pub fn play(setup: &Setup, jobs: usize, watch: &mut (dyn FnMut(&ClosedBounty<'_>) + Send)) -> (Played, Vec<u8>, Finished) {
+pub fn play(setup: &Arc<Setup>, jobs: usize, watch: &mut (dyn FnMut(&ClosedBounty<'_>) + Send)) -> (Played, Vec<u8>, Finished) {
     struct Watch<'a>(&'a mut (dyn FnMut(&ClosedBounty<'_>) + Send));
     impl Observer for Watch<'_> {
         fn closed(&mut self, closed: &ClosedBounty<'_>) {

@@ -1,4 +1,5 @@
 //! The microengine itself, without any I/O of its own: analysis backends → one verdict with an interval → a stake.
+//! With the feature `live`, also the client of polyswarmd that drives it on a real market: `live`.
 //!
 //! The same lines run live and in the simulator: [`microengine::Microengine::on_event`] takes what happened and answers
 //! with what to do. Nothing here knows the corpus' truth, the population of a market, or a clock. The modules stand in
@@ -8,6 +9,8 @@ pub mod artifact; // what there is to scan, and what a scan says
 pub mod backend; // analysis backends, one file each
 pub mod distill; // scan results into one verdict with an interval, one file each
 pub mod market_view; // all that a decision may look at
-pub mod stake; // staking strategies, one file each // events in, effects out
+pub mod stake; // staking strategies, one file each
 pub mod config; // the engine's TOML
-pub mod microengine;
+pub mod microengine; // events in, effects out
+#[cfg(feature = "live")]
+pub mod live; // on a real market, through polyswarmd

@@ -32,6 +32,10 @@ pub enum Event<'a> {
     Asserted { guid: Guid, index: u64 },
     /// The own assertion was refused or lost.
     Refused { guid: Guid },
+    /// An assertion made before the engine was started stands on chain, and is to be revealed and settled as any other.
+    Resumed { guid: Guid, promise: Promise, revealed: bool },
+    /// Enough arbiters voted: a bounty with an own assertion can be settled ahead of its time.
+    QuorumReached { guid: Guid },
     /// A new block; [`Microengine::due`] says when this is worth telling.
     NewBlock,
 }
@@ -95,12 +99,17 @@ enum Step {
     Settle,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Promise {
-    opening: Opening,
-    expiration: BlockNumber,
-    settles: Option<BlockNumber>,
-    index: u64,
+/// An own assertion on chain, and when there is something to do for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Promise {
+    /// How its commitment is opened.
+    pub opening: Opening,
+    /// First block in which it can be revealed.
+    pub expiration: BlockNumber,
+    /// First block in which it can be settled without quorum; `None` if that is beyond all numbers.
+    pub settles: Option<BlockNumber>,
+    /// Its position among the bounty's assertions.
+    pub index: u64,
 }
 
 /// The engine.
@@ -111,6 +120,8 @@ pub struct Microengine {
     backends: usize,
     /// Where nonces and the strategy's chance come from.
     secret: Key,
+    /// Where nonces come from instead.
+    draw_nonce: Option<fn() -> U256>,
     promises: GuidMap<Promise>,
     due: BinaryHeap<Reverse<(BlockNumber, Guid, Step)>>,
     // Kept between events for their memory.
@@ -123,8 +134,16 @@ impl Microengine {
     ///
     /// `secret` must be unguessable where the market is real: nonces follow from it.
     pub fn new(backends: usize, distiller: Box<dyn Distiller>, staker: Box<dyn Staker>, secret: Key) -> Microengine {
-        let (promises, due, verdicts, stakes) = Default::default();
-        Microengine { distiller, staker, backends, secret, promises, due, verdicts, stakes }
+        let (draw_nonce, promises, due, verdicts, stakes) = Default::default();
+        Microengine { distiller, staker, backends, secret, draw_nonce, promises, due, verdicts, stakes }
+    }
+
+    /// Takes nonces from `draw` (which must not give zero), instead of from the secret.
+    ///
+    /// A must where the market is real: [`Key`]s and [`Stream`](crate::chance::Stream)s can be run backwards, so the first
+    /// nonce that is revealed gives the secret away, and with it the verdicts behind every commitment yet to be revealed.
+    pub fn draw_nonces(&mut self, draw: fn() -> U256) {
+        self.draw_nonce = Some(draw);
     }
 
     /// The verdicts distilled from the last [`Event::Scanned`], one per artifact.
@@ -145,16 +164,32 @@ impl Microengine {
             Event::Asserted { guid, index } => {
                 if let Some(promise) = self.promises.get_mut(&guid) {
                     promise.index = index;
-                    self.due.push(Reverse((promise.expiration, guid, Step::Reveal)));
-                    if let Some(block) = promise.settles {
-                        self.due.push(Reverse((block, guid, Step::Settle)));
-                    }
+                    let promise = *promise;
+                    self.schedule(guid, &promise, false);
                 }
             }
             Event::Refused { guid } => {
                 self.promises.remove(&guid);
             }
+            Event::Resumed { guid, promise, revealed } => {
+                self.promises.insert(guid, promise);
+                self.schedule(guid, &promise, revealed);
+            }
+            Event::QuorumReached { guid } => {
+                if self.promises.remove(&guid).is_some() {
+                    effects.push(Effect::SettleBounty { guid });
+                }
+            }
             Event::NewBlock => self.act(now, effects),
+        }
+    }
+
+    fn schedule(&mut self, guid: Guid, promise: &Promise, revealed: bool) {
+        if !revealed {
+            self.due.push(Reverse((promise.expiration, guid, Step::Reveal)));
+        }
+        if let Some(block) = promise.settles {
+            self.due.push(Reverse((block, guid, Step::Settle)));
         }
     }
 
@@ -196,8 +231,13 @@ impl Microengine {
         if price.is_none_or(|price| price > view.wallet.free) {
             return abstain(Abstention::Unfunded);
         }
-        let mut nonce = at.named("nonce").stream();
-        let nonce = U256::from_limbs([nonce.bits() | 1, nonce.bits(), nonce.bits(), nonce.bits()]);
+        let nonce = self.draw_nonce.map_or_else(
+            || {
+                let mut nonce = at.named("nonce").stream();
+                U256::from_limbs([nonce.bits() | 1, nonce.bits(), nonce.bits(), nonce.bits()])
+            },
+            |draw| draw(),
+        );
         let opening = Opening { nonce, verdicts };
         let expiration = view.bounty.expiration;
         self.promises.insert(guid, Promise { opening, expiration, settles: view.windows.vote_end(expiration), index: 0 });
@@ -285,6 +325,47 @@ mod tests {
         engine.on_event(BlockNumber(130), Event::NewBlock, &mut effects);
         assert_eq!(effects[1..], [Effect::SettleBounty { guid: Guid(7) }]);
         assert_eq!(engine.due(), None);
+    }
+
+    #[test]
+    fn quorum_settles_ahead_of_time_and_only_once() {
+        let mut engine = engine("null/min");
+        scanned(&mut engine, 12, Nct::whole(1), &[ScanResult::verdict(true)]);
+        let mut effects = Vec::new();
+        engine.on_event(BlockNumber(13), Event::Asserted { guid: Guid(7), index: 0 }, &mut effects);
+        engine.on_event(BlockNumber(20), Event::NewBlock, &mut effects);
+        effects.clear();
+        engine.on_event(BlockNumber(31), Event::QuorumReached { guid: Guid(7) }, &mut effects);
+        engine.on_event(BlockNumber(31), Event::QuorumReached { guid: Guid(7) }, &mut effects);
+        engine.on_event(BlockNumber(31), Event::QuorumReached { guid: Guid(8) }, &mut effects);
+        engine.on_event(BlockNumber(130), Event::NewBlock, &mut effects);
+        assert_eq!(effects, [Effect::SettleBounty { guid: Guid(7) }]);
+    }
+
+    #[test]
+    fn an_assertion_of_an_earlier_life_is_revealed_once_and_settled() {
+        let opening = Opening { nonce: U256::from(5), verdicts: ArtifactSet::first(1) };
+        let promise = Promise { opening, expiration: BlockNumber(20), settles: Some(BlockNumber(130)), index: 4 };
+        let actions = |revealed| {
+            let (mut engine, mut effects) = (engine("null/min"), Vec::new());
+            engine.on_event(BlockNumber(25), Event::Resumed { guid: Guid(7), promise, revealed }, &mut effects);
+            engine.on_event(BlockNumber(25), Event::NewBlock, &mut effects);
+            engine.on_event(BlockNumber(130), Event::NewBlock, &mut effects);
+            effects
+        };
+        let reveal = Effect::RevealAssertion { guid: Guid(7), index: 4, opening };
+        assert_eq!(actions(false), [reveal, Effect::SettleBounty { guid: Guid(7) }]);
+        assert_eq!(actions(true), [Effect::SettleBounty { guid: Guid(7) }]);
+    }
+
+    #[test]
+    fn nonces_come_from_where_they_are_told_to() {
+        let mut engine = engine("null/min");
+        engine.draw_nonces(|| U256::from(42));
+        let Effect::PostAssertion(assertion) = scanned(&mut engine, 12, Nct::whole(1), &[ScanResult::verdict(true)]) else {
+            panic!("it has a verdict and money")
+        };
+        assert_eq!(assertion.opening.nonce, U256::from(42));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Stake {
 }
 
 /// A strategy.
-pub trait Staker: Debug {
+pub trait Staker: Debug + Send {
     /// Decides on every artifact of a bounty: `stakes` receives one entry per verdict, `None` to abstain.
     ///
     /// `chance` is the strategy's own stream for this bounty.

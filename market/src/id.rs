@@ -12,6 +12,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Guid(pub u128);
 
+impl Guid {
+    /// The UUID of version 4 (RFC 4122) made of 122 of these bits: polyswarmd's clients take no other.
+    pub fn random(bits: u128) -> Guid {
+        let (version, variant) = (0xf << 76, 0b11 << 62);
+        Guid(bits & !version & !variant | 4 << 76 | 0b10 << 62)
+    }
+}
+
 impl fmt::Display for Guid {
     /// As a UUID, which is how polyswarmd writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

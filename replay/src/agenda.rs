@@ -17,6 +17,8 @@ pub(crate) enum Act {
     Settle,
     /// The arbiters settle, and the bounty is over.
     Close,
+    /// Visitors may still come to settle.
+    Wait,
 }
 
 /// An act and when it is due: blocks after posting above, the act below, in one number that sorts as the two do.
@@ -36,6 +38,7 @@ impl Due {
             Act::Vote(position) => (3, position),
             Act::Settle => (4, 0),
             Act::Close => (5, 0),
+            Act::Wait => (6, 0),
         };
         debug_assert!(position >> Due::POSITION_BITS == 0 && wait >> 32 == 0);
         Due(wait << Due::ACT_BITS | kind << Due::POSITION_BITS | u64::from(position))
@@ -54,7 +57,8 @@ impl Due {
             2 => Act::Reveal,
             3 => Act::Vote(position),
             4 => Act::Settle,
-            _ => Act::Close,
+            5 => Act::Close,
+            _ => Act::Wait,
         }
     }
 }

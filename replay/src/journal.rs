@@ -51,11 +51,21 @@ impl<W: Write> Journal<W> {
     /// If it cannot be written.
     pub fn write(&mut self, now: BlockNumber, event: &Event, names: &[String]) -> io::Result<()> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, &Record { now, event, names })?;
-        self.line.push(b'\n');
+        Journal::<W>::line(now, event, names, &mut self.line)?;
         self.hash.update(&self.line);
         self.encoder.write_all(&self.line)?;
         self.records += 1;
+        Ok(())
+    }
+
+    /// Appends the record of an event to `line`, its newline included.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written as JSON.
+    pub fn line(now: BlockNumber, event: &Event, names: &[String], line: &mut Vec<u8>) -> io::Result<()> {
+        serde_json::to_writer(&mut *line, &Record { now, event, names })?;
+        line.push(b'\n');
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! No strategy of the engine can know it: the engine has no type for truth. This one lives here, and the world shows
 //! it the labels of a bounty just before it decides. A run with it is marked in the report.
 
-use std::{cell::Cell, rc::Rc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{
     chance::Stream,
@@ -18,11 +18,15 @@ pub const NAME: &str = "oracle/label";
 
 /// Where the world leaves the labels of the bounty that is being decided.
 #[derive(Clone, Debug, Default)]
-pub struct Labels(Rc<Cell<ArtifactSet>>);
+pub struct Labels(Arc<Mutex<ArtifactSet>>);
 
 impl Labels {
     pub(crate) fn show(&self, malicious: ArtifactSet) {
-        self.0.set(malicious);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = malicious;
+    }
+
+    fn see(&self) -> ArtifactSet {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -32,7 +36,7 @@ struct LabelOracle(Labels);
 impl Staker for LabelOracle {
     /// The greatest bid on the label of every artifact.
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
-        let labels = self.0.0.get();
+        let labels = self.0.see();
         let bid = engine::stake::stock::Stock::DEFAULT.bid(view.rules, 1.0);
         stakes.extend((0..verdicts.len()).map(|artifact| Some(Stake { malicious: labels.contains(artifact), bid })));
     }

@@ -8,13 +8,14 @@ use std::{path::Path, sync::Arc};
 use datasets::{ArtifactId, Corpus, CorpusError, CorpusSummary, Row, Rows, Truth};
 use engine::{
     artifact::{Artifact, ScanResult},
-    backend::Backend,
+    backend::{Backend, known_hash::Eicar},
     chance::{Key, fnv1a64},
     config::EngineConfigError,
     stake::StrategyError,
 };
 use market::{block::BlockNumber, id::Guid, ruleset::RuleSet, verdict::ArtifactSet};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use crate::{
@@ -32,6 +33,7 @@ mod word {
     pub(super) const GUID: u64 = fnv1a64("guid");
     pub(super) const AMBASSADOR: u64 = fnv1a64("ambassador");
     pub(super) const ARBITER: u64 = fnv1a64("arbiter");
+    pub(super) const VISITOR: u64 = fnv1a64("visitor");
 }
 
 /// Bounties that are planned at once.
@@ -84,6 +86,8 @@ pub struct Setup {
     pub bounties: u64,
     /// Things a user should know before believing the result.
     pub warnings: Vec<String>,
+    /// What was decided about an engine that names no backend.
+    pub chosen: Option<String>,
     /// What the files that the scenario names hold: hash lists and profiles.
     pub inputs: Vec<String>,
     backends: Vec<Arc<dyn Backend>>,
@@ -159,8 +163,7 @@ impl Setup {
         let inputs = files.map(|(backend, _)| backend.fingerprint()).chain(population.inputs().iter().cloned()).collect();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
-        let mut warnings = warnings(&scenario, &rules, &summary, &population, bounties);
-        warnings.extend(chosen);
+        let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
         let needs_content = backends.iter().any(|backend| backend.needs_content());
         let cached = None;
         let mut setup = Setup {
@@ -171,6 +174,7 @@ impl Setup {
             population,
             bounties,
             warnings,
+            chosen,
             inputs,
             backends,
             own_columns,
@@ -188,13 +192,13 @@ impl Setup {
     /// # Errors
     ///
     /// If the corpus cannot be read.
-    pub fn planner(&self) -> Result<Planner<'_>, SetupError> {
+    pub fn planner(self: &Arc<Setup>) -> Result<Planner, SetupError> {
         let source = match &self.cached {
-            Some(exhibits) => Source::Cached(exhibits),
+            Some(_) => Source::Cached,
             None => Source::Streamed { rows: self.corpus.rows()?, window: Vec::new(), first: 0 },
         };
         Ok(Planner {
-            setup: self,
+            setup: self.clone(),
             seed: Key::root(self.scenario.seed),
             source,
             arrivals: Arrivals::new(&self.scenario.ambassadors, self.scenario.block_seconds),
@@ -288,10 +292,30 @@ pub struct ArtifactFacts {
     pub id: ArtifactId,
     /// What the corpus says of it.
     pub truth: Truth,
+    /// Its size in bytes.
+    pub size: Option<u64>,
     /// Its file type.
     pub file_type: Option<Arc<str>>,
     /// Its family.
     pub family: Option<Arc<str>>,
+}
+
+/// An artifact that a visitor posts a bounty on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Brought {
+    /// SHA-256 of its content.
+    pub id: ArtifactId,
+    /// True for the test files that everybody calls malicious: EICAR and GTUBE.
+    pub test_file: bool,
+}
+
+impl Brought {
+    /// What there is to know of an artifact with that content.
+    pub fn of(content: &[u8]) -> Brought {
+        let id = ArtifactId(Sha256::digest(content).into());
+        let artifact = Artifact { sha256: id.0, file_type: None, size: Some(content.len() as u64), content: Some(content), recorded: &[] };
+        Brought { id, test_file: Eicar.scan(&artifact).malicious == Some(true) }
+    }
 }
 
 /// What one arbiter votes.
@@ -305,6 +329,9 @@ pub struct VotePlan {
     pub votes: ArtifactSet,
 }
 
+/// In place of an ambassador's number: a visitor posts it.
+pub const VISITOR: u32 = u32::MAX;
+
 /// What everybody will do about one bounty.
 #[derive(Clone, Default, Debug)]
 pub struct BountyPlan {
@@ -314,10 +341,12 @@ pub struct BountyPlan {
     first_row: u64,
     /// Its guid.
     pub guid: Guid,
-    /// Number of the ambassador who posts it.
+    /// Number of the ambassador who posts it; [`VISITOR`] for somebody from outside.
     pub ambassador: u32,
     /// Block of posting.
     pub posted: BlockNumber,
+    /// Blocks from posting to expiration.
+    pub duration: u64,
     /// Its artifacts.
     pub artifacts: SmallVec<[Arc<ArtifactFacts>; 1]>,
     /// Artifacts that the corpus calls malicious.
@@ -339,10 +368,10 @@ pub type BoxedPlan = Box<BountyPlan>;
 
 /// Hands out plans in order.
 #[derive(Debug)]
-pub struct Planner<'a> {
-    setup: &'a Setup,
+pub struct Planner {
+    setup: Arc<Setup>,
     seed: Key,
-    source: Source<'a>,
+    source: Source,
     arrivals: Arrivals,
     scans: ScanQueue,
     next: u64,
@@ -352,12 +381,12 @@ pub struct Planner<'a> {
 
 /// Where rows come from: all in memory, or a window over a stream that begins again at its end.
 #[derive(Debug)]
-enum Source<'a> {
-    Cached(&'a [Exhibit]),
+enum Source {
+    Cached,
     Streamed { rows: Rows, window: Vec<Exhibit>, first: u64 },
 }
 
-impl Planner<'_> {
+impl Planner {
     /// The next plans, at most a chunk of them; none at the end of the run.
     ///
     /// # Errors
@@ -372,7 +401,8 @@ impl Planner<'_> {
         // Bounty k of a pass has the rows from k·per_bounty on; the last of a pass may have fewer.
         let row_of = |number: u64| (number / per_pass) * rows + (number % per_pass) * per_bounty;
         let end = row_of(self.next + count);
-        self.source.load(self.setup, row_of(self.next), end)?;
+        self.source.load(&self.setup, row_of(self.next), end)?;
+        let (setup, seed, exhibits) = (&*self.setup, self.seed, self.source.exhibits(&self.setup));
 
         let mut plans = Vec::with_capacity(count as usize);
         for number in self.next..self.next + count {
@@ -381,18 +411,17 @@ impl Planner<'_> {
             plan.number = number;
             plan.first_row = first_row;
             plan.artifacts.clear();
-            let exhibits = (first_row..row_of(number + 1)).map(|row| self.source.exhibits().get(row));
-            plan.artifacts.extend(exhibits.map(|exhibit| exhibit.facts.clone()));
+            plan.artifacts.extend((first_row..row_of(number + 1)).map(|row| exhibits.get(row).facts.clone()));
             if number % per_pass == 0 {
                 self.arrivals.begin_pass();
             }
-            plan.posted = self.arrivals.next(at, self.source.exhibits().get(first_row).row.first_seen);
-            let expiration = BlockNumber(plan.posted.0 + scenario.ambassadors.duration);
+            plan.posted = self.arrivals.next(at, exhibits.get(first_row).row.first_seen);
+            plan.duration = scenario.ambassadors.duration;
+            let expiration = BlockNumber(plan.posted.0 + plan.duration);
             plan.scanned = self.scans.scan(at, plan.posted, expiration, plan.artifacts.len());
             plans.push(plan);
         }
         self.next += count;
-        let (setup, seed, exhibits) = (self.setup, self.seed, self.source.exhibits());
         plans.par_iter_mut().with_min_len(16).try_for_each(|plan| setup.draw(seed, exhibits, plan))?;
         Ok(plans)
     }
@@ -403,7 +432,7 @@ impl Planner<'_> {
     }
 }
 
-impl Source<'_> {
+impl Source {
     /// Makes the rows `first..end` of the endless corpus available.
     fn load(&mut self, setup: &Setup, start: u64, end: u64) -> Result<(), SetupError> {
         if let Source::Streamed { rows, window, first } = self {
@@ -419,9 +448,9 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn exhibits(&self) -> Exhibits<'_> {
+    fn exhibits<'a>(&'a self, setup: &'a Setup) -> Exhibits<'a> {
         match self {
-            Source::Cached(rows) => Exhibits { rows, first: 0 },
+            Source::Cached => Exhibits { rows: setup.cached.as_deref().unwrap_or_default(), first: 0 },
             Source::Streamed { window, first, .. } => Exhibits { rows: window, first: *first },
         }
     }
@@ -448,7 +477,7 @@ impl Setup {
             file_type: self.population.type_number(file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
             family: family.as_deref().map(fnv1a64),
             results: if self.needs_content { SmallVec::new() } else { self.scan(&row, None).collect() },
-            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, file_type, family }),
+            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
             row,
         }
     }
@@ -482,6 +511,44 @@ impl Setup {
         plan.votes.clear();
         self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
         Ok(())
+    }
+
+    /// Draws what everybody does about a bounty of a visitor whose number, guid, block and duration are known; false if
+    /// the label of an artifact is not: then arbiters have nothing to vote by, and rivals leave it alone.
+    pub(crate) fn adopt(&self, plan: &mut BountyPlan, artifacts: &[Brought]) -> bool {
+        plan.ambassador = VISITOR;
+        plan.labels = ArtifactSet::EMPTY;
+        plan.artifacts.clear();
+        plan.results.clear();
+        plan.rivals.clear();
+        plan.votes.clear();
+        let blank = vec![None; self.corpus.engines().len()];
+        let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::new();
+        for brought in artifacts {
+            let known = self.cached.iter().flatten().find(|exhibit| exhibit.row.id == brought.id);
+            let target = match known {
+                Some(Exhibit { row, facts, file_type, family, .. }) => {
+                    plan.artifacts.push(facts.clone());
+                    Target { malicious: row.truth == Truth::Malicious, file_type: *file_type, family: *family, recorded: &row.recorded }
+                }
+                None if brought.test_file => {
+                    let (truth, family) = (Truth::Malicious, Some(Arc::from("test file")));
+                    plan.artifacts.push(Arc::new(ArtifactFacts { id: brought.id, truth, size: None, file_type: None, family }));
+                    let file_type = self.population.type_number(datasets::NO_TYPE);
+                    Target { malicious: true, file_type, family: None, recorded: &blank }
+                }
+                None => return false,
+            };
+            if target.malicious {
+                plan.labels.insert(targets.len());
+            }
+            targets.push(target);
+        }
+        let seed = Key::root(self.scenario.seed);
+        let at = seed.with(word::VISITOR).with(plan.guid.0 as u64).with((plan.guid.0 >> 64) as u64);
+        self.population.plan(at, seed, &targets, &mut plan.rivals);
+        self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
+        true
     }
 
     /// What the engine's backends say of one artifact.
@@ -519,5 +586,5 @@ impl Setup {
 
 fn guid(at: Key) -> Guid {
     let mut chance = at.with(word::GUID).stream();
-    Guid(u128::from(chance.bits()) << 64 | u128::from(chance.bits()))
+    Guid::random(u128::from(chance.bits()) << 64 | u128::from(chance.bits()))
 }

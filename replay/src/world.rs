@@ -21,23 +21,24 @@ use engine::{
 };
 use market::{
     block::{BlockNumber, Windows},
+    bloom::Bloom,
     bounty::Bounty,
-    command::{Command, PostBounty, RevealAssertion},
+    command::{Accepted, Command, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
-    id::{AccountId, Guid, GuidMap},
+    id::{AccountId, Address, Guid, GuidMap},
     market::{Deployment, Market, named_address},
     nct::{Nct, NctDelta},
     rejection::Rejection,
     settlement::{Fees, Rewards},
     verdict::ArtifactSet,
 };
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
     oracle::{self, Labels},
-    plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
+    plan::{BountyPlan, BoxedPlan, Brought, Planner, Setup, SetupError},
     rivals::RivalPlan,
 };
 
@@ -98,6 +99,8 @@ pub struct Played {
     pub closed: u64,
     /// Bounties that no ambassador could pay, so that they were never posted.
     pub unposted: u64,
+    /// Bounties of visitors that rivals and arbiters took part in.
+    pub adopted: u64,
     /// First block of the run.
     pub first_block: BlockNumber,
     /// Last block of the run.
@@ -145,7 +148,7 @@ struct Accounts {
 }
 
 impl Accounts {
-    fn open(market: &mut Market, setup: &Setup) -> Accounts {
+    fn open(market: &mut Market, setup: &Setup, seat: Seat<'_>) -> Accounts {
         let mut names: Vec<String> = ["nobody", "registry", "staking", "token", "owner"].map(str::to_owned).to_vec();
         let mut open = |name: String, amount: Nct| {
             let account = market.fund(&name, amount);
@@ -154,12 +157,24 @@ impl Accounts {
             account
         };
         let (wallets, arbiters) = (&setup.scenario.wallets, &setup.scenario.arbiters);
-        let engine = open("engine".to_owned(), wallets.engine);
+        let engine = match seat {
+            Seat::Engine(_) => open("engine".to_owned(), wallets.engine),
+            Seat::Visitor(_) => AccountId::NOBODY,
+        };
         let rivals = setup.population.rivals.iter().map(|rival| open(format!("rival:{}", rival.name), wallets.rivals)).collect();
         let ambassadors =
             (1..=setup.scenario.ambassadors.count).map(|number| open(format!("ambassador:{number}"), wallets.ambassadors)).collect();
         let arbiters = (1..=arbiters.count).map(|number| open(format!("arbiter:{number}"), arbiters.wallet)).collect();
         Accounts { engine, rivals, ambassadors, arbiters, names }
+    }
+
+    /// The account of that address; a new one is known by it.
+    fn visitor(&mut self, market: &mut Market, address: Address) -> AccountId {
+        let account = market.account(address);
+        if account.0 as usize == self.names.len() {
+            self.names.push(address.to_checksum(None));
+        }
+        account
     }
 }
 
@@ -174,16 +189,50 @@ struct Open {
     price: Nct,
 }
 
-/// A run that is being played.
-struct World<'a> {
-    setup: &'a Setup,
+/// Who sits where the report looks: the account whose profit is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Seat<'a> {
+    /// The scenario's engine, in process, with the strategy of that specification. Nobody else comes in.
+    Engine(&'a str),
+    /// Somebody from outside: the account of that address, or else the first visitor who asserts. The market is open.
+    Visitor(Option<Address>),
+}
+
+/// What a bounty shows on chain: where its artifacts are, and what it tells of them.
+pub type Showcase = Arc<dyn Fn(&BountyPlan) -> Shown + Send + Sync>;
+
+/// See [`Showcase`].
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Address of the artifacts.
+    pub uri: Arc<str>,
+    /// Address of the metadata, if there is any.
+    pub metadata: Option<Arc<str>>,
+    /// The filter of the artifacts' hashes, as text.
+    pub bloom: Option<Box<Bloom>>,
+}
+
+/// Blocks after the vote window for which a bounty waits for visitors who have not settled it.
+pub const PATIENCE: u64 = 60;
+
+/// A run that is being played: [`World::next`] says which block comes next, [`World::mine`] plays it.
+///
+/// A world with a [visitor's seat](Seat::Visitor) is open: between two blocks visitors [submit](World::submit) commands
+/// of their own, and a refusal that their doings bring upon a simulated participant is no error.
+pub struct World {
+    setup: Arc<Setup>,
     market: Market,
     fees: Fees,
     windows: Windows,
     accounts: Accounts,
-    engine: Microengine,
-    labels: Labels,
+    owner: AccountId,
+    engine: Option<Microengine>,
+    labels: Option<Labels>,
+    showcase: Option<Showcase>,
     locked: Nct,
+    planner: Planner,
+    arrivals: VecDeque<BoxedPlan>,
+    acting: Vec<(u64, u32)>,
     open: Vec<Open>,
     free: Vec<u32>,
     /// Plans of bounties that are over.
@@ -193,8 +242,19 @@ struct World<'a> {
     misses: Vec<Misses>,
     closed: u64,
     unposted: u64,
+    adopted: u64,
     effects: Vec<Effect>,
     uri: Arc<str>,
+    first_block: BlockNumber,
+    /// What each account had before the run, gifts included.
+    before: Vec<Nct>,
+    supply: Nct,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("market", &self.market).field("closed", &self.closed).finish_non_exhaustive()
+    }
 }
 
 /// Plays a whole run with the engine's strategy of that specification; stops early when `interrupted` becomes true.
@@ -203,51 +263,23 @@ struct World<'a> {
 ///
 /// If the corpus cannot be read, the journal not written, or an invariant is broken.
 pub fn play<W: io::Write>(
-    setup: &Setup,
+    setup: &Arc<Setup>,
     strategy: &str,
     observer: &mut dyn Observer,
     mut journal: Option<&mut Journal<W>>,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Played, PlayError> {
-    let mut world = World::new(setup, strategy, journal.is_some())?;
-    let before: Vec<Nct> = (0..world.accounts.names.len()).map(|account| world.market.balance(AccountId(account as u32))).collect();
-    let supply = world.market.ledger().supply();
-    let first_block = world.market.now();
-    let mut planner = setup.planner()?;
-    let mut arrivals: VecDeque<BoxedPlan> = VecDeque::new();
-    let mut acting = Vec::new();
+    let mut world = World::new(setup.clone(), Seat::Engine(strategy), None, journal.is_some())?;
     let mut complete = true;
-    loop {
-        if interrupted.load(Ordering::Relaxed) {
+    while let Some(now) = world.next() {
+        let go_on = &mut |closed| {
+            progress(closed);
+            !interrupted.load(Ordering::Relaxed)
+        };
+        if !world.mine(now, observer, go_on)? {
             complete = false;
             break;
-        }
-        if arrivals.is_empty() {
-            arrivals.extend(refill(&mut planner, &mut world.spent)?);
-            progress(world.closed);
-        }
-        // The next block, or, with nothing open, the next bounty's.
-        let now = match (world.calendar.waiting, arrivals.front()) {
-            (0, None) => break,
-            (0, Some(plan)) => plan.posted,
-            _ => BlockNumber(world.market.now().0 + 1),
-        };
-        world.market.advance_to(now);
-        world.calendar.take(now, &mut acting);
-        for &(_, slot) in &acting {
-            world.act(slot, observer)?;
-        }
-        while arrivals.front().is_some_and(|plan| plan.posted <= now) && !interrupted.load(Ordering::Relaxed) {
-            let plan = arrivals.pop_front().expect("just seen");
-            world.post(plan, observer)?;
-            if arrivals.is_empty() {
-                arrivals.extend(refill(&mut planner, &mut world.spent)?);
-                progress(world.closed);
-            }
-        }
-        while world.engine.due().is_some_and(|due| due <= now) {
-            world.engine_event(Event::NewBlock, observer)?;
         }
         if let Some(journal) = &mut journal {
             let World { market, accounts, .. } = &mut world;
@@ -257,37 +289,7 @@ pub fn play<W: io::Write>(
         }
     }
     progress(world.closed);
-
-    let recount = world.market.ledger().recount();
-    if recount != supply {
-        return Err(PlayError::Invariant(format!("the balances add up to {recount}, but {supply} were issued")));
-    }
-    let stakes = world.accounts.arbiters.iter().map(|&arbiter| world.market.staking().balance(arbiter)).sum::<Nct>();
-    let held = world.market.balance(AccountId::STAKING);
-    if stakes != held {
-        return Err(PlayError::Invariant(format!("arbiters have {stakes} at stake, but the staking contract holds {held}")));
-    }
-    let change = |account: AccountId| world.market.balance(account).minus(before[account.0 as usize]);
-    let accounts = &world.accounts;
-    Ok(Played {
-        closed: world.closed,
-        unposted: world.unposted,
-        first_block,
-        last_block: world.market.now(),
-        engine: change(accounts.engine),
-        rivals: accounts.rivals.iter().map(|&rival| change(rival)).collect(),
-        misses: world.misses,
-        ambassadors: accounts.ambassadors.iter().map(|&account| change(account)).sum(),
-        arbiters: accounts.arbiters.iter().map(|&account| change(account)).sum(),
-        stranded: world.market.balance(AccountId::REGISTRY),
-        supply,
-        complete,
-    })
-}
-
-fn refill(planner: &mut Planner<'_>, spent: &mut Vec<BoxedPlan>) -> Result<Vec<BoxedPlan>, SetupError> {
-    spent.drain(..).for_each(|plan| planner.recycle(plan));
-    planner.next_chunk()
+    world.finish(complete)
 }
 
 /// Hashes of past blocks: chance, by address.
@@ -300,67 +302,325 @@ fn block_hash(seed: Key, block: BlockNumber) -> B256 {
     B256::from(hash)
 }
 
-impl<'a> World<'a> {
-    fn new(setup: &'a Setup, strategy: &str, recording: bool) -> Result<World<'a>, PlayError> {
+impl World {
+    /// A market at its first block, with everybody funded and the arbiters in office. Events are kept for
+    /// [`World::drain_events`] if `recording`.
+    ///
+    /// # Errors
+    ///
+    /// If the corpus cannot be read, or the strategy is unknown.
+    pub fn new(setup: Arc<Setup>, seat: Seat<'_>, showcase: Option<Showcase>, recording: bool) -> Result<World, PlayError> {
         let rules = &setup.rules;
         let seed = Key::root(setup.scenario.seed);
         let hashes = seed.named("block hash");
+        let open = matches!(seat, Seat::Visitor(_));
         let deployment = Deployment {
-            start: crate::arrivals::START,
+            // Visitors come before the first block with a bounty.
+            start: BlockNumber(crate::arrivals::START.0 - u64::from(open)),
             block_hashes: Arc::new(move |block| block_hash(hashes, block)),
             ..Deployment::of(rules)
         };
         let (fees, windows) = (deployment.fees, deployment.windows);
-        let mut market = Market::deploy(rules.clone(), deployment).forgetful();
+        let mut market = Market::deploy(rules.clone(), deployment);
+        if !open {
+            market = market.forgetful();
+        }
         if recording {
             market = market.recording();
         }
-        let accounts = Accounts::open(&mut market, setup);
-        let refused = |rejection: Rejection| PlayError::Invariant(format!("an arbiter could not be set up: {rejection}"));
+        let mut accounts = Accounts::open(&mut market, &setup, seat);
         let owner = market.account(named_address("owner"));
         for &arbiter in &accounts.arbiters {
+            let refused = |rejection: Rejection| PlayError::Invariant(format!("an arbiter could not be set up: {rejection}"));
             market.submit(owner, Command::AddArbiter { arbiter, block: U256::from(market.now().0) }).map_err(refused)?;
             market.submit(arbiter, Command::Deposit(setup.scenario.arbiters.stake)).map_err(refused)?;
         }
-        let labels = Labels::default();
-        let staker = oracle::build(strategy, &labels).map_err(SetupError::from)?;
-        let engine = Microengine::new(setup.backends(), setup.scenario.engine.distiller(), staker, seed.named("engine"));
+        let (mut engine, mut labels) = (None, None);
+        match seat {
+            Seat::Engine(strategy) => {
+                let known = Labels::default();
+                let staker = oracle::build(strategy, &known).map_err(SetupError::from)?;
+                labels = (strategy == oracle::NAME).then_some(known);
+                engine = Some(Microengine::new(setup.backends(), setup.scenario.engine.distiller(), staker, seed.named("engine")));
+            }
+            Seat::Visitor(address) => {
+                if let Some(address) = address {
+                    accounts.engine = accounts.visitor(&mut market, address);
+                }
+            }
+        }
         let longest_wait = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 2;
-        Ok(World {
+        let (first_block, supply) = (market.now(), market.ledger().supply());
+        let mut world = World {
+            before: (0..accounts.names.len()).map(|account| market.balance(AccountId(account as u32))).collect(),
+            planner: setup.planner()?,
+            misses: vec![Misses::default(); accounts.rivals.len()],
+            calendar: Calendar::new(longest_wait),
             setup,
             market,
             fees,
             windows,
-            misses: vec![Misses::default(); accounts.rivals.len()],
             accounts,
+            owner,
             engine,
             labels,
+            showcase,
             locked: Nct::ZERO,
+            arrivals: VecDeque::new(),
+            acting: Vec::new(),
             open: Vec::new(),
             free: Vec::new(),
             spent: Vec::new(),
             by_guid: GuidMap::default(),
-            calendar: Calendar::new(longest_wait),
             closed: 0,
             unposted: 0,
+            adopted: 0,
             effects: Vec::new(),
             uri: "replay".into(),
+            first_block,
+            supply,
+        };
+        world.refill()?;
+        Ok(world)
+    }
+
+    /// True if visitors may come in.
+    fn is_open(&self) -> bool {
+        self.engine.is_none()
+    }
+
+    /// The next block in which anything simulated happens, or with nothing open the next bounty's; `None` when the
+    /// corpus is through and everything settled.
+    pub fn next(&self) -> Option<BlockNumber> {
+        match (self.calendar.waiting, self.arrivals.front()) {
+            (0, None) => None,
+            (0, Some(plan)) => Some(plan.posted.max(self.market.now())),
+            _ => Some(BlockNumber(self.market.now().0 + 1)),
+        }
+    }
+
+    /// Plays block `now`, which may not lie beyond [`World::next`] by more than there is nothing to do in between.
+    /// `go_on` hears of bounties that are over from time to time; false if it wanted no more.
+    ///
+    /// # Errors
+    ///
+    /// If the corpus cannot be read, or an invariant is broken.
+    pub fn mine(&mut self, now: BlockNumber, observer: &mut dyn Observer, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool, PlayError> {
+        self.market.advance_to(now);
+        let mut acting = std::mem::take(&mut self.acting);
+        self.calendar.take(now, &mut acting);
+        let acted = acting.iter().try_for_each(|&(_, slot)| self.act(slot, observer));
+        self.acting = acting;
+        acted?;
+        while self.arrivals.front().is_some_and(|plan| plan.posted <= now) {
+            let plan = self.arrivals.pop_front().expect("just seen");
+            self.post(plan, observer)?;
+            if self.arrivals.is_empty() {
+                self.refill()?;
+                if !go_on(self.closed) {
+                    return Ok(false);
+                }
+            }
+        }
+        while self.engine.as_ref().and_then(Microengine::due).is_some_and(|due| due <= now) {
+            self.engine_event(Event::NewBlock, observer)?;
+        }
+        Ok(true)
+    }
+
+    fn refill(&mut self) -> Result<(), PlayError> {
+        self.spent.drain(..).for_each(|plan| self.planner.recycle(plan));
+        self.arrivals.extend(self.planner.next_chunk()?);
+        Ok(())
+    }
+
+    /// Checks that Nectar was conserved, and adds up what the run came to.
+    ///
+    /// # Errors
+    ///
+    /// [`PlayError::Invariant`] if Nectar was made or lost.
+    pub fn finish(self, complete: bool) -> Result<Played, PlayError> {
+        let market = &self.market;
+        let (recount, supply) = (market.ledger().recount(), self.supply);
+        if recount != supply {
+            return Err(PlayError::Invariant(format!("the balances add up to {recount}, but {supply} were issued")));
+        }
+        let stakes = (0..self.accounts.names.len()).map(|account| market.staking().balance(AccountId(account as u32))).sum::<Nct>();
+        let held = market.balance(AccountId::STAKING);
+        // Visitors can send Nectar to any address, this one included.
+        if stakes > held || (stakes != held && !self.is_open()) {
+            return Err(PlayError::Invariant(format!("arbiters have {stakes} at stake, but the staking contract holds {held}")));
+        }
+        let change = |account: AccountId| market.balance(account).minus(self.before[account.0 as usize]);
+        let accounts = &self.accounts;
+        Ok(Played {
+            closed: self.closed,
+            unposted: self.unposted,
+            adopted: self.adopted,
+            first_block: self.first_block,
+            last_block: market.now(),
+            engine: change(accounts.engine),
+            rivals: accounts.rivals.iter().map(|&rival| change(rival)).collect(),
+            misses: self.misses,
+            ambassadors: accounts.ambassadors.iter().map(|&account| change(account)).sum(),
+            arbiters: accounts.arbiters.iter().map(|&account| change(account)).sum(),
+            stranded: market.balance(AccountId::REGISTRY),
+            supply,
+            complete,
         })
     }
 
+    /// The market, to look at.
+    pub fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// What the run is made of.
+    pub fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
+    /// Names of all accounts, by number.
+    pub fn names(&self) -> &[String] {
+        &self.accounts.names
+    }
+
+    /// The plan of a bounty that is open.
+    pub fn plan(&self, guid: Guid) -> Option<&BountyPlan> {
+        self.by_guid.get(&guid).map(|&slot| &*self.open[slot as usize].plan)
+    }
+
+    /// The account in the seat; [`AccountId::NOBODY`] as long as no visitor took it.
+    pub fn seat(&self) -> AccountId {
+        self.accounts.engine
+    }
+
+    /// Bounties that are over.
+    pub fn closed(&self) -> u64 {
+        self.closed
+    }
+
+    /// The events since the last call, in order.
+    pub fn take_events(&mut self) -> Vec<market::event::Event> {
+        self.market.take_events()
+    }
+
+    /// The account of a visitor, opened if it is new.
+    pub fn visitor(&mut self, address: Address) -> AccountId {
+        let account = self.accounts.visitor(&mut self.market, address);
+        self.before.resize(self.accounts.names.len(), Nct::ZERO);
+        account
+    }
+
+    /// Gives newly issued Nectar to a visitor; it is no profit.
+    ///
+    /// # Errors
+    ///
+    /// If the supply would exceed 256 bits.
+    pub fn grant(&mut self, account: AccountId, amount: Nct) -> Result<(), Rejection> {
+        self.market.submit(self.owner, Command::Mint { to: account, value: amount })?;
+        let before = &mut self.before[account.0 as usize];
+        *before = before.checked_add(amount).expect("within the supply");
+        self.supply = self.market.ledger().supply();
+        Ok(())
+    }
+
+    /// Does something that only the owner of the contracts may do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn govern(&mut self, command: Command) -> Result<Accepted, Rejection> {
+        self.market.submit(self.owner, command)
+    }
+
+    /// Has rivals and arbiters take part in a bounty that a visitor has just posted on these artifacts; false if nothing
+    /// is known of one of them, so that nobody does.
+    pub fn adopt(&mut self, guid: Guid, artifacts: &[Brought]) -> bool {
+        let Some(bounty) = self.market.bounty(guid) else { return false };
+        let mut plan = self.spent.pop().unwrap_or_default();
+        plan.number = self.setup.bounties + self.adopted;
+        plan.guid = guid;
+        plan.posted = bounty.posted;
+        plan.duration = bounty.expiration.0 - bounty.posted.0;
+        let known = bounty.artifacts == artifacts.len() && self.setup.adopt(&mut plan, artifacts);
+        if !known {
+            self.spent.push(plan);
+            return false;
+        }
+        self.adopted += 1;
+        let number = plan.number;
+        let slot = self.open(plan);
+        self.by_guid.insert(guid, slot);
+        // Nothing is due before the next block: whoever is quick asserts then.
+        self.calendar.add(BlockNumber(self.market.now().0 + 1), number, slot);
+        true
+    }
+
+    /// Carries out a visitor's command in the current block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Market::submit`].
+    pub fn submit(&mut self, sender: AccountId, command: Command, observer: &mut dyn Observer) -> Result<Accepted, Rejection> {
+        enum Scored {
+            Assertion,
+            Settlement,
+            Nothing,
+        }
+        let (guid, scored) = match &command {
+            Command::PostAssertion(assertion) => (assertion.guid, Scored::Assertion),
+            Command::SettleBounty { guid } => (*guid, Scored::Settlement),
+            _ => (Guid::default(), Scored::Nothing),
+        };
+        let before = self.market.balance(sender);
+        let answer = self.market.submit(sender, command);
+        if matches!(scored, Scored::Assertion) && answer.is_ok() && self.accounts.engine == AccountId::NOBODY {
+            self.accounts.engine = sender;
+        }
+        if sender != self.accounts.engine {
+            return answer;
+        }
+        let now = self.market.now();
+        let Some(open) = self.by_guid.get(&guid).map(|&slot| &mut self.open[slot as usize]) else { return answer };
+        match (scored, &answer) {
+            (Scored::Assertion, Ok(Accepted::Asserted { index })) => {
+                open.decision = Decision::Asserted(*index as u32);
+                open.price = before.checked_sub(self.market.balance(sender)).unwrap_or_default();
+                self.locked = self.locked.checked_add(open.price).expect("within the supply");
+                observer.locked(now, self.locked);
+            }
+            (Scored::Assertion, Err(rejection)) if !matches!(open.decision, Decision::Asserted(_)) => {
+                open.decision = Decision::Refused(*rejection);
+            }
+            (Scored::Settlement, Ok(_)) if matches!(open.decision, Decision::Asserted(_)) => {
+                self.locked = self.locked.checked_sub(std::mem::take(&mut open.price)).expect("it was locked");
+                observer.locked(now, self.locked);
+            }
+            _ => {}
+        }
+        answer
+    }
+
     /// Posts a bounty and does what is due about it in the same block.
-    fn post(&mut self, plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+    fn post(&mut self, mut plan: BoxedPlan, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        // Where time jumped, it is late.
+        plan.posted = self.market.now();
         let ambassadors = &self.setup.scenario.ambassadors;
         let artifacts = plan.artifacts.len() as u64;
+        let shown = match &self.showcase {
+            Some(showcase) => showcase(&plan),
+            None => Shown { uri: self.uri.clone(), metadata: None, bloom: None },
+        };
         let post = PostBounty {
             guid: plan.guid,
             artifact_type: u64::from(self.setup.corpus.kind() == datasets::ArtifactKind::Url),
             amount: ambassadors.amount.checked_mul(artifacts).expect("checked with the scenario"),
-            artifact_uri: self.uri.clone(),
+            artifact_uri: shown.uri,
             artifacts,
-            duration: ambassadors.duration,
-            bloom: None,
-            metadata: None,
+            duration: plan.duration,
+            bloom: shown.bloom,
+            metadata: shown.metadata,
         };
         let author = self.accounts.ambassadors[plan.ambassador as usize];
         match self.market.post_bounty(author, post) {
@@ -371,13 +631,20 @@ impl<'a> World<'a> {
                 self.spent.push(plan);
                 return Ok(());
             }
+            Err(_) if self.is_open() => {
+                self.unposted += 1;
+                self.spent.push(plan);
+                return Ok(());
+            }
             Err(rejection) => return Err(PlayError::Invariant(format!("bounty {} was refused: {rejection}", plan.number))),
         }
         let (number, guid) = (plan.number, plan.guid);
         let slot = self.open(plan);
         self.by_guid.insert(guid, slot);
-        let bounty = OpenBounty::from(self.market.bounty(guid).expect("just posted"));
-        self.engine_event(Event::BountyPosted { bounty: &bounty }, observer)?;
+        if self.engine.is_some() {
+            let bounty = OpenBounty::from(self.market.bounty(guid).expect("just posted"));
+            self.engine_event(Event::BountyPosted { bounty: &bounty }, observer)?;
+        }
         self.act_or_wait(slot, number, observer)
     }
 
@@ -389,7 +656,7 @@ impl<'a> World<'a> {
                 slot
             }
             None => {
-                let decision = Decision::Abstained(Abstention::Late);
+                let decision = Decision::Abstained(Abstention::NoAnswer);
                 let (agenda, rivals, verdicts) = Default::default();
                 self.open.push(Open { plan, agenda, next: 0, rivals, decision, verdicts, price: Nct::ZERO });
                 (self.open.len() - 1) as u32
@@ -397,7 +664,8 @@ impl<'a> World<'a> {
         };
         let open = &mut self.open[slot as usize];
         open.next = 0;
-        open.decision = Decision::Abstained(Abstention::Late);
+        // What stands if the engine never says anything.
+        open.decision = Decision::Abstained(if self.engine.is_some() { Abstention::Late } else { Abstention::NoAnswer });
         open.price = Nct::ZERO;
         open.verdicts.clear();
         open.rivals.clear();
@@ -409,7 +677,7 @@ impl<'a> World<'a> {
     /// Puts everything that will be done about a bounty posted now on its agenda, in order.
     fn plan_agenda(&mut self, slot: u32) {
         let Open { plan, agenda, .. } = &mut self.open[slot as usize];
-        let expiration = self.setup.scenario.ambassadors.duration;
+        let expiration = plan.duration;
         let vote_start = expiration + self.setup.rules.reveal_window;
         let vote_end = vote_start + self.setup.rules.vote_window;
         agenda.clear();
@@ -421,8 +689,10 @@ impl<'a> World<'a> {
             }
         }
         // A scan that is done too late is told at expiration: the engine then knows that it is late.
-        let scanned = plan.scanned.0.saturating_sub(plan.posted.0);
-        agenda.push(Due::new(scanned.min(expiration), Act::Decide));
+        if self.engine.is_some() {
+            let scanned = plan.scanned.0.saturating_sub(plan.posted.0);
+            agenda.push(Due::new(scanned.min(expiration), Act::Decide));
+        }
         agenda.push(Due::new(expiration, Act::Reveal));
         for (position, vote) in plan.votes.iter().enumerate() {
             agenda.push(Due::new(vote_start + vote.delay, Act::Vote(position as u32)));
@@ -456,7 +726,18 @@ impl<'a> World<'a> {
                 Act::Reveal => self.rivals_reveal(slot)?,
                 Act::Vote(position) => self.arbiter_votes(slot, position as usize)?,
                 Act::Settle => self.settle(slot)?,
-                Act::Close => return self.close(slot, observer),
+                Act::Close => {
+                    self.arbiters_settle(slot)?;
+                    if !self.awaits_visitors(slot) {
+                        return self.close(slot, observer);
+                    }
+                    let wait = now.0 + 1 - self.open[slot as usize].plan.posted.0;
+                    self.open[slot as usize].agenda.push(Due::new(wait, Act::Wait));
+                }
+                Act::Wait if self.awaits_visitors(slot) => {
+                    self.open[slot as usize].agenda.push(Due::new(due.wait() + 1, Act::Wait));
+                }
+                Act::Wait => return self.close(slot, observer),
             }
         }
     }
@@ -471,6 +752,7 @@ impl<'a> World<'a> {
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
             // A bid out of the limits is the rival's own fault and costs it nothing.
             Err(Rejection::BidBelowMinimum { .. } | Rejection::BidAboveMaximum { .. }) => {}
+            Err(_) if self.engine.is_none() => {}
             Err(rejection) => return Err(PlayError::Invariant(format!("a rival's assertion was refused: {rejection}"))),
         }
         Ok(())
@@ -480,7 +762,9 @@ impl<'a> World<'a> {
         let (now, open) = (self.market.now(), &self.open[slot as usize]);
         let bounty = self.market.bounty(open.plan.guid).expect("it is open");
         let public = OpenBounty::from(bounty);
-        self.labels.show(open.plan.labels);
+        if let Some(labels) = &self.labels {
+            labels.show(open.plan.labels);
+        }
         let view = MarketView {
             now,
             bounty: &public,
@@ -490,13 +774,15 @@ impl<'a> World<'a> {
             wallet: Wallet { free: self.market.balance(self.accounts.engine), locked: self.locked },
             assertions: PublicAssertions::of(&bounty.assertions),
         };
-        self.engine.on_event(now, Event::Scanned { view: &view, results: &open.plan.results }, &mut self.effects);
-        self.open[slot as usize].verdicts.extend_from_slice(self.engine.last_verdicts());
+        let engine = self.engine.as_mut().expect("only an engine in process is asked");
+        engine.on_event(now, Event::Scanned { view: &view, results: &open.plan.results }, &mut self.effects);
+        self.open[slot as usize].verdicts.extend_from_slice(engine.last_verdicts());
         self.carry_out(observer)
     }
 
     fn engine_event(&mut self, event: Event<'_>, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        self.engine.on_event(self.market.now(), event, &mut self.effects);
+        let engine = self.engine.as_mut().expect("only an engine in process is told");
+        engine.on_event(self.market.now(), event, &mut self.effects);
         self.carry_out(observer)
     }
 
@@ -533,7 +819,7 @@ impl<'a> World<'a> {
                             Event::Refused { guid }
                         }
                     };
-                    self.engine.on_event(now, told, &mut self.effects);
+                    self.engine.as_mut().expect("it asked for this").on_event(now, told, &mut self.effects);
                 }
                 Effect::RevealAssertion { guid, index, opening } => {
                     let reveal = RevealAssertion { guid, index, opening, metadata: None };
@@ -563,8 +849,10 @@ impl<'a> World<'a> {
             let index = index.filter(|_| rival.reveals)?;
             Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival)))
         });
-        let revealed = self.market.reveal_all(reveals, plan.guid, &None);
-        revealed.map_err(|rejection| PlayError::Invariant(format!("a rival's reveal was refused: {rejection}")))
+        match self.market.reveal_all(reveals, plan.guid, &None) {
+            Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
+            _ => Ok(()),
+        }
     }
 
     fn arbiter_votes(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
@@ -574,6 +862,7 @@ impl<'a> World<'a> {
             Ok(_) => Ok(()),
             // With the switch that closes voting at quorum, later votes are not taken.
             Err(Rejection::VoteWindow { .. }) if self.setup.rules.switches.close_votes_at_quorum => Ok(()),
+            Err(_) if self.engine.is_none() => Ok(()),
             Err(rejection) => Err(PlayError::Invariant(format!("a vote was refused: {rejection}"))),
         }
     }
@@ -581,22 +870,51 @@ impl<'a> World<'a> {
     /// Ambassador and rivals settle.
     fn settle(&mut self, slot: u32) -> Result<(), PlayError> {
         let Open { plan, rivals, .. } = &self.open[slot as usize];
-        let mut everybody: SmallVec<[AccountId; 16]> = smallvec![self.accounts.ambassadors[plan.ambassador as usize]];
+        let mut everybody: SmallVec<[AccountId; 16]> = SmallVec::new();
+        everybody.extend(self.accounts.ambassadors.get(plan.ambassador as usize).copied());
         for (rival, index) in plan.rivals.iter().zip(rivals) {
             if index.is_some() {
                 everybody.push(self.accounts.rivals[rival.rival]);
             }
         }
-        settled(plan.guid, self.market.settle_all(&everybody, plan.guid))
+        let guid = plan.guid;
+        let settled = self.market.settle_all(&everybody, guid);
+        self.settled(guid, settled)
     }
 
-    /// The arbiters who voted settle, the observer is told, and the bounty is forgotten.
-    fn close(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
+    /// The arbiters who voted settle.
+    fn arbiters_settle(&mut self, slot: u32) -> Result<(), PlayError> {
         let open = &self.open[slot as usize];
         let guid = open.plan.guid;
         let arbiters: SmallVec<[AccountId; 16]> =
             open.plan.votes.iter().map(|vote| self.accounts.arbiters[vote.arbiter as usize]).collect();
-        settled(guid, self.market.settle_all(&arbiters, guid))?;
+        let settled = self.market.settle_all(&arbiters, guid);
+        self.settled(guid, settled)
+    }
+
+    fn settled(&self, guid: Guid, result: Result<Nct, Rejection>) -> Result<(), PlayError> {
+        match result {
+            Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// True while somebody who asserted or voted may still come to settle.
+    fn awaits_visitors(&self, slot: u32) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let plan = &self.open[slot as usize].plan;
+        let bounty = self.market.bounty(plan.guid).expect("it is open");
+        let over = self.market.vote_end(plan.guid).map_or(BlockNumber(u64::MAX), |end| BlockNumber(end.0.saturating_add(PATIENCE)));
+        let mut parties = bounty.assertions.iter().map(|assertion| assertion.author).chain(bounty.votes.iter().map(|vote| vote.voter));
+        self.market.now() < over && parties.any(|party| !bounty.has_settled(party))
+    }
+
+    /// Everybody has settled: the observer is told, and the bounty is forgotten.
+    fn close(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let open = &self.open[slot as usize];
+        let guid = open.plan.guid;
         let bounty = self.market.bounty(guid).expect("it is open");
         let rewards = self.market.rewards(guid).map_err(|rejection| PlayError::Invariant(format!("rewards: {rejection}")))?;
         let consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(&self.setup.rules));
@@ -611,16 +929,17 @@ impl<'a> World<'a> {
             rivals,
             now: self.market.now(),
         });
+        let unsettled = std::mem::take(&mut self.open[slot as usize].price);
+        if self.is_open() && !unsettled.is_zero() {
+            self.locked = self.locked.checked_sub(unsettled).expect("it was locked");
+            observer.locked(self.market.now(), self.locked);
+        }
         self.market.forget(guid);
         self.by_guid.remove(&guid);
         self.free.push(slot);
         self.closed += 1;
         Ok(())
     }
-}
-
-fn settled(guid: Guid, result: Result<Nct, Rejection>) -> Result<(), PlayError> {
-    result.map(|_| ()).map_err(|rejection| PlayError::Invariant(format!("{guid} could not be settled: {rejection}")))
 }
 
 /// What a rival commits to: its nonce follows from the guid and its number; nobody has to guess it in here.

@@ -1,7 +1,10 @@
 //! Plays a run from a checked setup to its figures: the run itself, the null strategies beside it, and the files.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -45,9 +48,12 @@ pub struct Wishes<'a> {
 pub struct Broken(pub String);
 
 /// Scores, and writes a line per bounty where that is wanted.
-struct Watcher {
-    score: Scorecard,
-    bounties: Option<BountyTable>,
+#[derive(Debug)]
+pub struct Watcher {
+    /// What is counted.
+    pub score: Scorecard,
+    /// The table of bounties, if one is written.
+    pub bounties: Option<BountyTable>,
 }
 
 impl Observer for Watcher {
@@ -76,7 +82,7 @@ impl Observer for Blind {
 /// # Errors
 ///
 /// If the corpus cannot be read on, a file not be written, or an invariant is [`Broken`].
-pub fn execute(setup: &Setup, wishes: Wishes<'_>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Run> {
+pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Run> {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(wishes.jobs).build().context("cannot start threads")?;
     threads.install(|| {
         let started = Instant::now();
@@ -106,6 +112,7 @@ pub fn execute(setup: &Setup, wishes: Wishes<'_>, interrupted: &AtomicBool, prog
             journal,
             elapsed,
             jobs: wishes.jobs,
+            visitor: None,
         };
         let run = outcome.run().map_err(Broken)?;
         if let Some(out) = wishes.out {
@@ -116,7 +123,7 @@ pub fn execute(setup: &Setup, wishes: Wishes<'_>, interrupted: &AtomicBool, prog
 }
 
 /// The same market, met by strategies without any idea; `None` if interrupted. Rivals, votes and arrivals are the same to the last draw.
-fn play_nulls(setup: &Setup, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<(String, NctDelta)>>> {
+fn play_nulls(setup: &Arc<Setup>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<(String, NctDelta)>>> {
     let mut nulls = vec![("null/abstain".to_owned(), NctDelta::ZERO)];
     let played: Vec<Played> = NULLS
         .into_par_iter()
@@ -130,7 +137,7 @@ fn play_nulls(setup: &Setup, interrupted: &AtomicBool, progress: &(dyn Fn(u64) +
 }
 
 fn play<W: std::io::Write>(
-    setup: &Setup,
+    setup: &Arc<Setup>,
     strategy: &str,
     observer: &mut dyn Observer,
     journal: Option<&mut replay::journal::Journal<W>>,

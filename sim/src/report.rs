@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
-    run::{JudgedFacts, Money, Run},
+    run::{EXTERNAL, JudgedFacts, Money, NOBODY, Run},
     text::{cut, plain, thousands as count},
 };
 
@@ -73,7 +73,12 @@ fn header(run: &Run, out: &mut String) {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("Replay of `{}`: {} by {}", name(&corpus.name), name(&engine.name), name(&engine.strategy)));
+    let who = match (engine.strategy.as_str(), engine.name.as_str()) {
+        (EXTERNAL, NOBODY) => "nobody from outside asserted".to_owned(),
+        (EXTERNAL, _) => name(&engine.name),
+        (strategy, _) => format!("{} by {}", name(&engine.name), name(strategy)),
+    };
+    line(format!("Replay of `{}`: {who}", name(&corpus.name)));
     line(String::new());
     let recorded = if corpus.recorded_engines > 0 { format!(", {} recorded engines", corpus.recorded_engines) } else { String::new() };
     line(format!(
@@ -93,13 +98,11 @@ fn header(run: &Run, out: &mut String) {
         market.last_block
     ));
     let backends: Vec<String> = engine.backends.iter().map(|backend| name(backend)).collect();
-    line(format!(
-        "  Engine   {} -> {} -> {}, wallet {} NCT",
-        backends.join(" + "),
-        engine.distiller,
-        name(&engine.strategy),
-        nct(engine.wallet.nct, false)
-    ));
+    let road = match engine.strategy.as_str() {
+        EXTERNAL => "from outside".to_owned(),
+        strategy => format!("{} -> {} -> {}", backends.join(" + "), engine.distiller, name(strategy)),
+    };
+    line(format!("  Engine   {road}, wallet {} NCT", nct(engine.wallet.nct, false)));
     for warning in &run.warnings {
         line(format!("  Warning: {warning}"));
     }
@@ -120,6 +123,9 @@ fn profit(run: &Run, out: &mut String) {
     line("lost stakes", change(&components.lost_stake), String::new());
     line("assertion fees", change(&components.fees), String::new());
     line("rounding", format!("{} wei", components.rounding.wei), String::new());
+    if components.other.wei != "0" {
+        line("other", change(&components.other), "transfers, deposits, payouts not collected".to_owned());
+    }
     let checked = if run.complete { "= change of the balance, to the wei" } else { "" };
     line("PROFIT", change(&engine.profit), checked.to_owned());
     line("per bounty", engine.profit_per_bounty_nct.map_or_else(|| "-".to_owned(), |profit| nct(profit, true)), String::new());

@@ -14,6 +14,10 @@ use crate::score::{Judged, Scorecard, Table, ratio};
 
 /// Version of the schema of `run.json`; grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
+/// What stands for the strategy of an engine that is not this program's own.
+pub const EXTERNAL: &str = "external";
+/// Name of an engine from outside that never asserted.
+pub const NOBODY: &str = "nobody";
 
 /// An amount: exact, and for reading.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -88,7 +92,7 @@ pub struct MarketFacts {
     pub switches: Vec<&'static str>,
     /// Bounties that are over.
     pub bounties: u64,
-    /// Bounties that were to be posted.
+    /// Bounties that were to be posted, those that visitors posted included.
     pub planned: u64,
     /// Bounties that no ambassador could pay.
     pub unposted: u64,
@@ -142,6 +146,9 @@ pub struct ComponentFacts {
     pub lost_stake: Money,
     pub fees: Money,
     pub rounding: Money,
+    /// Everything else that changed the balance of an engine from outside: transfers, deposits, bounties of its own,
+    /// payouts it never collected. Nothing in process.
+    pub other: Money,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -257,6 +264,17 @@ pub struct Outcome<'a> {
     pub journal: Option<Finished>,
     pub elapsed: Duration,
     pub jobs: usize,
+    /// The engine, if it came from outside.
+    pub visitor: Option<Visitor>,
+}
+
+/// An engine that is not this program's own: nothing is known of how it decides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Visitor {
+    /// Its address.
+    pub name: String,
+    /// What it was given to start with.
+    pub wallet: Nct,
 }
 
 impl Outcome<'_> {
@@ -267,7 +285,10 @@ impl Outcome<'_> {
     /// If the components of the profit do not add up to the change of the balance, to the wei.
     pub fn run(&self) -> Result<Run, String> {
         let Outcome { setup, score, played, .. } = self;
-        let profit = score.components.profit();
+        let mut profit = score.components.profit();
+        if self.visitor.is_some() {
+            profit = played.engine;
+        }
         // An interrupted run has stakes in escrow that belong to no component yet.
         if played.complete && profit != played.engine {
             return Err(format!("the components of the profit add up to {profit}, but the balance changed by {}", played.engine));
@@ -297,7 +318,7 @@ impl Outcome<'_> {
                 rules: setup.rules.name.to_owned(),
                 switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),
                 bounties: score.bounties,
-                planned: setup.bounties,
+                planned: setup.bounties + played.adopted,
                 unposted: played.unposted,
                 artifacts: score.artifacts,
                 unvoted_bounties: score.unvoted,
@@ -321,6 +342,7 @@ impl Outcome<'_> {
     /// What a user should know before believing the result: the setup's warnings, and those that only a run can tell.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.setup.warnings.clone();
+        warnings.extend(self.setup.chosen.clone().filter(|_| self.visitor.is_none()));
         if !self.played.complete {
             warnings.push(
                 "interrupted: engine and accuracy cover the bounties that were over; balances of others include stakes in escrow"
@@ -351,13 +373,24 @@ impl Outcome<'_> {
         let part = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
         let abstained = |reason| score.abstained.get(&reason).copied().unwrap_or(0);
         let components = &score.components;
+        let (mut name, mut wallet, mut distiller) =
+            (config.name.clone(), setup.scenario.wallets.engine, config.distiller().name().to_owned());
+        let mut backends: Vec<String> =
+            config.backends.iter().map(|backend| backend.column.clone().unwrap_or_else(|| backend.kind.to_string())).collect();
+        let mut strategy = config.strategy.clone();
+        if let Some(visitor) = &self.visitor {
+            (name, wallet) = (visitor.name.clone(), visitor.wallet);
+            backends.clear();
+            distiller = EXTERNAL.to_owned();
+            strategy = EXTERNAL.to_owned();
+        }
         EngineFacts {
-            name: config.name.clone(),
-            backends: config.backends.iter().map(|backend| backend.column.clone().unwrap_or_else(|| backend.kind.to_string())).collect(),
-            distiller: setup.scenario.engine.distiller().name().to_owned(),
-            strategy: config.strategy.clone(),
-            oracle: config.strategy == replay::oracle::NAME,
-            wallet: setup.scenario.wallets.engine.into(),
+            name,
+            backends,
+            distiller,
+            oracle: strategy == replay::oracle::NAME,
+            strategy,
+            wallet: wallet.into(),
             profit: profit.into(),
             profit_per_bounty_nct: part(profit.to_f64(), score.bounties as f64),
             components: ComponentFacts {
@@ -367,6 +400,7 @@ impl Outcome<'_> {
                 lost_stake: (NctDelta::ZERO - components.lost_stake.into()).into(),
                 fees: (NctDelta::ZERO - components.fees.into()).into(),
                 rounding: components.rounding.into(),
+                other: (profit - components.profit()).into(),
             },
             staked: score.staked.into(),
             return_on_stake: part(profit.to_f64(), score.staked.to_f64()),

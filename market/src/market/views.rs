@@ -54,6 +54,11 @@ impl Market {
         self.ledger.balance(account)
     }
 
+    /// The account of an address, if it was ever opened.
+    pub fn known_account(&self, address: Address) -> Option<AccountId> {
+        self.accounts.get(&address).copied()
+    }
+
     /// The address of an account.
     pub fn address(&self, account: AccountId) -> Address {
         self.addresses[account.index()]

@@ -5,6 +5,7 @@ use std::{
     io::{IsTerminal, Write, stderr},
     num::NonZeroUsize,
     path::{self, Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -127,13 +128,14 @@ impl ReplayArgs {
         self.settings.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
-    fn set_up(&self, settings: &Settings, path: &Path, progress: &Progress) -> Result<Setup> {
+    fn set_up(&self, settings: &Settings, path: &Path, progress: &Progress) -> Result<Arc<Setup>> {
         let corpus = Corpus::open(path)?;
         let spinner = progress.spinner("checking the corpus");
         let options = CheckOptions { files: corpus.has_files() };
         let summary = corpus.check(options, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
-        Setup::new(settings.scenario.clone(), corpus, summary, &settings.engine_folder, self.scenario_folder()).or_exit(Exit::Usage)
+        let setup = Setup::new(settings.scenario.clone(), corpus, summary, &settings.engine_folder, self.scenario_folder());
+        setup.map(Arc::new).or_exit(Exit::Usage)
     }
 }
 

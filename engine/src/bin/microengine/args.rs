@@ -1,0 +1,273 @@
+//! What was typed, and what it means.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
+use engine::{
+    backend::Backend,
+    config::{BackendConfig, BackendKind, EngineConfig},
+    live::{http::ServerAddress, polyswarmd::Chain},
+    stake,
+};
+use wire::artifact::ArtifactType;
+use zeroize::Zeroizing;
+
+const EXAMPLES: &str = "\
+Examples:
+  microengine --keyfile key.json --backend eicar                a server on this machine
+  microengine --keyfile key.json --engine engine.toml           backends and strategy of a file
+  microengine --keyfile key.json --backend known-hash:bad.txt --strategy 'fixed?bid=0.1'
+  microengine --keyfile key.json --backend eicar --testing 3    stop after three settlements
+  API_KEY=... microengine --polyswarmd-addr https://host/v1/default --engine engine.toml
+
+Assertions are journalled before they are made: an engine that was stopped, however it was
+stopped, reveals and settles them when it is started again. SIGINT and SIGTERM finish what is
+under way and print a summary.
+
+Exit codes:
+  0 all is well; 1 internal error, or any error with --testing; 2 usage or input;
+  130 interrupted";
+
+/// Assert on bounties of a PolySwarm market
+#[derive(Debug, Parser)]
+#[command(name = "microengine", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Args {
+    /// Address of polyswarmd: scheme://host:port, with a path if it has one
+    #[arg(long, env = "POLYSWARMD_ADDR", value_name = "ADDRESS", default_value = "http://127.0.0.1:31337")]
+    polyswarmd_addr: String,
+    /// Take an address without a scheme for http:// instead of https://
+    #[arg(long)]
+    insecure_transport: bool,
+    /// Keystore with the private key to sign with
+    #[arg(long, env = "KEYFILE", value_name = "FILE", default_value = "keyfile")]
+    keyfile: PathBuf,
+    /// Password of the keystore; better by environment or prompt, because everybody can see arguments
+    #[arg(long, env = "PASSWORD", hide_env_values = true, hide_default_value = true)]
+    password: Option<String>,
+    /// Key to use polyswarmd with; better by environment, because everybody can see arguments
+    #[arg(long, env = "API_KEY", value_name = "KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// Send the API key over http://, too, where others can read it
+    #[arg(long, env = "ALLOW_KEY_OVER_HTTP")]
+    allow_key_over_http: bool,
+    /// The only backend: `eicar`, or `known-hash:FILE` with a list of SHA-256
+    #[arg(long, env = "BACKEND", value_name = "NAME", conflicts_with = "engine")]
+    backend: Option<String>,
+    /// Engine file: backends, distiller, strategy, scan slots
+    #[arg(long, env = "ENGINE", value_name = "FILE")]
+    engine: Option<PathBuf>,
+    /// Bids of polyswarm-client, instead of the engine file's strategy
+    #[arg(long, env = "BID_STRATEGY", value_name = "NAME")]
+    bid_strategy: Option<BidStrategy>,
+    /// Any strategy, such as `null/min` or `fixed?bid=0.1`, instead of the engine file's
+    #[arg(long, value_name = "SPECIFICATION", conflicts_with = "bid_strategy")]
+    strategy: Option<String>,
+    /// Stop after so many settled bounties, and fail if anything went wrong
+    #[arg(long, env = "TESTING", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    testing: Option<u64>,
+    /// Chains to work on: side, home
+    #[arg(long, env = "CHAINS", value_name = "CHAIN", value_delimiter = ',', default_value = "side")]
+    chains: Vec<Chain>,
+    /// Artifact types to scan
+    #[arg(long, env = "ARTIFACT_TYPE", value_name = "TYPE", value_delimiter = ',', default_value = "file")]
+    artifact_type: Vec<ArtifactKind>,
+    /// Folder of the journal, one for each server [default: $XDG_STATE_HOME/microengine]
+    #[arg(long, env = "JOURNAL", value_name = "FOLDER")]
+    journal: Option<PathBuf>,
+    /// Least severe messages to log: error, warn, info, debug or trace
+    #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info", ignore_case = true)]
+    log: LogLevel,
+    /// Taken for polyswarm-client's sake; --log is for everything
+    #[arg(long, env = "CLIENT_LOG_LEVEL", value_name = "LEVEL", hide = true)]
+    client_log: Option<String>,
+    /// Form of log lines, which go to standard error
+    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Play with a market that waits for everybody before each block
+    #[arg(long)]
+    lockstep: bool,
+    /// Seed of nonces and of the strategy's chance, for repeatable tests; others can guess the nonces
+    #[arg(long, value_name = "NUMBER", requires = "lockstep")]
+    seed: Option<u64>,
+}
+
+/// polyswarm-client's bid strategies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum BidStrategy {
+    Conservative,
+    Default,
+    Aggressive,
+}
+
+/// Types of artifacts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ArtifactKind {
+    File,
+    Url,
+}
+
+/// Severities, with Python's names beside ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum LogLevel {
+    #[value(alias = "critical", alias = "fatal")]
+    Error,
+    #[value(alias = "warning")]
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Forms of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What the engine needs.
+pub(crate) struct Setup {
+    pub(crate) server: ServerAddress,
+    pub(crate) keyfile: PathBuf,
+    pub(crate) password: Zeroizing<String>,
+    pub(crate) api_key: Option<Zeroizing<String>>,
+    pub(crate) config: EngineConfig,
+    pub(crate) backends: Vec<Arc<dyn Backend>>,
+    pub(crate) testing: Option<u64>,
+    pub(crate) chains: Vec<Chain>,
+    pub(crate) artifact_types: Vec<ArtifactType>,
+    pub(crate) journal: PathBuf,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) lockstep: bool,
+    pub(crate) seed: Option<u64>,
+}
+
+impl Setup {
+    /// Reads the command line, the environment, and the files they name. Exits where clap does: for help, version, and
+    /// arguments that are none.
+    pub(crate) fn from_command_line() -> anyhow::Result<Setup> {
+        let matches = Args::command().get_matches();
+        let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        Setup::of(args, &matches)
+    }
+
+    fn of(args: Args, matches: &ArgMatches) -> anyhow::Result<Setup> {
+        let typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let server = ServerAddress::parse(&args.polyswarmd_addr, args.insecure_transport)?;
+        // polyswarm-client's way of saying that there is none.
+        let api_key = args.api_key.filter(|key| !key.is_empty()).map(Zeroizing::new);
+        ensure!(
+            api_key.is_none() || !server.is_plain() || args.allow_key_over_http,
+            "everybody between here and {server} could read the API key; use https://, or --allow-key-over-http"
+        );
+        for name in ["password", "api_key"].into_iter().filter(|&name| typed(name)) {
+            let name = name.replace('_', "-");
+            let variable = name.replace('-', "_").to_uppercase();
+            warn(&format!("other users of this machine can see --{name}; the environment variable {variable} is safer"));
+        }
+
+        if args.client_log.is_some() && typed("client_log") {
+            warn("--client-log has no effect: --log is for everything");
+        }
+
+        let (mut config, folder) = match (&args.engine, &args.backend) {
+            (Some(file), _) => read_engine(file)?,
+            (None, Some(backend)) => (EngineConfig { backends: vec![named(backend)?], ..EngineConfig::default() }, PathBuf::new()),
+            (None, None) => bail!("no backend; say --backend eicar, or name an engine file with --engine"),
+        };
+        config.check()?;
+        let chosen = args.bid_strategy.map(|strategy| match strategy {
+            BidStrategy::Conservative => "stock/conservative".to_owned(),
+            BidStrategy::Default => "stock/default".to_owned(),
+            BidStrategy::Aggressive => "stock/aggressive".to_owned(),
+        });
+        if let Some(strategy) = args.strategy.or(chosen) {
+            config.strategy = strategy;
+        }
+        stake::build(&config.strategy)?;
+        for (index, backend) in config.backends.iter().enumerate() {
+            ensure!(
+                backend.kind != BackendKind::Recorded,
+                "backend {index} is `recorded`: it replays a corpus, and a live market has none; use `eicar` or `known-hash`"
+            );
+        }
+        let backends = config.backends(&folder)?;
+        ensure!(!backends.is_empty(), "the engine file names no backend");
+
+        let password = match args.password {
+            Some(password) => password,
+            None if io::stdin().is_terminal() => {
+                rpassword::prompt_password(format!("Password of {}: ", args.keyfile.display())).context("cannot read the password")?
+            }
+            None => bail!("no password for {}; set PASSWORD", args.keyfile.display()),
+        };
+        let mut chains = args.chains;
+        chains.sort();
+        chains.dedup();
+        ensure!(!args.lockstep || chains == [Chain::Side], "--lockstep is for the side chain alone");
+        let types = args.artifact_type.iter().map(|kind| match kind {
+            ArtifactKind::File => ArtifactType::File,
+            ArtifactKind::Url => ArtifactType::Url,
+        });
+        let level = args.log.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        Ok(Setup {
+            server,
+            keyfile: args.keyfile,
+            password: Zeroizing::new(password),
+            api_key,
+            config,
+            backends,
+            testing: args.testing,
+            chains,
+            artifact_types: types.collect(),
+            journal: args.journal.map_or_else(default_journal, Ok)?,
+            log: format!("error,engine={level},microengine={level}"),
+            log_format: args.log_format,
+            lockstep: args.lockstep,
+            seed: args.seed,
+        })
+    }
+}
+
+/// The engine of a file, and the folder that its files are relative to.
+fn read_engine(file: &Path) -> anyhow::Result<(EngineConfig, PathBuf)> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read the engine file {}", file.display()))?;
+    let config = toml::from_str(&text).with_context(|| format!("{} is no engine file", file.display()))?;
+    Ok((config, file.parent().map(Path::to_owned).unwrap_or_default()))
+}
+
+/// The backend of a name on the command line.
+fn named(backend: &str) -> anyhow::Result<BackendConfig> {
+    match backend.split_once(':') {
+        None if backend == "eicar" => Ok(BackendConfig::of(BackendKind::Eicar)),
+        Some(("known-hash", file)) if !file.is_empty() => {
+            Ok(BackendConfig { file: Some(file.to_owned()), ..BackendConfig::of(BackendKind::KnownHash) })
+        }
+        _ if backend == "known-hash" => bail!("backend `known-hash` needs a list: `known-hash:FILE`"),
+        _ => bail!("there is no backend `{backend}`; there are `eicar` and `known-hash:FILE`, and more in an engine file"),
+    }
+}
+
+fn default_journal() -> anyhow::Result<PathBuf> {
+    let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("XDG_STATE_HOME")
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| folder("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("microengine"))
+        .context("no place for the journal: say --journal FOLDER, or set HOME")
+}
+
+fn warn(sentence: &str) {
+    use io::Write as _;
+    // Before the log is set up. Nobody reads it if standard error is closed.
+    let _ = writeln!(io::stderr(), "microengine: warning: {sentence}");
+}

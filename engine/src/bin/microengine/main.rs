@@ -1,0 +1,169 @@
+//! The `microengine` command: the engine on a real market. Flags and environment are those of polyswarm-client.
+
+mod args;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context as _;
+use engine::{
+    chance::Key,
+    live::{
+        driver::Driver,
+        events::{self, WebSocket},
+        http::Http,
+        journal::Journal,
+        polyswarmd::{Chain, Polyswarmd},
+        run::{self, Finish, Office, Pace},
+        summary::Summary,
+        wallet::Wallet,
+    },
+    microengine::Microengine,
+    stake,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{LogFormat, Setup};
+
+/// Events that may wait for the driver; then the socket waits.
+const BACKLOG: usize = 4096;
+
+/// Times in a row that a market in lockstep may refuse a connection before it is over.
+const LOCKSTEP_TRIES: u32 = 3;
+
+/// How the command ended short of success.
+enum Ended {
+    /// What was typed, or what it names, cannot be used.
+    Usage(anyhow::Error),
+    /// Anything else.
+    Internal(anyhow::Error),
+}
+
+fn main() -> ExitCode {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let result = Setup::from_command_line().map_err(Ended::Usage).and_then(|setup| live(setup, &interrupted));
+    match result {
+        Ok(code) if !interrupted.load(Ordering::Relaxed) => code,
+        Ok(_) => ExitCode::from(130),
+        Err(Ended::Usage(error)) => fail(&error, 2),
+        Err(Ended::Internal(error)) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    // Nobody reads it if standard error is closed.
+    let _ = writeln!(io::stderr(), "microengine: {error:#}");
+    ExitCode::from(code)
+}
+
+fn live(setup: Setup, interrupted: &Arc<AtomicBool>) -> Result<ExitCode, Ended> {
+    log(&setup);
+    let wallet = Wallet::open(&setup.keyfile, &setup.password).map_err(|error| Ended::Usage(error.into()))?;
+    tracing::info!(account = %wire::address::to_text(wallet.address()), server = %setup.server, "microengine");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime").map_err(Ended::Internal)?;
+    let summary = runtime.block_on(engines(&setup, &wallet, interrupted))?;
+    // A backend may still be scanning; nobody waits for its answer.
+    runtime.shutdown_background();
+    write!(io::stdout().lock(), "{summary}").context("cannot write the summary").map_err(Ended::Internal)?;
+    let failed = setup.testing.is_some() && summary.errors > 0;
+    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Runs one engine for each chain, until all are done.
+async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) -> Result<Summary, Ended> {
+    let finish = Finish::new(setup.testing);
+    let mut engines = JoinSet::new();
+    let mut writers = Vec::new();
+    for &chain in &setup.chains {
+        let account = wallet.address();
+        let (journal, writer, promises) = Journal::open(&setup.journal, account, chain, &setup.server.to_string())
+            .context("cannot use the journal")
+            .map_err(Ended::Usage)?;
+        writers.push(writer);
+        if !promises.is_empty() {
+            tracing::info!(%chain, count = promises.len(), "taking up assertions of earlier runs");
+        }
+        let driver = Driver::new(microengine(setup, chain).map_err(Ended::Usage)?, account, setup.artifact_types.clone(), promises);
+        let http =
+            Http::new(setup.server.clone(), setup.api_key.as_deref().map(String::as_str)).map_err(|error| Ended::Usage(error.into()))?;
+        let pace = if setup.lockstep { Pace::Lockstep } else { Pace::Free };
+        // A market in lockstep comes to its end; any other one is waited for.
+        let tries = setup.lockstep.then_some(LOCKSTEP_TRIES);
+        let client = Polyswarmd::new(http, account, chain);
+        let office = Office::new(client, wallet.clone(), journal, setup.backends.clone(), setup.config.scan.slots as usize, pace);
+        let (to, from) = mpsc::channel(BACKLOG);
+        tokio::spawn(events::listen(WebSocket::new(setup.server.events(chain)), to, tries));
+        engines.spawn(run::run(office, driver, from, finish.clone(), pace));
+    }
+    tokio::spawn(interrupt(finish, Arc::clone(interrupted)));
+    let mut summary = Summary::default();
+    while let Some(done) = engines.join_next().await {
+        summary.add(&done.context("an engine failed").map_err(Ended::Internal)?);
+    }
+    for writer in writers {
+        writer.finish().await;
+    }
+    Ok(summary)
+}
+
+/// The engine of a chain. Its nonces come from the operating system, unless a seed is given for tests.
+fn microengine(setup: &Setup, chain: Chain) -> anyhow::Result<Microengine> {
+    let staker = stake::build(&setup.config.strategy)?;
+    let secret = Key::root(setup.seed.unwrap_or_else(run::random_seed)).named("engine");
+    let secret = if chain == Chain::Side { secret } else { secret.named("home") };
+    let mut engine = Microengine::new(setup.backends.len(), setup.config.distiller(), staker, secret);
+    if setup.seed.is_none() {
+        engine.draw_nonces(run::random_nonce);
+    }
+    Ok(engine)
+}
+
+/// Stops the engines at the first signal, the process at the second.
+async fn interrupt(finish: Finish, interrupted: Arc<AtomicBool>) {
+    signal().await;
+    interrupted.store(true, Ordering::Relaxed);
+    tracing::warn!("stopping; once more to stop at once");
+    finish.now();
+    signal().await;
+    std::process::exit(130);
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+fn log(setup: &Setup) {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&setup.log)).with_writer(io::stderr).with_target(false);
+    match setup.log_format {
+        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,687 @@
+//! What follows from what happened: messages and outcomes come in, jobs go out. No clock, no I/O, no waiting.
+//!
+//! The core decides whether to assert and when to reveal and settle; the driver keeps what the core does not know of:
+//! what is under way, what failed, and what is to be looked up on chain before anything is done twice.
+//!
+//! Times: with the event of block `N`, the next transaction is mined in block `N + 1` at the earliest. Work scheduled for
+//! block `B` is done at the first block after `B`, as polyswarm-client does it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::{Address, B256, U256};
+use market::{
+    block::{BlockNumber, Windows},
+    commitment::{Commitment, Opening},
+    id::{Guid, GuidMap},
+    nct::Nct,
+    ruleset::{BOUNTY_REGISTRY_1_6_1, RuleSet},
+    settlement::Fees,
+};
+use wire::{
+    artifact::ArtifactType,
+    flags::ARTIFACTS_MAXIMUM,
+    message::{self, Event as Heard},
+    parameters::BountyParameters,
+    receipt::Receipt,
+};
+
+use super::{
+    events::Incoming,
+    funds::Funds,
+    job::{Action, ActionError, ActionKind, Job, Outcome, ScanError, Standing, Subject},
+    journal::{OpenPromise, Promised, Record},
+    polyswarmd::RequestError,
+    summary::Summary,
+    transactions::{ReceiptError, SendError},
+};
+use crate::{
+    artifact::ScanResult,
+    market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
+    microengine::{Abstention, Assertion, Effect, Event, Microengine, Promise},
+};
+
+/// Settlements tried in vain before a bounty is left to the next start.
+const SETTLEMENTS_MAXIMUM: u32 = 12;
+
+/// True for the contracts' words about a settlement that was made before: `Bounty has already been settled for sender`,
+/// or `Sender already settled`.
+fn is_settled_before(reason: &str) -> bool {
+    reason.contains("already") && reason.contains("settled")
+}
+
+/// A bounty before the decision.
+#[derive(Debug)]
+struct Course {
+    bounty: OpenBounty,
+    subject: Arc<Subject>,
+    results: Vec<ScanResult>,
+}
+
+/// What is next for a promise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    /// A job is under way.
+    Outcome,
+    /// The core says when.
+    Core,
+    /// At the first block after this one, look at the chain.
+    LookUp { after: BlockNumber },
+    /// At the first block after this one, settle again.
+    Settle { after: BlockNumber },
+    /// Nothing until the next start.
+    Nothing,
+}
+
+/// A promise that is not settled.
+#[derive(Debug)]
+struct Held {
+    promised: Promised,
+    commitment: B256,
+    /// Its position, if it is known to be on chain.
+    index: Option<u64>,
+    revealed: bool,
+    /// Made before this start.
+    resumed: bool,
+    /// The core knows that it is on chain.
+    scheduled: bool,
+    next: Next,
+    /// In a row.
+    failures: u32,
+}
+
+impl Held {
+    fn new(account: Address, promised: Promised, next: Next) -> Held {
+        let commitment = Commitment::compute(account, promised.opening());
+        let (index, revealed, resumed, scheduled, failures) = Default::default();
+        Held { promised, commitment, index, revealed, resumed, scheduled, next, failures }
+    }
+
+    /// One more failure; the block after which to try again: soon at first, then ever later.
+    fn fail(&mut self, now: BlockNumber, longest: u32) -> BlockNumber {
+        let wait = (1u64 << self.failures.min(longest)) - 1;
+        self.failures += 1;
+        BlockNumber(now.0.saturating_add(wait))
+    }
+}
+
+/// Fees, limits and windows in force.
+#[derive(Debug)]
+struct Market {
+    rules: RuleSet,
+    fees: Fees,
+    windows: Windows,
+}
+
+impl Market {
+    fn of(parameters: &BountyParameters) -> Market {
+        let mut rules = BOUNTY_REGISTRY_1_6_1.clone();
+        rules.bounty_minimum = parameters.bounty_amount_minimum;
+        rules.bid_minimum = parameters.assertion_bid_minimum;
+        rules.bid_maximum = Some(parameters.assertion_bid_maximum);
+        rules.bounty_fee = parameters.bounty_fee;
+        rules.assertion_fee = parameters.assertion_fee;
+        rules.duration_maximum = parameters.max_duration;
+        rules.reveal_window = parameters.assertion_reveal_window;
+        rules.vote_window = parameters.arbiter_vote_window;
+        let fees = Fees { bounty: parameters.bounty_fee, assertion: parameters.assertion_fee };
+        let windows = Windows::blocks(parameters.assertion_reveal_window, parameters.arbiter_vote_window);
+        Market { rules, fees, windows }
+    }
+}
+
+/// The driver of one engine on one chain.
+#[derive(Debug)]
+pub struct Driver {
+    engine: Microengine,
+    account: Address,
+    types: Vec<ArtifactType>,
+    market: Option<Market>,
+    /// The parameters may have changed, and nobody is asking.
+    stale: bool,
+    now: BlockNumber,
+    courses: GuidMap<Course>,
+    /// Scanned, in order, and waiting for a balance.
+    ready: Vec<Guid>,
+    asking: bool,
+    /// In order of guid, for the same order of jobs in every run.
+    held: BTreeMap<Guid, Held>,
+    funds: Funds,
+    summary: Summary,
+    stopping: bool,
+    effects: Vec<Effect>,
+    jobs: Vec<Job>,
+}
+
+impl Driver {
+    /// A driver of `engine` for `account`, which scans artifacts of these types and takes up the promises of earlier runs.
+    pub fn new(engine: Microengine, account: Address, types: Vec<ArtifactType>, promises: Vec<OpenPromise>) -> Driver {
+        let take_up = |OpenPromise { promised, index, revealed }| {
+            let held = Held::new(account, promised, Next::LookUp { after: BlockNumber(0) });
+            (held.promised.guid, Held { index, revealed, resumed: true, ..held })
+        };
+        let (market, now, courses, ready, funds, summary, effects, jobs) = Default::default();
+        let held = promises.into_iter().map(take_up).collect();
+        let (stale, asking, stopping) = (false, false, false);
+        Driver { engine, account, types, market, stale, now, courses, ready, asking, held, funds, summary, stopping, effects, jobs }
+    }
+
+    /// The last block heard of.
+    pub fn now(&self) -> BlockNumber {
+        self.now
+    }
+
+    /// What was done so far.
+    pub fn summary(&self) -> Summary {
+        Summary { open: self.held.len() as u64, ..self.summary.clone() }
+    }
+
+    /// Bounties settled so far.
+    pub fn settled(&self) -> u64 {
+        self.summary.settled
+    }
+
+    /// Nothing new is begun from here on.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.courses.clear();
+        self.ready.clear();
+    }
+
+    /// Takes in what was heard; answers with what to do.
+    pub fn on_incoming(&mut self, incoming: Incoming) -> Vec<Job> {
+        match incoming {
+            Incoming::Connected => self.jobs.push(Job::ReadParameters),
+            Incoming::Message(message) => self.on_message(*message),
+        }
+        std::mem::take(&mut self.jobs)
+    }
+
+    fn on_message(&mut self, message: message::Message) {
+        let posted = message.block_number.unwrap_or(self.now);
+        match message.event {
+            Heard::Block(block) => self.on_block(block.number),
+            Heard::Bounty(bounty) => self.on_bounty(bounty, posted),
+            Heard::Quorum(quorum) => self.quorum(quorum.bounty_guid),
+            Heard::SettledBounty(settled) if settled.settler == self.account => {
+                self.finish(settled.bounty_guid, settled.payout);
+            }
+            Heard::FeeUpdate(update) => {
+                if let Some(market) = &mut self.market {
+                    market.fees = Fees { bounty: update.bounty_fee, assertion: update.assertion_fee };
+                }
+            }
+            Heard::WindowUpdate(update) => {
+                if let Some(market) = &mut self.market {
+                    market.windows = Windows::blocks(update.assertion_reveal_window, update.arbiter_vote_window);
+                }
+            }
+            Heard::Deprecated(_) => tracing::warn!("the market takes no new bounties any more"),
+            _ => {}
+        }
+    }
+
+    fn on_bounty(&mut self, bounty: message::NewBounty, posted: BlockNumber) {
+        if self.stopping {
+            return;
+        }
+        self.summary.seen += 1;
+        let guid = bounty.guid;
+        if self.held.contains_key(&guid) || self.courses.contains_key(&guid) {
+            self.summary.known += 1;
+            return;
+        }
+        if !self.types.contains(&bounty.artifact_type) {
+            self.summary.of_other_types += 1;
+            return;
+        }
+        tracing::info!(%guid, expiration = bounty.expiration.0, "bounty");
+        let expiration = bounty.expiration;
+        let subject = Arc::new(Subject { uri: bounty.uri, file_types: file_types(&bounty.metadata), expiration });
+        let (artifact_type, amount) = (bounty.artifact_type.code(), bounty.amount);
+        let bounty = OpenBounty { guid, artifact_type, amount, artifacts: 0, posted, expiration };
+        self.courses.insert(guid, Course { bounty, subject: Arc::clone(&subject), results: Vec::new() });
+        self.jobs.push(Job::List { guid, subject });
+    }
+
+    fn on_block(&mut self, block: BlockNumber) {
+        if block <= self.now {
+            return;
+        }
+        self.now = block;
+        if std::mem::take(&mut self.stale) {
+            self.jobs.push(Job::ReadParameters);
+        }
+        self.tick();
+    }
+
+    /// Does what is due. Without windows nobody can say what is.
+    fn tick(&mut self) {
+        if self.market.is_none() || self.stopping {
+            return;
+        }
+        for (&guid, held) in &mut self.held {
+            match held.next {
+                Next::LookUp { after } if after < self.now => {
+                    held.next = Next::Outcome;
+                    self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
+                }
+                Next::Settle { after } if after < self.now => {
+                    held.next = Next::Outcome;
+                    self.jobs.push(Job::Send(Box::new(Action { guid, kind: ActionKind::Settle, latest: None })));
+                }
+                _ => {}
+            }
+        }
+        self.tell_core(Event::NewBlock);
+        self.ask_balance();
+    }
+
+    /// Tells the core what happened by the block before this one, and does as it says.
+    fn tell_core(&mut self, event: Event<'_>) {
+        let before = BlockNumber(self.now.0.saturating_sub(1));
+        self.engine.on_event(before, event, &mut self.effects);
+        self.follow();
+    }
+
+    fn follow(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Scan { guid } => {
+                    if let Some(course) = self.courses.get(&guid) {
+                        let (subject, artifacts) = (Arc::clone(&course.subject), course.bounty.artifacts);
+                        self.jobs.push(Job::Scan { guid, subject, artifacts });
+                    }
+                }
+                Effect::Abstain { guid, reason } => {
+                    tracing::info!(%guid, %reason, "left alone");
+                    *self.summary.abstained.entry(reason).or_default() += 1;
+                    self.courses.remove(&guid);
+                }
+                Effect::PostAssertion(assertion) => self.assert(assertion),
+                Effect::RevealAssertion { guid, index, opening } => self.reveal(guid, index, opening),
+                Effect::SettleBounty { guid } => {
+                    if let Some(held) = self.held.get_mut(&guid) {
+                        (held.next, held.failures) = (Next::Outcome, 0);
+                        self.jobs.push(Job::Send(Box::new(Action { guid, kind: ActionKind::Settle, latest: None })));
+                    }
+                }
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn assert(&mut self, assertion: Assertion) {
+        let Assertion { guid, bids, mask, opening } = assertion;
+        let (Some(course), Some(market)) = (self.courses.remove(&guid), &self.market) else { return };
+        let expiration = course.bounty.expiration;
+        let price = bids.iter().try_fold(market.fees.assertion, |sum, &bid| sum.checked_add(bid));
+        let promised = Promised {
+            guid,
+            nonce: opening.nonce,
+            verdicts: opening.verdicts.0,
+            mask: mask.0,
+            artifacts: course.bounty.artifacts,
+            bids: bids.to_vec(),
+            price: price.expect("the core checked that the wallet covers it"),
+            expiration: expiration.0,
+            settles: market.windows.vote_end(expiration).map(|block| block.0),
+        };
+        self.funds.reserve(guid, promised.price);
+        self.held.insert(guid, Held::new(self.account, promised.clone(), Next::Outcome));
+        let latest = Some(BlockNumber(expiration.0.saturating_sub(1)));
+        self.jobs.push(Job::Send(Box::new(Action { guid, kind: ActionKind::Assert(promised), latest })));
+    }
+
+    fn reveal(&mut self, guid: Guid, index: u64, opening: Opening) {
+        let (Some(held), Some(market)) = (self.held.get_mut(&guid), &self.market) else { return };
+        if held.revealed {
+            return;
+        }
+        let closes = market.windows.vote_start(held.promised.expiration());
+        if closes.is_some_and(|closes| self.now.0.saturating_add(1) >= closes.0) {
+            tracing::error!(%guid, "the assertion can no longer be revealed: its window is over");
+            (self.summary.unrevealed, self.summary.errors) = (self.summary.unrevealed + 1, self.summary.errors + 1);
+            held.next = Next::Core;
+            return;
+        }
+        held.next = Next::Outcome;
+        let latest = closes.map(|closes| BlockNumber(closes.0 - 1));
+        let kind = ActionKind::Reveal { index, opening, artifacts: held.promised.artifacts };
+        self.jobs.push(Job::Send(Box::new(Action { guid, kind, latest })));
+    }
+
+    /// Takes in what came of a job; answers with what to do.
+    pub fn on_outcome(&mut self, outcome: Outcome) -> Vec<Job> {
+        match outcome {
+            Outcome::Parameters(Ok(parameters)) => {
+                self.market = Some(Market::of(&parameters));
+                self.tick();
+            }
+            Outcome::Parameters(Err(error)) => {
+                self.trouble(None, "parameters", &error);
+                self.stale = true;
+            }
+            Outcome::Listed { guid, result } => self.on_listed(guid, result),
+            Outcome::Scanned { guid, result } => self.on_scanned(guid, result),
+            Outcome::Balance { question, result } => {
+                self.asking = false;
+                match result {
+                    Ok(balance) => {
+                        self.funds.learn(question, balance);
+                        self.decide();
+                    }
+                    Err(error) => self.trouble(None, "balance", &error),
+                }
+            }
+            Outcome::Sent { action, result: Ok(hashes) } => {
+                tracing::debug!(guid = %action.guid, action = action.name(), "sent");
+                self.jobs.push(Job::Confirm { action, hashes });
+            }
+            Outcome::Sent { action, result: Err(error) } => self.on_not_sent(&action, &error),
+            Outcome::Confirmed { action, result: Ok(receipt) } => self.on_receipt(&action, &receipt),
+            Outcome::Confirmed { action, result: Err(error) } => self.on_no_receipt(&action, &error),
+            Outcome::LookedUp { guid, result } => self.on_looked_up(guid, result),
+        }
+        std::mem::take(&mut self.jobs)
+    }
+
+    fn on_listed(&mut self, guid: Guid, result: Result<usize, ScanError>) {
+        let Some(course) = self.courses.get_mut(&guid) else { return };
+        match result {
+            Ok(artifacts @ 1..=ARTIFACTS_MAXIMUM) => {
+                course.bounty.artifacts = artifacts;
+                self.engine.on_event(self.now, Event::BountyPosted { bounty: &course.bounty }, &mut self.effects);
+                self.follow();
+            }
+            Ok(artifacts) => self.give_up(guid, &format!("a bounty with {artifacts} artifacts")),
+            Err(error) => self.not_scanned(guid, &error),
+        }
+    }
+
+    fn on_scanned(&mut self, guid: Guid, result: Result<Vec<ScanResult>, ScanError>) {
+        let Some(course) = self.courses.get_mut(&guid) else { return };
+        match result {
+            Ok(results) => {
+                course.results = results;
+                self.ready.push(guid);
+                self.ask_balance();
+            }
+            Err(error) => self.not_scanned(guid, &error),
+        }
+    }
+
+    fn not_scanned(&mut self, guid: Guid, error: &ScanError) {
+        if *error == ScanError::Late {
+            self.effects.push(Effect::Abstain { guid, reason: Abstention::Late });
+            self.follow();
+        } else {
+            self.give_up(guid, error);
+        }
+    }
+
+    fn give_up(&mut self, guid: Guid, error: &dyn std::fmt::Display) {
+        self.trouble(Some(guid), "artifacts", error);
+        self.summary.unscanned += 1;
+        self.courses.remove(&guid);
+    }
+
+    /// Asks for the balance if a decision waits for it and nobody asks yet.
+    fn ask_balance(&mut self) {
+        if !self.ready.is_empty() && !self.asking && self.market.is_some() {
+            self.asking = true;
+            self.jobs.push(Job::AskBalance { question: self.funds.ask() });
+        }
+    }
+
+    /// Decides on all that is scanned.
+    fn decide(&mut self) {
+        for guid in std::mem::take(&mut self.ready) {
+            let (Some(course), Some(market)) = (self.courses.get(&guid), &self.market) else { continue };
+            // The block that an assertion is mined in, at the earliest.
+            let now = BlockNumber(self.now.0.saturating_add(1));
+            let view = MarketView {
+                now,
+                bounty: &course.bounty,
+                rules: &market.rules,
+                fees: market.fees,
+                windows: market.windows,
+                wallet: Wallet { free: self.funds.free(), locked: self.funds.locked() },
+                assertions: PublicAssertions::of(&[]),
+            };
+            self.engine.on_event(now, Event::Scanned { view: &view, results: &course.results }, &mut self.effects);
+            self.follow();
+        }
+    }
+
+    fn on_not_sent(&mut self, action: &Action, error: &ActionError) {
+        let guid = action.guid;
+        let late = matches!(error, ActionError::Send(SendError::Late));
+        if late {
+            tracing::info!(%guid, action = action.name(), "too late");
+        } else {
+            self.trouble(Some(guid), action.name(), error);
+        }
+        match action.kind {
+            ActionKind::Assert(_) => {
+                self.funds.release(guid);
+                if error.may_have_arrived() {
+                    self.look_up_when_expired(guid);
+                    return;
+                }
+                self.drop_promise(guid);
+                if late {
+                    *self.summary.abstained.entry(Abstention::Late).or_default() += 1;
+                } else {
+                    self.summary.refused += 1;
+                }
+            }
+            ActionKind::Reveal { .. } => self.reveal_failed(guid),
+            ActionKind::Settle => self.settle_failed(guid),
+        }
+    }
+
+    fn on_receipt(&mut self, action: &Action, receipt: &Receipt) {
+        let guid = action.guid;
+        match &action.kind {
+            ActionKind::Assert(_) => {
+                let Some(held) = self.held.get(&guid).filter(|held| held.index.is_none()) else { return };
+                let commitment = U256::from_be_bytes(held.commitment.0);
+                let own = receipt
+                    .assertions
+                    .iter()
+                    .find(|assertion| (assertion.bounty_guid, assertion.author, assertion.commitment) == (guid, self.account, commitment));
+                match own {
+                    Some(assertion) => self.asserted(guid, assertion.index),
+                    None => {
+                        self.trouble(Some(guid), "assertion", &"the receipt does not tell of it");
+                        self.look_up_when_expired(guid);
+                    }
+                }
+            }
+            ActionKind::Reveal { .. } => self.revealed(guid),
+            ActionKind::Settle => {
+                let to_us = receipt.transfers.iter().filter(|transfer| transfer.to == self.account);
+                let paid = to_us.fold(Nct::ZERO, |sum, transfer| sum.checked_add(transfer.value).unwrap_or(sum));
+                self.finish(guid, paid);
+            }
+        }
+    }
+
+    fn on_no_receipt(&mut self, action: &Action, error: &ReceiptError) {
+        let guid = action.guid;
+        let failed = matches!(error, ReceiptError::Failed { .. });
+        let settled = matches!(error, ReceiptError::Failed { reason } if is_settled_before(reason));
+        if !(action.kind == ActionKind::Settle && settled) {
+            self.trouble(Some(guid), action.name(), error);
+        }
+        match action.kind {
+            ActionKind::Assert(_) if self.held.get(&guid).is_none_or(|held| held.index.is_some()) => {}
+            ActionKind::Assert(_) if failed => {
+                self.funds.release(guid);
+                self.drop_promise(guid);
+                self.summary.refused += 1;
+            }
+            ActionKind::Assert(_) => self.look_up_when_expired(guid),
+            ActionKind::Reveal { .. } => self.reveal_failed(guid),
+            ActionKind::Settle if settled => self.finish(guid, Nct::ZERO),
+            ActionKind::Settle => self.settle_failed(guid),
+        }
+    }
+
+    fn on_looked_up(&mut self, guid: Guid, result: Result<Standing, RequestError>) {
+        let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome) else { return };
+        let missing = match &result {
+            Ok(standing) => *standing == Standing::Missing,
+            Err(error) => error.is_missing(),
+        };
+        match result {
+            Ok(Standing::Found { index, revealed, quorum }) => {
+                held.failures = 0;
+                if held.scheduled {
+                    if revealed {
+                        self.revealed(guid);
+                    } else {
+                        let opening = held.promised.opening();
+                        self.reveal(guid, index, opening);
+                    }
+                    return;
+                }
+                held.revealed |= revealed;
+                self.asserted(guid, index);
+                if quorum {
+                    self.quorum(guid);
+                }
+                self.tell_core(Event::NewBlock);
+            }
+            _ if missing && held.index.is_none() => {
+                if self.now > held.promised.expiration() {
+                    self.trouble(Some(guid), "assertion", &"it is not on chain, and the bounty has expired");
+                    self.drop_promise(guid);
+                    self.funds.release(guid);
+                    self.summary.refused += 1;
+                } else {
+                    self.look_up_when_expired(guid);
+                }
+            }
+            // It was there once; perhaps the server is behind the chain. Given up when there is nothing left to gain.
+            _ if missing && held.promised.settles.is_some_and(|settles| self.now.0 > settles) => {
+                self.trouble(Some(guid), "assertion", &"it is not on chain any more, and the bounty is over");
+                self.drop_promise(guid);
+            }
+            other => {
+                let (scheduled, opening) = (held.scheduled, held.promised.opening());
+                let index = held.index.filter(|_| scheduled);
+                let after = held.fail(self.now, 6);
+                held.next = Next::LookUp { after };
+                let cause = other.map_or_else(|error| error.to_string(), |_| "it is not on chain at present".to_owned());
+                self.trouble(Some(guid), "lookup", &cause);
+                if let Some(index) = index {
+                    // Revealing twice does no harm.
+                    self.reveal(guid, index, opening);
+                }
+            }
+        }
+    }
+
+    /// The own assertion is on chain.
+    fn asserted(&mut self, guid: Guid, index: u64) {
+        let Some(held) = self.held.get_mut(&guid).filter(|held| !held.scheduled) else { return };
+        if held.resumed {
+            tracing::info!(%guid, index, revealed = held.revealed, "taken up");
+            self.summary.resumed += 1;
+        } else {
+            tracing::info!(%guid, index, "asserted");
+            self.summary.asserted += 1;
+        }
+        (held.scheduled, held.next, held.failures) = (true, Next::Core, 0);
+        if held.index.replace(index) != Some(index) {
+            self.jobs.push(Job::Write(Record::Asserted { guid, index }));
+        }
+        let expiration = held.promised.expiration();
+        let settles = held.promised.settles.map(BlockNumber);
+        let promise = Promise { opening: held.promised.opening(), expiration, settles, index };
+        let revealed = held.revealed;
+        if revealed {
+            self.jobs.push(Job::Write(Record::Revealed { guid }));
+        }
+        self.funds.lock(guid, held.promised.price);
+        self.tell_core(Event::Resumed { guid, promise, revealed });
+    }
+
+    fn revealed(&mut self, guid: Guid) {
+        let Some(held) = self.held.get_mut(&guid).filter(|held| held.scheduled && !held.revealed) else { return };
+        tracing::info!(%guid, "revealed");
+        (held.revealed, held.next, held.failures) = (true, Next::Core, 0);
+        self.summary.revealed += 1;
+        self.jobs.push(Job::Write(Record::Revealed { guid }));
+    }
+
+    fn quorum(&mut self, guid: Guid) {
+        if self.held.get(&guid).is_some_and(|held| held.scheduled) {
+            self.tell_core(Event::QuorumReached { guid });
+        }
+    }
+
+    fn reveal_failed(&mut self, guid: Guid) {
+        let Some(held) = self.held.get_mut(&guid).filter(|held| !held.revealed) else { return };
+        // It may have worked all the same.
+        let after = held.fail(self.now, 4);
+        held.next = Next::LookUp { after };
+    }
+
+    fn settle_failed(&mut self, guid: Guid) {
+        let Some(held) = self.held.get_mut(&guid) else { return };
+        if held.failures >= SETTLEMENTS_MAXIMUM {
+            tracing::error!(%guid, "giving up on the settlement until the next start");
+            held.next = Next::Nothing;
+        } else {
+            let after = held.fail(self.now, 6);
+            held.next = Next::Settle { after };
+        }
+    }
+
+    fn look_up_when_expired(&mut self, guid: Guid) {
+        if let Some(held) = self.held.get_mut(&guid) {
+            held.next = Next::LookUp { after: held.promised.expiration() };
+        }
+    }
+
+    fn drop_promise(&mut self, guid: Guid) {
+        if self.held.remove(&guid).is_some() {
+            self.jobs.push(Job::Write(Record::Dropped { guid }));
+            self.funds.unlock(guid);
+            self.engine.on_event(self.now, Event::Refused { guid }, &mut self.effects);
+        }
+    }
+
+    fn finish(&mut self, guid: Guid, paid: Nct) {
+        if self.held.remove(&guid).is_some() {
+            tracing::info!(%guid, %paid, "settled");
+            self.summary.settled += 1;
+            self.summary.pay(paid);
+            self.jobs.push(Job::Write(Record::Settled { guid }));
+            self.funds.unlock(guid);
+            // Nothing more is due for it.
+            self.engine.on_event(self.now, Event::Refused { guid }, &mut self.effects);
+        }
+    }
+
+    fn trouble(&mut self, guid: Option<Guid>, what: &str, cause: &dyn std::fmt::Display) {
+        self.summary.errors += 1;
+        match guid {
+            Some(guid) => tracing::warn!(%guid, %cause, "{what}"),
+            None => tracing::warn!(%cause, "{what}"),
+        }
+    }
+}
+
+/// What the ambassador announced, where it has the usual shape; metadata is whatever its author stored.
+fn file_types(metadata: &wire::json::Json) -> Vec<Option<String>> {
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        mimetype: Option<String>,
+    }
+    let entries: Vec<Option<Entry>> = metadata.read().unwrap_or_default();
+    entries.into_iter().take(ARTIFACTS_MAXIMUM).map(|entry| entry?.mimetype).collect()
+}

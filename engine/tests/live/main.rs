@@ -1,0 +1,272 @@
+//! The live engine against a polyswarmd in memory, with virtual time: whole lives of bounties, and all that can go wrong.
+
+mod market;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use ::market::{id::Guid, nct::Nct};
+use engine::{
+    backend::{Backend, known_hash::Eicar},
+    chance::Key,
+    config::{BackendConfig, BackendKind, EngineConfig},
+    live::{
+        driver::Driver,
+        events::Incoming,
+        journal::{Journal, Writer},
+        polyswarmd::{Chain, Polyswarmd},
+        run::{self, Finish, Office, Pace},
+        summary::Summary,
+        wallet::Wallet,
+    },
+    microengine::{Abstention, Microengine},
+    stake,
+};
+use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
+use wire::{artifact::ArtifactType, calldata::Call, signature::SecretKey};
+
+use crate::market::{Market, REVEAL_WINDOW, VOTE_WINDOW};
+
+/// Between two blocks; receipts wait for up to 10 s.
+const BLOCK_TIME: Duration = Duration::from_secs(1);
+
+fn wallet() -> Wallet {
+    Wallet::of(SecretKey::from_bytes(&[0x46; 32]).unwrap())
+}
+
+/// An engine that is running.
+struct Running {
+    events: mpsc::Sender<Incoming>,
+    finish: Finish,
+    engine: JoinHandle<Summary>,
+    writer: Writer,
+}
+
+impl Running {
+    async fn start(market: &Market, journal: &Path, pace: Pace) -> Running {
+        let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(Eicar)];
+        let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
+        let mut core = Microengine::new(1, config.distiller(), stake::build("null/min").unwrap(), Key::root(1));
+        core.draw_nonces(run::random_nonce);
+        let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
+        let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises);
+        let client = Polyswarmd::new(market.clone(), wallet().address(), Chain::Side);
+        let office = Office::new(client, wallet(), journal, backends, 2, pace);
+        let (events, from) = mpsc::channel(4096);
+        let finish = Finish::new(None);
+        let engine = tokio::spawn(run::run(office, driver, from, finish.clone(), pace));
+        events.send(Incoming::Connected).await.unwrap();
+        Running { events, finish, engine, writer }
+    }
+
+    /// Mines so many blocks, with time for the engine in between.
+    async fn mine(&self, market: &Market, blocks: u64) {
+        for _ in 0..blocks {
+            sleep(BLOCK_TIME).await;
+            market.mine(&self.events).await;
+        }
+        sleep(BLOCK_TIME).await;
+    }
+
+    async fn stop(self) -> Summary {
+        self.finish.now();
+        let summary = self.engine.await.unwrap();
+        self.writer.finish().await;
+        summary
+    }
+
+    /// As SIGKILL: nothing is finished but what the disk has.
+    async fn kill(self) {
+        self.engine.abort();
+        let _ = self.engine.await;
+        self.writer.finish().await;
+    }
+}
+
+fn setting() -> (tempfile::TempDir, Market) {
+    let folder = tempfile::tempdir().unwrap();
+    let market = Market::new(wallet().address(), folder.path().to_owned());
+    (folder, market)
+}
+
+/// Plays bounties to their end with the faults that `break_it` sets, and hands back the summary.
+async fn play(bounties: u128, break_it: impl FnOnce(&mut market::Faults)) -> (Market, Summary) {
+    let (folder, market) = setting();
+    market.with(|state| break_it(&mut state.faults));
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    for number in 1..=bounties {
+        market.post(&running.events, number, 10).await;
+    }
+    running.mine(&market, 10 + REVEAL_WINDOW + VOTE_WINDOW + 10).await;
+    let summary = running.stop().await;
+    (market, summary)
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounties_are_asserted_revealed_and_settled() {
+    let (market, summary) = play(3, |_| {}).await;
+    market.assert_nothing_is_lost();
+    let expected = Summary { seen: 3, asserted: 3, revealed: 3, settled: 3, paid: Nct::whole(3), ..Summary::default() };
+    assert_eq!(summary, expected);
+    assert_eq!(market.with(|state| state.failed.clone()), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_bounties_at_once_lose_nothing() {
+    let (market, summary) = play(1000, |_| {}).await;
+    market.assert_nothing_is_lost();
+    assert_eq!((summary.asserted, summary.revealed, summary.settled, summary.errors), (1000, 1000, 1000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn quorum_settles_a_bounty_ahead_of_its_time() {
+    let (folder, market) = setting();
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    let guid = market.post(&running.events, 7, 5).await;
+    running.mine(&market, 5 + REVEAL_WINDOW).await;
+    market.decide(&running.events, guid).await;
+    running.mine(&market, 2).await;
+    let summary = running.stop().await;
+    assert_eq!((summary.revealed, summary.settled, summary.open, summary.errors), (1, 1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_and_missing_receipts_cost_no_reveal() {
+    // The answer is lost so often that the engine gives up: it does not know whether the assertion arrived.
+    for lost_answers in [1, 3, 4, 8] {
+        let (market, summary) = play(2, |faults| faults.lost_answers = lost_answers).await;
+        market.assert_nothing_is_lost();
+        assert_eq!((summary.asserted, summary.revealed, summary.settled, summary.open), (2, 2, 2, 0), "{lost_answers}");
+    }
+    for text in ["receipt not available", "timeout during wait for receipt", "something new"] {
+        let (market, summary) = play(2, |faults| faults.receipts = vec![text; 2]).await;
+        market.assert_nothing_is_lost();
+        assert_eq!((summary.asserted, summary.revealed, summary.settled, summary.open), (2, 2, 2, 0), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reveal_that_cannot_be_built_is_tried_again_within_its_window() {
+    let (market, summary) = play(2, |faults| faults.unbuilt_reveals = 3).await;
+    market.assert_nothing_is_lost();
+    assert_eq!((summary.revealed, summary.settled, summary.errors), (2, 2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_signed_for_a_server_that_raises_the_bid() {
+    let (market, summary) = play(2, |faults| faults.tamper = true).await;
+    assert_eq!(market.with(|state| state.calls.clone()), []);
+    assert_eq!((summary.asserted, summary.refused, summary.errors, summary.open), (0, 2, 2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_and_unfunded_bounties_are_left_alone_and_counted() {
+    let (folder, market) = setting();
+    market.with(|state| state.balance = Nct::wei(150_000_000_000_000_000));
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    market.post(&running.events, 1, 1).await;
+    for number in 2..=4 {
+        market.post(&running.events, number, 10).await;
+    }
+    market.post(&running.events, 4, 10).await;
+    running.mine(&market, 3).await;
+    let summary = running.stop().await;
+    assert_eq!(summary.abstained, [(Abstention::Late, 1), (Abstention::Unfunded, 2)].into());
+    assert_eq!((summary.seen, summary.known, summary.asserted, summary.open, summary.errors), (5, 1, 1, 1, 0));
+}
+
+/// Kills the engine at its `at`-th request, starts it again, and plays to the end. True if the first life came so far.
+async fn killed_at(at: usize) -> bool {
+    let (folder, market) = setting();
+    market.with(|state| state.faults.freeze_at = Some(at));
+    let first = Running::start(&market, folder.path(), Pace::Free).await;
+    first.mine(&market, 1).await;
+    for number in 1..=2 {
+        market.post(&first.events, number, 6).await;
+    }
+    // As long as the engine answers, at most until all is over.
+    let mut blocks = 0;
+    while market.with(|state| state.requests <= at) && blocks < 60 {
+        first.mine(&market, 1).await;
+        blocks += 1;
+    }
+    let died = market.with(|state| state.requests > at);
+    first.kill().await;
+    market.with(|state| state.faults.freeze_at = None);
+
+    let second = Running::start(&market, folder.path(), Pace::Free).await;
+    // The same bounties once more: as after a reconnection of a server that repeats itself.
+    if market.with(|state| state.block < 106) {
+        for number in 1..=2 {
+            let guid = Guid::random(number);
+            let asserted = market.with(|state| state.bounties[&guid].assertions.len());
+            if asserted == 0 {
+                market.post(&second.events, number, 6).await;
+            }
+        }
+    }
+    second.mine(&market, 60).await;
+    let summary = second.stop().await;
+    market.assert_nothing_is_lost();
+    market.with(|state| {
+        let asserted = state.bounties.values().filter(|bounty| !bounty.assertions.is_empty()).count();
+        let settled = state.bounties.values().filter(|bounty| bounty.settled == 1).count();
+        assert_eq!((settled, summary.open), (asserted, 0), "killed at request {at}");
+        // A settlement whose success the first life did not hear of is tried once more; nothing else is done twice.
+        assert!(state.failed.iter().all(|reason| reason == "Sender already settled"), "{:?}", state.failed);
+    });
+    died
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_killed_at_any_request_loses_no_reveal_and_does_nothing_twice() {
+    let mut at = 0;
+    while killed_at(at).await {
+        at += 1;
+    }
+    assert!(at > 20, "only {at} requests in two bounties' lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_lockstep_everything_is_sent_in_order_before_the_pass() {
+    let play = async || {
+        let (folder, market) = setting();
+        let running = Running::start(&market, folder.path(), Pace::Lockstep).await;
+        sleep(BLOCK_TIME).await;
+        let mut trail = Vec::new();
+        for block in 1..=6 + REVEAL_WINDOW + VOTE_WINDOW {
+            if block <= 3 {
+                // The events of a block come before the block.
+                market.post(&running.events, u128::from(block), 5).await;
+                market.post(&running.events, u128::from(block) + 100, 5).await;
+            }
+            market.mine(&running.events).await;
+            let passed = || market.with(|state| state.calls.iter().filter(|call| call.is_none()).count() as u64);
+            while passed() < block {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+        let summary = running.stop().await;
+        market.assert_nothing_is_lost();
+        market.with(|state| {
+            for call in &state.calls {
+                trail.push(match call {
+                    None => "|".to_owned(),
+                    Some(Call::Approve { .. }) => "approve".to_owned(),
+                    Some(Call::PostAssertion(assertion)) => format!("assert {}", assertion.guid.0 & 0xff),
+                    Some(Call::RevealAssertion(reveal)) => format!("reveal {}", reveal.guid.0 & 0xff),
+                    Some(other) => format!("{other:?}"),
+                });
+            }
+        });
+        (trail.join(" "), summary)
+    };
+    let (trail, summary) = play().await;
+    let expected = "approve assert 1 approve assert 101 | approve assert 2 approve assert 102 | approve assert 3 approve assert 103 | | | \
+                    reveal 1 reveal 101 | reveal 2 reveal 102 | reveal 3 reveal 103 |";
+    assert!(trail.starts_with(expected), "{trail}");
+    assert_eq!((summary.asserted, summary.revealed, summary.errors), (6, 6, 0));
+    assert_eq!(play().await, (trail, summary));
+}

@@ -1,0 +1,187 @@
+//! The routes: polyswarmd's own, and those under `/_mock/` that no polyswarmd has.
+mod accounts; // balances, nonces, staking, the relay
+mod answer; // envelopes, errors, and who asks
+mod artifacts; // upload and download
+mod bounties; // the road of a bounty
+mod events; // the WebSocket
+mod mock; // cheats
+mod openapi; // the description of all of it
+mod page; // the status page
+mod transactions; // posting them, and their receipts
+
+use std::{any::Any, io, sync::Arc};
+
+use axum::{
+    Router, ServiceExt,
+    extract::{DefaultBodyLimit, Request},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use tokio::net::TcpListener;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    normalize_path::{NormalizePath, NormalizePathLayer},
+};
+use tower_layer::Layer;
+
+pub use self::openapi::description;
+use self::{answer::Fail, openapi::Operation};
+use crate::{content::UPLOAD_MAXIMUM, server::Server};
+
+/// Largest JSON body in bytes.
+const BODY_MAXIMUM: usize = 2 << 20;
+/// Largest state that can be loaded, in bytes.
+const STATE_MAXIMUM: usize = 1 << 30;
+
+/// An application that takes paths with and without a slash at their end.
+pub type App = NormalizePath<Router>;
+
+/// polyswarmd's routes; with `cheats`, those under `/_mock/`, too.
+pub fn app(server: &Arc<Server>, cheats: bool) -> App {
+    let routes = polyswarmd().into_iter().chain(clock()).chain(if cheats { mock() } else { Vec::new() });
+    finish(routes, server)
+}
+
+/// The cheats alone, for a port of their own.
+pub fn admin(server: &Arc<Server>) -> App {
+    finish(mock(), server)
+}
+
+/// A path, what it is for by method, and who answers.
+struct Route {
+    path: &'static str,
+    operations: Vec<Operation>,
+    answers: MethodRouter<Arc<Server>>,
+}
+
+fn route<const N: usize>(path: &'static str, operations: [Operation; N], answers: MethodRouter<Arc<Server>>) -> Route {
+    Route { path, operations: operations.to_vec(), answers }
+}
+
+/// What polyswarmd itself has.
+fn polyswarmd() -> Vec<Route> {
+    const SIGN: &str = "ToSign";
+    vec![
+        route("/bounties/parameters", [Operation::get("Fees, limits and windows", "BountyParameters")], get(bounties::parameters)),
+        route("/bounties/metadata", [Operation::post("Store metadata", "Json", "Uri")], post(bounties::metadata)),
+        route(
+            "/bounties",
+            [Operation::get("Guids of all bounties, by pages", "Guids"), Operation::post("Post a bounty", "PostBounty", SIGN)],
+            get(bounties::list).post(bounties::post),
+        ),
+        route("/bounties/{guid}", [Operation::get("A bounty", "Bounty")], get(bounties::read)),
+        route(
+            "/bounties/{guid}/assertions",
+            [
+                Operation::get("Its assertions", "Assertions"),
+                Operation::post("Assert: commit to verdicts and stake on them", "PostAssertion", SIGN),
+            ],
+            get(bounties::assertions).post(bounties::assert),
+        ),
+        route(
+            "/bounties/{guid}/assertions/{index}/reveal",
+            [Operation::post("Reveal an assertion", "RevealAssertion", SIGN)],
+            post(bounties::reveal),
+        ),
+        route("/bounties/{guid}/votes", [Operation::get("Its votes", "Votes")], get(bounties::votes)),
+        route("/bounties/{guid}/vote", [Operation::post("Vote, as an arbiter", "PostVote", SIGN)], post(bounties::vote)),
+        route("/bounties/{guid}/bloom", [Operation::get("The filter of its artifacts", "Bloom")], get(bounties::bloom)),
+        route("/bounties/{guid}/settle", [Operation::post("Collect what is due", "", SIGN)], post(bounties::settle)),
+        route(
+            "/artifacts",
+            [Operation::post("Upload the files of a form", "Files", "Uri")],
+            post(artifacts::upload).layer(DefaultBodyLimit::max(UPLOAD_MAXIMUM + BODY_MAXIMUM)),
+        ),
+        route("/artifacts/{uri}", [Operation::get("The artifacts at an address", "Artifacts")], get(artifacts::listing)),
+        route("/artifacts/{uri}/{index}", [Operation::get("The bytes of one", "Bytes")], get(artifacts::content)),
+        route(
+            "/staking/parameters",
+            [Operation::get("Limits of an arbiter's stake", "StakingParameters")],
+            get(accounts::staking_parameters),
+        ),
+        route("/staking/deposit", [Operation::post("Stake, as an arbiter", "Amount", SIGN)], post(accounts::deposit)),
+        route("/staking/withdraw", [Operation::post("Take a stake back", "Amount", SIGN)], post(accounts::withdraw)),
+        route("/balances/{address}/nct", [Operation::get("Nectar of an account", "Wei")], get(accounts::nct)),
+        route("/balances/{address}/eth", [Operation::get("Ether of an account", "Wei")], get(accounts::eth)),
+        route("/balances/{address}/staking/total", [Operation::get("Stake of an account", "Wei")], get(accounts::stake)),
+        route(
+            "/balances/{address}/staking/withdrawable",
+            [Operation::get("What it may take back now", "Wei")],
+            get(accounts::withdrawable),
+        ),
+        route("/relay/deposit", [Operation::post("Move Nectar from home to side", "Amount", SIGN)], post(accounts::relay_deposit)),
+        route("/relay/withdrawal", [Operation::post("Move Nectar from side to home", "Amount", SIGN)], post(accounts::relay_withdrawal)),
+        route("/nonce", [Operation::get("The account's next nonce", "Number")], get(accounts::nonce)),
+        route("/pending", [Operation::get("Nonces that wait to be mined", "Pending")], get(accounts::pending)),
+        route(
+            "/transactions",
+            [
+                Operation::get("Receipts, once all are mined; the body lists hashes", "Receipt"),
+                Operation::post("Send signed transactions", "Submission", "Submitted"),
+            ],
+            get(transactions::receipts).post(transactions::submit),
+        ),
+        route("/syncing", [Operation::get("False: never behind", "Bool")], get(accounts::syncing)),
+        route("/status", [Operation::get("Both chains and the artifact store", "Json")], get(accounts::status)),
+        route("/events", [Operation::get("WebSocket of everything on a chain", "Upgrade")], get(events::events)),
+    ]
+}
+
+/// The one cheat that participants of a lockstep need: it belongs to the clock and is always there.
+fn clock() -> Vec<Route> {
+    vec![route("/_mock/pass", [Operation::post("Do nothing more until the block is over (lockstep)", "Pass", "Null")], post(mock::pass))]
+}
+
+/// What no polyswarmd has.
+fn mock() -> Vec<Route> {
+    vec![
+        route("/_mock", [Operation::get("A page about this server", "Page")], get(page::page)),
+        route("/_mock/openapi.json", [Operation::get("This description", "Page")], get(openapi::openapi)),
+        route("/_mock/health", [Operation::get("How the server is", "Json")], get(mock::health)),
+        route("/_mock/metrics", [Operation::get("Figures for Prometheus", "Page")], get(mock::metrics)),
+        route("/_mock/journal", [Operation::get("One line per market event so far", "Page")], get(mock::journal)),
+        route("/_mock/mine", [Operation::post("Mine blocks", "Mine", "Number")], post(mock::mine)),
+        route("/_mock/fund", [Operation::post("Give Nectar to an account", "Fund", "Wei")], post(mock::fund)),
+        route("/_mock/fees", [Operation::post("Set the fees", "Fees", "Null")], post(mock::fees)),
+        route("/_mock/windows", [Operation::post("Set the windows", "Windows", "Null")], post(mock::windows)),
+        route("/_mock/deprecate", [Operation::post("Take no more bounties", "Deprecate", "Null")], post(mock::deprecate)),
+        route("/_mock/undeprecate", [Operation::post("Take bounties again", "", "Null")], post(mock::undeprecate)),
+        route("/_mock/snapshots", [Operation::get("Names of the snapshots", "Names")], get(mock::snapshots)),
+        route("/_mock/snapshots/{name}", [Operation::post("Keep the present under a name", "", "Number")], post(mock::snapshot)),
+        route("/_mock/snapshots/{name}/revert", [Operation::post("Go back to a snapshot", "", "Number")], post(mock::revert)),
+        route(
+            "/_mock/state",
+            [Operation::get("Everything, to be loaded again", "State"), Operation::put("Load what was dumped", "State", "Number")],
+            get(mock::dump).put(mock::load).layer(DefaultBodyLimit::max(STATE_MAXIMUM)),
+        ),
+    ]
+}
+
+fn finish(routes: impl IntoIterator<Item = Route>, server: &Arc<Server>) -> App {
+    let mut router = Router::new();
+    for Route { path, answers, .. } in routes {
+        router = router.route(path, answers);
+    }
+    let router = router
+        .fallback(|| async { Fail::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async { Fail::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method") })
+        .layer(DefaultBodyLimit::max(BODY_MAXIMUM))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(server.clone());
+    NormalizePathLayer::trim_trailing_slash().layer(router)
+}
+
+/// Serves `app` until the server stops.
+///
+/// # Errors
+///
+/// If the listener fails.
+pub async fn serve(listener: TcpListener, app: App, server: Arc<Server>) -> io::Result<()> {
+    let service = ServiceExt::<Request>::into_make_service(app);
+    axum::serve(listener, service).with_graceful_shutdown(async move { server.stopped().await }).await
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Fail::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the server's log says more").into_response()
+}

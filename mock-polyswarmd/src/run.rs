@@ -1,0 +1,82 @@
+//! The run directory of a run over the wire: the same files as `sim replay --out` writes, made by playing everything that
+//! was done once more.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use market::{id::AccountId, nct::Nct};
+use replay::world::PlayError;
+use sim::{
+    execute::{Broken, Watcher},
+    output::RunDirectory,
+    run::{NOBODY, Outcome, Run, Visitor},
+    score::Scorecard,
+    settings::{scenario_sha256, scenario_toml},
+};
+
+use crate::{
+    chain::{ChainName, Input},
+    node::Node,
+};
+
+/// Plays everything that was done again, scores it, and writes it to `out`.
+///
+/// # Errors
+///
+/// If a file cannot be written, or an invariant is [`Broken`].
+pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed: Duration) -> Result<Run> {
+    let setup = node.setup();
+    let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len()), bounties: None };
+    let mut journal = None;
+    if let Some(out) = &out {
+        watcher.bounties = Some(out.bounties()?);
+        journal = Some(out.journal()?);
+    }
+    let chains = node.play_again::<anyhow::Error>(&mut watcher, &mut |now, event, names| match &mut journal {
+        Some(journal) => journal.write(now, event, names).context("cannot write the journal"),
+        None => Ok(()),
+    })?;
+    let journal = journal.map(|journal| journal.finish()).transpose().context("cannot write the journal")?;
+    if let Some(bounties) = watcher.bounties.take() {
+        bounties.finish()?;
+    }
+    let complete = chains.is_over();
+    let world = chains.into_world();
+    let seat = world.seat();
+    let visitor = match seat {
+        AccountId::NOBODY => Visitor { name: NOBODY.to_owned(), wallet: Nct::ZERO },
+        account => Visitor { name: world.names()[account.0 as usize].clone(), wallet: gifts(node, world.market().address(account)) },
+    };
+    let played = world.finish(complete).map_err(|error| match error {
+        PlayError::Invariant(what) => Broken(what).into(),
+        other => anyhow::Error::new(other),
+    })?;
+    let outcome = Outcome {
+        setup,
+        scenario_sha256: scenario_sha256(&setup.scenario),
+        command,
+        score: &watcher.score,
+        played: &played,
+        nulls: Vec::new(),
+        nulls_interrupted: false,
+        journal,
+        elapsed,
+        jobs: 1,
+        visitor: Some(visitor),
+    };
+    let run = outcome.run().map_err(Broken)?;
+    if let Some(out) = out {
+        let corpus = format!("# Played over the wire on {}, sha256 {}.\n\n", setup.corpus.name(), hex::encode(setup.summary.sha256));
+        out.finish(&run, &(sim::text::plain(corpus.trim_end()) + "\n\n" + &scenario_toml(&setup.scenario)))?;
+    }
+    Ok(run)
+}
+
+/// Everything that an account was given on the side chain.
+fn gifts(node: &Node, account: market::id::Address) -> Nct {
+    let given = node.inputs().iter().filter_map(|input| match input {
+        Input::Visit { address, gift } | Input::Fund { chain: ChainName::Side, address, gift } if *address == account => Some(*gift),
+        _ => None,
+    });
+    given.sum()
+}

@@ -1,0 +1,174 @@
+//! What all requests share: the node behind its lock, and the channels on which news of it goes out.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use market::{block::BlockNumber, id::Address};
+use replay::world::PlayError;
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::{
+    chain::ChainName,
+    node::{Mail, Node},
+};
+
+/// Messages that a WebSocket reader may be behind before it is dropped.
+const BACKLOG: usize = 8192;
+
+/// A server, as its requests and its clock see it.
+#[derive(Debug)]
+pub struct Server {
+    node: Mutex<Node>,
+    /// The current block, for whoever waits for the next.
+    block: watch::Sender<u64>,
+    news: [broadcast::Sender<Arc<str>>; 2],
+    /// Somebody came, acted, or passed.
+    pub activity: Notify,
+    /// Time to stop.
+    stop: watch::Sender<bool>,
+    /// What ended the run, if it was an error.
+    broken: Mutex<Option<PlayError>>,
+    /// WebSocket connections to the side chain ever made.
+    connections: AtomicU64,
+    started: f64,
+    manual: bool,
+}
+
+impl Server {
+    /// A server of `node`; `manual` if blocks come only when asked for.
+    pub fn new(node: Node, manual: bool) -> Arc<Server> {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        Arc::new(Server {
+            block: watch::Sender::new(node.now().0),
+            node: Mutex::new(node),
+            news: [broadcast::Sender::new(BACKLOG), broadcast::Sender::new(BACKLOG)],
+            activity: Notify::new(),
+            stop: watch::Sender::new(false),
+            broken: Mutex::new(None),
+            connections: AtomicU64::new(0),
+            started,
+            manual,
+        })
+    }
+
+    /// The node. Never held across an `.await`.
+    pub fn node(&self) -> MutexGuard<'_, Node> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the server started, in seconds since 1970.
+    pub fn started(&self) -> f64 {
+        self.started
+    }
+
+    /// True if blocks come only when asked for.
+    pub fn is_manual(&self) -> bool {
+        self.manual
+    }
+
+    /// Hears of every block.
+    pub fn blocks(&self) -> watch::Receiver<u64> {
+        self.block.subscribe()
+    }
+
+    /// Hears of everything on a chain from now on, as text for the WebSocket; and the block that is now.
+    pub fn listen(&self, chain: ChainName) -> (broadcast::Receiver<Arc<str>>, BlockNumber) {
+        let heard = {
+            let node = self.node();
+            (self.news[chain as usize].subscribe(), node.now())
+        };
+        if chain == ChainName::Side {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            self.activity.notify_one();
+        }
+        heard
+    }
+
+    /// WebSocket connections to the side chain ever made.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// WebSocket connections open now.
+    pub fn listeners(&self) -> usize {
+        self.news.iter().map(broadcast::Sender::receiver_count).sum()
+    }
+
+    /// Lets an account in at first sight.
+    pub fn visit(&self, address: Address) {
+        let mut node = self.node();
+        if node.knows(address) {
+            return;
+        }
+        match node.visit(address) {
+            Ok(mail) => self.deliver(mail),
+            Err(error) => self.break_off(error),
+        }
+        drop(node);
+        self.activity.notify_one();
+    }
+
+    /// Mines a block; false if that was the end of the run.
+    pub fn mine(&self) -> bool {
+        let mut node = self.node();
+        match node.mine() {
+            Ok(mail) => {
+                let now = node.now().0;
+                self.deliver(mail);
+                drop(node);
+                self.block.send_replace(now);
+                true
+            }
+            Err(error) => {
+                drop(node);
+                self.break_off(error);
+                false
+            }
+        }
+    }
+
+    /// Sends mail out. Called with the node locked, so that everybody hears of everything in the same order.
+    pub fn deliver(&self, mail: Vec<Mail>) {
+        for (chain, message) in mail {
+            if let Ok(text) = serde_json::to_string(&message) {
+                // Nobody has to listen.
+                let _ = self.news[chain as usize].send(text.into());
+            }
+        }
+    }
+
+    /// Tells that time went back or forth by other means than mining.
+    pub fn jumped(&self) {
+        let now = self.node().now().0;
+        self.block.send_replace(now);
+        self.activity.notify_one();
+    }
+
+    /// Ends the run because of an error.
+    pub fn break_off(&self, error: PlayError) {
+        tracing::error!(%error, "the run broke off");
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.stop();
+    }
+
+    /// The error that ended the run.
+    pub fn take_error(&self) -> Option<PlayError> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Asks everybody to finish.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Completes when it is time to stop.
+    pub async fn stopped(&self) {
+        // The sender is in `self`: it cannot be gone.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+}

@@ -8,7 +8,7 @@ use crate::{
     block::{BlockNumber, Windows},
     bloom::Bloom,
     commitment::{Commitment, Opening},
-    id::{AccountId, AccountSet, Guid},
+    id::{AccountId, AccountSet, Guid, Positions},
     nct::Nct,
     quorum::Tally,
     rewards::{Fees, Rewards},
@@ -50,8 +50,8 @@ pub struct Bounty {
     pub tally: Tally,
     /// The arbiter who gets the arbiters' share, once drawn.
     pub assigned_arbiter: Option<AccountId>,
-    /// Authors of the assertions, for a quick look.
-    pub(crate) asserted: AccountSet,
+    /// Positions of the assertions by their authors.
+    pub(crate) positions: Positions,
     pub(crate) voted: AccountSet,
     pub(crate) settled: AccountSet,
     /// Rewards as computed last; not to be read unless they are current.
@@ -76,13 +76,7 @@ impl Bounty {
     /// True once `account` has asserted.
     #[inline]
     pub fn has_asserted(&self, account: AccountId) -> bool {
-        self.asserted.contains(account)
-    }
-
-    /// Position of the assertion of `account`, if it made one.
-    #[inline]
-    pub(crate) fn position_of(&self, account: AccountId) -> Option<usize> {
-        if self.has_asserted(account) { self.assertions.iter().position(|assertion| assertion.author == account) } else { None }
+        self.positions.of(account).is_some()
     }
 }
 

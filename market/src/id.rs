@@ -142,6 +142,41 @@ impl AccountSet {
     }
 }
 
+/// Positions by account, grown on demand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Positions(Vec<u32>);
+
+impl Positions {
+    /// Stands for no position.
+    const NONE: u32 = u32::MAX;
+
+    /// The position of an account, if it has one.
+    #[inline]
+    pub(crate) fn of(&self, account: AccountId) -> Option<usize> {
+        let position = self.0.get(account.index()).copied().unwrap_or(Positions::NONE);
+        if position == Positions::NONE { None } else { Some(position as usize) }
+    }
+
+    /// Gives an account a position.
+    #[inline]
+    pub(crate) fn set(&mut self, account: AccountId, position: usize) {
+        if account.index() >= self.0.len() {
+            self.grow(account);
+        }
+        self.0[account.index()] = position as u32;
+    }
+
+    #[cold]
+    fn grow(&mut self, account: AccountId) {
+        self.0.resize(account.index() + 1, Positions::NONE);
+    }
+
+    /// Leaves no position, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.0.fill(Positions::NONE);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{id::AccountId, nct::Nct, rejection::Rejection};
+use crate::{
+    id::AccountId,
+    nct::Nct,
+    rejection::{Rejection, refuse},
+};
 
 /// Balances and allowances of every account.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +62,7 @@ impl Ledger {
     #[inline]
     pub(crate) fn approve(&mut self, owner: AccountId, spender: AccountId, value: Nct) -> Result<(), Rejection> {
         if spender == AccountId::NOBODY {
-            return Err(Rejection::ZeroAddress { role: "spender" });
+            return refuse(Rejection::ZeroAddress { role: "spender" });
         }
         match spender {
             AccountId::REGISTRY => self.holders[owner.index()].allowances[0] = value,
@@ -72,7 +76,7 @@ impl Ledger {
 
     pub(crate) fn mint(&mut self, to: AccountId, value: Nct) -> Result<(), Rejection> {
         if to == AccountId::NOBODY {
-            return Err(Rejection::ZeroAddress { role: "holder" });
+            return refuse(Rejection::ZeroAddress { role: "holder" });
         }
         self.issued = self.issued.checked_add(value).ok_or(BALANCE)?;
         let balance = &mut self.holders[to.index()].balance;
@@ -93,15 +97,15 @@ impl Ledger {
     pub(crate) fn transfer(&mut self, from: AccountId, to: AccountId, value: Nct) -> Result<(), Rejection> {
         if to == AccountId::NOBODY {
             self.check_transfer(from, value)?;
-            return Err(Rejection::ZeroAddress { role: "holder" });
+            return refuse(Rejection::ZeroAddress { role: "holder" });
         }
         if self.transfers_disabled {
-            return Err(Rejection::TransfersDisabled);
+            return refuse(Rejection::TransfersDisabled);
         }
         let before = self.together(from, to);
         let balance = &mut self.holders[from.index()].balance;
         if !balance.take(value) {
-            return Err(Rejection::BalanceShort { balance: *balance, value });
+            return refuse(Rejection::BalanceShort { balance: *balance, value });
         }
         assert!(self.holders[to.index()].balance.give(value), "a balance is at most the supply");
         assert!(self.together(from, to) == before, "a transfer must conserve Nectar");
@@ -113,7 +117,7 @@ impl Ledger {
     #[inline]
     pub(crate) fn pull(&mut self, owner: AccountId, contract: AccountId, value: Nct) -> Result<(), Rejection> {
         if self.transfers_disabled {
-            return Err(Rejection::TransfersDisabled);
+            return refuse(Rejection::TransfersDisabled);
         }
         let Holder { balance, allowances } = &mut self.holders[owner.index()];
         let allowance = match contract {
@@ -121,11 +125,11 @@ impl Ledger {
             _ => &mut allowances[1],
         };
         if !allowance.take(value) {
-            return Err(Rejection::AllowanceShort { allowance: *allowance, value });
+            return refuse(Rejection::AllowanceShort { allowance: *allowance, value });
         }
         if !balance.take(value) {
             assert!(allowance.give(value), "what was just taken");
-            return Err(Rejection::BalanceShort { balance: *balance, value });
+            return refuse(Rejection::BalanceShort { balance: *balance, value });
         }
         assert!(self.holders[contract.index()].balance.give(value), "a balance is at most the supply");
         Ok(())
@@ -143,16 +147,16 @@ impl Ledger {
     #[inline]
     pub(crate) fn check_transfer(&self, from: AccountId, value: Nct) -> Result<(), Rejection> {
         if self.transfers_disabled {
-            return Err(Rejection::TransfersDisabled);
+            return refuse(Rejection::TransfersDisabled);
         }
         let balance = self.balance(from);
-        if balance < value { Err(Rejection::BalanceShort { balance, value }) } else { Ok(()) }
+        if balance < value { refuse(Rejection::BalanceShort { balance, value }) } else { Ok(()) }
     }
 
     #[inline]
     fn spend_allowance(&self, owner: AccountId, spender: AccountId, value: Nct) -> Result<Nct, Rejection> {
         if self.transfers_disabled {
-            return Err(Rejection::TransfersDisabled);
+            return refuse(Rejection::TransfersDisabled);
         }
         let allowance = self.allowance(owner, spender);
         let left = allowance.checked_sub(value).ok_or(Rejection::AllowanceShort { allowance, value })?;

@@ -22,7 +22,7 @@ use crate::{
     arbiter_staking::ArbiterStaking,
     block::{BlockNumber, Windows},
     bounty::Bounty,
-    command::{Accepted, Command},
+    command::{Accepted, Command, PostAssertion},
     event::Event,
     id::{AccountId, Address, Guid, GuidMap},
     ledger::Ledger,
@@ -30,7 +30,7 @@ use crate::{
     rejection::Rejection,
     roles::{Arbiters, Pausable, Roles},
     ruleset::RuleSet,
-    settlement::Fees,
+    settlement::{Fees, Rewards},
 };
 
 /// The hash of a block, by number. The market hides those a contract cannot see.
@@ -108,6 +108,8 @@ pub struct Market {
     bounties: Vec<Bounty>,
     slots: GuidMap<usize>,
     free_slots: Vec<usize>,
+    /// Rewards of forgotten bounties, for their memory.
+    spare_rewards: Vec<Rewards>,
     last_slot: Option<(Guid, usize)>,
     /// The last draw: the block whose hash it was from, the block it was made in, and its number.
     last_draw: Option<((BlockNumber, BlockNumber), U256)>,
@@ -169,6 +171,7 @@ impl Market {
             bounties: Vec::new(),
             slots: GuidMap::default(),
             free_slots: Vec::new(),
+            spare_rewards: Vec::new(),
             last_slot: None,
             last_draw: None,
             history: History::default(),
@@ -245,7 +248,9 @@ impl Market {
         let done = |()| Accepted::Done;
         match command {
             Command::PostBounty(post) => self.post_bounty(sender, *post).map(done),
-            Command::PostAssertion(assertion) => self.post_assertion(sender, assertion).map(|index| Accepted::Asserted { index }),
+            Command::PostAssertion(PostAssertion { guid, bids, mask, commitment }) => {
+                self.post_assertion(sender, guid, &bids, mask, commitment).map(|index| Accepted::Asserted { index })
+            }
             Command::RevealAssertion(reveal) => self.reveal_assertion(sender, reveal).map(done),
             Command::VoteOnBounty { guid, votes, valid_bloom } => {
                 self.vote_on_bounty(sender, guid, votes, valid_bloom).map(|quorum| Accepted::Voted { quorum })

@@ -4,7 +4,12 @@
 
 use smallvec::SmallVec;
 
-use crate::{block::BlockNumber, rejection::Rejection, ruleset::RuleSet, verdict::ArtifactSet};
+use crate::{
+    block::BlockNumber,
+    rejection::{Rejection, refuse},
+    ruleset::RuleSet,
+    verdict::ArtifactSet,
+};
 
 /// The running tally of a bounty's votes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,7 +60,7 @@ impl Tally {
             for artifact in (0..artifacts).filter(|&artifact| !self.decided.contains(artifact)) {
                 let malicious = u64::from(self.malicious[artifact]) + u64::from(votes.contains(artifact));
                 if malicious > counted || cast - malicious > counted {
-                    return Err(Rejection::QuorumUnderflow);
+                    return refuse(Rejection::QuorumUnderflow);
                 }
             }
         }

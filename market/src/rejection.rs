@@ -155,6 +155,12 @@ pub enum Rejection {
     TooManyVoters { limit: usize },
 }
 
+/// Refuses a command, out of the way of those that are accepted.
+#[cold]
+pub(crate) fn refuse<T>(rejection: Rejection) -> Result<T, Rejection> {
+    Err(rejection)
+}
+
 impl Rejection {
     /// What the contract of `edition` answers in this case.
     pub fn revert(&self, edition: Edition) -> Revert {

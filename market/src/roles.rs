@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     id::{AccountId, AccountSet},
-    rejection::Rejection,
+    rejection::{Rejection, refuse},
 };
 
 /// Role holders of the registry. At deployment one account has them all.
@@ -45,14 +45,14 @@ impl Pausable {
 
     #[inline]
     pub(crate) fn check_running(&self) -> Result<(), Rejection> {
-        if self.paused { Err(Rejection::Paused) } else { Ok(()) }
+        if self.paused { refuse(Rejection::Paused) } else { Ok(()) }
     }
 
     pub(crate) fn set(&mut self, by: AccountId, paused: bool) -> Result<(), Rejection> {
         require_member(&self.pausers, by, "pauser")?;
         match (paused, self.paused) {
-            (true, true) => return Err(Rejection::Paused),
-            (false, false) => return Err(Rejection::NotPaused),
+            (true, true) => return refuse(Rejection::Paused),
+            (false, false) => return refuse(Rejection::NotPaused),
             _ => self.paused = paused,
         }
         Ok(())
@@ -62,20 +62,20 @@ impl Pausable {
 /// Adds to a role as OpenZeppelin's role library does: not the zero address, not twice.
 pub(crate) fn grant(role: &mut BTreeSet<AccountId>, account: AccountId, name: &'static str) -> Result<(), Rejection> {
     require_somebody(account, name)?;
-    if role.insert(account) { Ok(()) } else { Err(Rejection::RoleTaken { account, role: name }) }
+    if role.insert(account) { Ok(()) } else { refuse(Rejection::RoleTaken { account, role: name }) }
 }
 
 /// Takes from a role; the account must have it.
 pub(crate) fn revoke(role: &mut BTreeSet<AccountId>, account: AccountId, name: &'static str) -> Result<(), Rejection> {
-    if role.remove(&account) { Ok(()) } else { Err(Rejection::RoleMissing { account, role: name }) }
+    if role.remove(&account) { Ok(()) } else { refuse(Rejection::RoleMissing { account, role: name }) }
 }
 
 pub(crate) fn require_member(role: &BTreeSet<AccountId>, account: AccountId, name: &'static str) -> Result<(), Rejection> {
-    if role.contains(&account) { Ok(()) } else { Err(Rejection::RoleMissing { account, role: name }) }
+    if role.contains(&account) { Ok(()) } else { refuse(Rejection::RoleMissing { account, role: name }) }
 }
 
 pub(crate) fn require_holder(holder: AccountId, account: AccountId, name: &'static str) -> Result<(), Rejection> {
-    if holder == account && account != AccountId::NOBODY { Ok(()) } else { Err(Rejection::RoleMissing { account, role: name }) }
+    if holder == account && account != AccountId::NOBODY { Ok(()) } else { refuse(Rejection::RoleMissing { account, role: name }) }
 }
 
 pub(crate) fn require_somebody(account: AccountId, name: &'static str) -> Result<(), Rejection> {
@@ -100,7 +100,7 @@ impl Arbiters {
     pub(crate) fn add(&mut self, account: AccountId) -> Result<(), Rejection> {
         require_somebody(account, "arbiter")?;
         if !self.members.insert(account) {
-            return Err(Rejection::RoleTaken { account, role: "arbiter" });
+            return refuse(Rejection::RoleTaken { account, role: "arbiter" });
         }
         self.count += 1;
         Ok(())
@@ -109,7 +109,7 @@ impl Arbiters {
     /// Removes an arbiter; with `unchecked`, as 1.0.0 does, anybody, as long as the count is not zero.
     pub(crate) fn remove(&mut self, account: AccountId, unchecked: bool) -> Result<(), Rejection> {
         if !unchecked && !self.members.contains(account) {
-            return Err(Rejection::RoleMissing { account, role: "arbiters" });
+            return refuse(Rejection::RoleMissing { account, role: "arbiters" });
         }
         self.count = self.count.checked_sub(1).ok_or(Rejection::Overflow { what: "the number of arbiters" })?;
         self.members.remove(account);

@@ -323,15 +323,11 @@ fn difference(a: Nct, b: Nct) -> NctDelta {
 impl Rewards {
     /// What `account` is due as ambassador, as expert and as the assigned arbiter: separate payments in this order.
     #[inline]
-    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> [&Nct; 3] {
-        let nothing = &Nct::ZERO;
-        let refund = if bounty.author == account { &self.refund } else { nothing };
-        let expert = match bounty.position_of(account) {
-            Some(index) => &self.experts[index].payout,
-            None => nothing,
-        };
-        let arbiter = if assigned == Some(account) { &self.arbiter } else { nothing };
-        [refund, expert, arbiter]
+    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = &Nct> {
+        let refund = (bounty.author == account).then_some(&self.refund);
+        let expert = bounty.positions.of(account).map(|index| &self.experts[index].payout);
+        let arbiter = (assigned == Some(account)).then_some(&self.arbiter);
+        [refund, expert, arbiter].into_iter().flatten()
     }
 }
 

@@ -23,7 +23,7 @@ use market::{
     block::{BlockNumber, Windows},
     bloom::Bloom,
     bounty::Bounty,
-    command::{Accepted, Command, PostAssertion, PostBounty, RevealAssertion},
+    command::{Accepted, Command, PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     id::{AccountId, Address, Guid, GuidMap},
     market::{Deployment, Market, named_address},
@@ -32,7 +32,7 @@ use market::{
     settlement::{Fees, Rewards},
     verdict::ArtifactSet,
 };
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::{
     agenda::{Act, Calendar, Due},
@@ -746,12 +746,8 @@ impl World {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
         let commitment = Commitment::envelope(opening(&open.plan, plan));
-        let bids = match plan.bids[..] {
-            [only] => smallvec![only],
-            ref bids => SmallVec::from_slice(bids),
-        };
-        let command = PostAssertion { guid: open.plan.guid, bids, mask: plan.mask, commitment };
-        match self.market.post_assertion(self.accounts.rivals[plan.rival], command) {
+        let rival = self.accounts.rivals[plan.rival];
+        match self.market.post_assertion(rival, open.plan.guid, &plan.bids, plan.mask, commitment) {
             Ok(index) => open.rivals[position] = Some(index as u32),
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
             // A bid out of the limits is the rival's own fault and costs it nothing.
@@ -810,8 +806,7 @@ impl World {
                     let price =
                         assertion.bids.iter().copied().sum::<Nct>().checked_add(self.fees.assertion).expect("the engine has as much");
                     let commitment = Commitment::envelope(assertion.opening);
-                    let command = PostAssertion { guid, bids: assertion.bids, mask: assertion.mask, commitment };
-                    let told = match self.market.post_assertion(engine, command) {
+                    let told = match self.market.post_assertion(engine, guid, &assertion.bids, assertion.mask, commitment) {
                         Ok(index) => {
                             self.open[slot].decision = Decision::Asserted(index as u32);
                             self.open[slot].price = price;

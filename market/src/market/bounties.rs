@@ -7,13 +7,13 @@ use smallvec::SmallVec;
 use crate::{
     block::{BlockNumber, Round, Windows},
     bounty::{Assertion, Bounty, Vote},
-    command::{PostAssertion, PostBounty, RevealAssertion},
-    commitment::Opening,
+    command::{PostBounty, RevealAssertion},
+    commitment::{Commitment, Opening},
     event::Event,
-    id::{AccountId, AccountSet, Guid},
+    id::{AccountId, AccountSet, Guid, Positions},
     nct::Nct,
     quorum::Tally,
-    rejection::{Missed, Rejection},
+    rejection::{Missed, Rejection, refuse},
     ruleset::{Bids, Edition},
     settlement::{self, Fees, Rewards},
     verdict::ArtifactSet,
@@ -72,10 +72,10 @@ impl Market {
     pub fn post_bounty(&mut self, sender: AccountId, post: PostBounty) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         if self.deprecation.is_some() {
-            return Err(Rejection::Deprecated);
+            return refuse(Rejection::Deprecated);
         }
         if self.slots.contains_key(&post.guid) {
-            return Err(Rejection::GuidInUse { guid: post.guid });
+            return refuse(Rejection::GuidInUse { guid: post.guid });
         }
         match self.rules.edition {
             Edition::V1_0_0 => {
@@ -109,29 +109,29 @@ impl Market {
 
     fn check_amount(&self, post: &PostBounty) -> Result<(), Rejection> {
         let minimum = self.rules.bounty_minimum_for(post.artifacts.min(self.rules.artifacts_maximum));
-        if post.amount < minimum { Err(Rejection::AmountBelowMinimum { amount: post.amount, minimum }) } else { Ok(()) }
+        if post.amount < minimum { refuse(Rejection::AmountBelowMinimum { amount: post.amount, minimum }) } else { Ok(()) }
     }
 
     fn check_artifacts(&self, post: &PostBounty) -> Result<(), Rejection> {
         let (artifacts, maximum) = (post.artifacts, self.rules.artifacts_maximum);
         if post.artifact_uri.is_empty() {
-            return Err(Rejection::EmptyUri);
+            return refuse(Rejection::EmptyUri);
         }
         if artifacts > maximum {
-            return Err(Rejection::TooManyArtifacts { artifacts, maximum });
+            return refuse(Rejection::TooManyArtifacts { artifacts, maximum });
         }
         if artifacts == 0 {
-            return Err(Rejection::NoArtifacts);
+            return refuse(Rejection::NoArtifacts);
         }
         if self.rules.artifact_types > 1 && post.artifact_type >= self.rules.artifact_types {
-            return Err(Rejection::UnknownArtifactType { artifact_type: post.artifact_type });
+            return refuse(Rejection::UnknownArtifactType { artifact_type: post.artifact_type });
         }
         Ok(())
     }
 
     fn check_duration(&self, post: &PostBounty) -> Result<(), Rejection> {
         let (duration, maximum) = (post.duration, self.rules.duration_maximum);
-        if (1..=maximum).contains(&duration) { Ok(()) } else { Err(Rejection::BadDuration { duration, maximum }) }
+        if (1..=maximum).contains(&duration) { Ok(()) } else { refuse(Rejection::BadDuration { duration, maximum }) }
     }
 
     /// Takes a bounty in, in the memory of one that was forgotten where there is any.
@@ -156,7 +156,7 @@ impl Market {
             votes: Vec::new(),
             tally: Tally::new(post.artifacts as usize),
             assigned_arbiter: None,
-            asserted: AccountSet::default(),
+            positions: Positions::default(),
             voted: AccountSet::default(),
             settled: AccountSet::default(),
             rewards: Rewards::default(),
@@ -165,41 +165,48 @@ impl Market {
         match self.bounties.get_mut(slot) {
             Some(old) => {
                 let (assertions, votes) = (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes));
-                let rewards = std::mem::take(&mut old.rewards);
-                *old = Bounty { assertions, votes, rewards, ..bounty };
+                let mut positions = std::mem::take(&mut old.positions);
+                positions.clear();
+                *old = Bounty { assertions, votes, positions, ..bounty };
             }
             None => self.bounties.push(bounty),
         }
     }
 
-    /// [`Command::PostAssertion`](crate::command::Command::PostAssertion); answers the assertion's position.
+    /// [`Command::PostAssertion`](crate::command::Command::PostAssertion) by its fields; answers the assertion's position.
     ///
     /// # Errors
     ///
     /// As [`Market::submit`].
-    pub fn post_assertion(&mut self, sender: AccountId, assertion: PostAssertion) -> Result<u64, Rejection> {
+    pub fn post_assertion(
+        &mut self,
+        sender: AccountId,
+        guid: Guid,
+        bids: &[Nct],
+        mask: ArtifactSet,
+        commitment: Commitment,
+    ) -> Result<u64, Rejection> {
         self.roles.pausable.check_running()?;
-        let slot = self.find(assertion.guid)?;
+        let slot = self.find(guid)?;
         let bounty = &self.bounties[slot];
         let expired = self.now >= bounty.expiration;
         let check_open = || {
-            if expired { Err(Rejection::BountyExpired { expiration: bounty.expiration }) } else { Ok(()) }
+            if expired { refuse(Rejection::BountyExpired { expiration: bounty.expiration }) } else { Ok(()) }
         };
         let check_new = || {
-            if bounty.has_asserted(sender) { Err(Rejection::AlreadyAsserted { account: sender }) } else { Ok(()) }
+            if bounty.has_asserted(sender) { refuse(Rejection::AlreadyAsserted { account: sender }) } else { Ok(()) }
         };
         let masked = match self.rules.bids {
             Bids::PerBounty => 1,
-            Bids::PerArtifact => assertion.mask.len(),
+            Bids::PerArtifact => mask.len(),
         };
-        let bids = assertion.bids.len();
         let check_count = || {
-            if bids == masked { Ok(()) } else { Err(Rejection::BidCount { bids, masked }) }
+            if bids.len() == masked { Ok(()) } else { refuse(Rejection::BidCount { bids: bids.len(), masked }) }
         };
         match self.rules.edition {
             Edition::V1_0_0 => {
                 check_count()?;
-                self.check_bids(&assertion.bids)?;
+                self.check_bids(bids)?;
                 check_open()?;
                 check_new()?;
             }
@@ -207,42 +214,37 @@ impl Market {
                 check_open()?;
                 check_count()?;
                 check_new()?;
-                self.check_bids(&assertion.bids)?;
+                self.check_bids(bids)?;
             }
         }
-        if self.rules.switches.reject_stray_bits && assertion.mask.reaches_beyond(bounty.artifacts) {
-            return Err(Rejection::StrayMaskBits { artifacts: bounty.artifacts });
+        if self.rules.switches.reject_stray_bits && mask.reaches_beyond(bounty.artifacts) {
+            return refuse(Rejection::StrayMaskBits { artifacts: bounty.artifacts });
         }
-        if self.rules.switches.reject_empty_masks && assertion.mask.is_empty() {
-            return Err(Rejection::EmptyMask);
+        if self.rules.switches.reject_empty_masks && mask.is_empty() {
+            return refuse(Rejection::EmptyMask);
         }
         let mut price = self.fees_of(bounty).assertion;
-        for &bid in &assertion.bids {
+        for &bid in bids {
             if !price.give(bid) {
-                return Err(Rejection::Overflow { what: "bids and fee" });
+                return refuse(Rejection::Overflow { what: "bids and fee" });
             }
         }
         let artifacts = bounty.artifacts;
         self.pull(sender, AccountId::REGISTRY, price)?;
 
         let index = self.bounties[slot].assertions.len() as u64;
+        let bids = match bids {
+            // By far the most bounties are on one artifact.
+            &[only] => SmallVec::from_buf([only]),
+            _ => SmallVec::from_slice(bids),
+        };
         if self.recording {
-            let commitment = assertion.commitment.hash(self.addresses[sender.index()]);
-            let bids = assertion.bids.clone();
-            self.events.push(Event::NewAssertion {
-                guid: assertion.guid,
-                author: sender,
-                index,
-                bids,
-                mask: assertion.mask,
-                artifacts,
-                commitment,
-            });
+            let (bids, commitment) = (bids.clone(), commitment.hash(self.addresses[sender.index()]));
+            self.events.push(Event::NewAssertion { guid, author: sender, index, bids, mask, artifacts, commitment });
         }
         let bounty = &mut self.bounties[slot];
-        bounty.asserted.insert(sender);
+        bounty.positions.set(sender, bounty.assertions.len());
         bounty.rewards_current = false;
-        let PostAssertion { bids, mask, commitment, .. } = assertion;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
         Ok(index)
     }
@@ -251,10 +253,10 @@ impl Market {
     fn check_bids(&self, bids: &[Nct]) -> Result<(), Rejection> {
         for &bid in bids {
             if bid < self.rules.bid_minimum {
-                return Err(Rejection::BidBelowMinimum { bid, minimum: self.rules.bid_minimum });
+                return refuse(Rejection::BidBelowMinimum { bid, minimum: self.rules.bid_minimum });
             }
             if let Some(maximum) = self.rules.bid_maximum.filter(|&maximum| bid > maximum) {
-                return Err(Rejection::BidAboveMaximum { bid, maximum });
+                return refuse(Rejection::BidAboveMaximum { bid, maximum });
             }
         }
         Ok(())
@@ -284,16 +286,26 @@ impl Market {
     ) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
-        let bounty = &self.bounties[slot];
         // Nothing that a round depends on changes by revealing.
-        let round = self.round_of(bounty)?;
-        if round != Round::Reveal {
-            let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
-            return Err(Rejection::RevealWindow { missed, round });
+        let window = self.check_reveal_window(&self.bounties[slot]);
+        for (sender, index, opening) in reveals {
+            window?;
+            self.reveal_slot(sender, slot, index, opening, metadata)?;
         }
-        reveals.into_iter().try_for_each(|(sender, index, opening)| self.reveal_slot(sender, slot, index, opening, metadata))
+        Ok(())
     }
 
+    fn check_reveal_window(&self, bounty: &Bounty) -> Result<(), Rejection> {
+        match self.round_of(bounty)? {
+            Round::Reveal => Ok(()),
+            round => {
+                let missed = if round == Round::Assertion { Missed::Early } else { Missed::Late };
+                refuse(Rejection::RevealWindow { missed, round })
+            }
+        }
+    }
+
+    #[inline]
     fn reveal_slot(
         &mut self,
         sender: AccountId,
@@ -304,22 +316,22 @@ impl Market {
     ) -> Result<(), Rejection> {
         let bounty = &mut self.bounties[slot];
         if word::is_zero(&opening.nonce) {
-            return Err(Rejection::ZeroNonce);
+            return refuse(Rejection::ZeroNonce);
         }
         let unknown = Rejection::UnknownAssertion { index, assertions: bounty.assertions.len() };
         let assertion = usize::try_from(index).ok().and_then(|index| bounty.assertions.get_mut(index)).ok_or(unknown)?;
         if assertion.author != sender {
-            return Err(Rejection::NotTheAuthor { index });
+            return refuse(Rejection::NotTheAuthor { index });
         }
         if assertion.is_revealed {
-            return Err(Rejection::AlreadyRevealed { index });
+            return refuse(Rejection::AlreadyRevealed { index });
         }
         if !assertion.commitment.opens(self.addresses[sender.index()], opening) {
-            return Err(Rejection::CommitmentMismatch);
+            return refuse(Rejection::CommitmentMismatch);
         }
         let (guid, artifacts) = (bounty.guid, bounty.artifacts);
         if self.rules.switches.binding_commitments && opening.verdicts.reaches_beyond(artifacts) {
-            return Err(Rejection::StrayVerdictBits { artifacts });
+            return refuse(Rejection::StrayVerdictBits { artifacts });
         }
 
         bounty.rewards_current = false;
@@ -337,7 +349,7 @@ impl Market {
     /// As [`Market::submit`].
     pub fn vote_on_bounty(&mut self, sender: AccountId, guid: Guid, votes: ArtifactSet, valid_bloom: bool) -> Result<bool, Rejection> {
         if !self.arbiters.contains(sender) {
-            return Err(Rejection::NotAnArbiter { account: sender });
+            return refuse(Rejection::NotAnArbiter { account: sender });
         }
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
@@ -346,13 +358,13 @@ impl Market {
         let closed = self.rules.switches.close_votes_at_quorum && bounty.tally.reached.is_some();
         if !matches!(round, Round::Vote | Round::Quorum) || closed {
             let missed = if round < Round::Vote { Missed::Early } else { Missed::Late };
-            return Err(Rejection::VoteWindow { missed, round });
+            return refuse(Rejection::VoteWindow { missed, round });
         }
         if bounty.has_voted(sender) {
-            return Err(Rejection::AlreadyVoted { account: sender });
+            return refuse(Rejection::AlreadyVoted { account: sender });
         }
         if self.linked_registry != AccountId::REGISTRY {
-            return Err(Rejection::NotTheRegistry);
+            return refuse(Rejection::NotTheRegistry);
         }
         let (now, arbiters) = (self.now, self.arbiters.count);
         let bounty = &mut self.bounties[slot];
@@ -403,16 +415,16 @@ impl Market {
     fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
         if bounty.has_settled(sender) {
-            return Err(Rejection::AlreadySettled { account: sender });
+            return refuse(Rejection::AlreadySettled { account: sender });
         }
         let round = (*round)?;
         if !matches!(round, Round::Quorum | Round::Settle) {
-            return Err(Rejection::NotSettleable { round });
+            return refuse(Rejection::NotSettleable { round });
         }
         let (mut assigned, rewards_current) = (bounty.assigned_arbiter, bounty.rewards_current);
         if self.arbiters.contains(sender) {
             if round != Round::Settle {
-                return Err(Rejection::ArbiterTooEarly { round });
+                return refuse(Rejection::ArbiterTooEarly { round });
             }
             if assigned.is_none() {
                 assigned = self.assign_arbiter(sender, slot)?;
@@ -425,8 +437,12 @@ impl Market {
         let Market { bounties, ledger, rules, events, recording, .. } = self;
         let bounty = &mut bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
-        let payments = bounty.rewards.payments(bounty, sender, assigned);
-        let payout = payments[0].checked_add(*payments[1]).and_then(|sum| sum.checked_add(*payments[2])).ok_or(overflow)?;
+        let mut payout = Nct::ZERO;
+        for &payment in bounty.rewards.payments(bounty, sender, assigned) {
+            if !payout.give(payment) {
+                return Err(overflow);
+            }
+        }
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = match assigned {
             Some(arbiter) if rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() => {
@@ -443,7 +459,7 @@ impl Market {
             // One move of the sum, one log entry for each payment.
             ledger.transfer(AccountId::REGISTRY, sender, payout)?;
             if *recording {
-                for &value in payments.into_iter().filter(|payment| !payment.is_zero()) {
+                for &value in bounty.rewards.payments(bounty, sender, assigned).filter(|payment| !payment.is_zero()) {
                     events.push(Event::Transfer { from: AccountId::REGISTRY, to: sender, value });
                 }
             }
@@ -485,6 +501,9 @@ impl Market {
         let fees = *self.fees_of(&self.bounties[slot]);
         let bounty = &mut self.bounties[slot];
         let mut rewards = std::mem::take(&mut bounty.rewards);
+        if rewards.experts.capacity() == 0 {
+            rewards = self.spare_rewards.pop().unwrap_or_default();
+        }
         let settled = settlement::settle_into(&self.rules, &bounty.closed(fees), &mut rewards);
         bounty.rewards = rewards;
         settled?;
@@ -502,6 +521,9 @@ impl Market {
             let bounty = &mut self.bounties[slot];
             bounty.assertions.clear();
             bounty.votes.clear();
+            // Bounties have rewards for a few blocks of their lives only: the memory goes to the next that is settled.
+            self.spare_rewards.push(std::mem::take(&mut bounty.rewards));
+            bounty.rewards_current = false;
             self.free_slots.push(slot);
             self.last_slot = None;
         }

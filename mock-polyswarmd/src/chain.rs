@@ -55,7 +55,7 @@ impl ChainName {
 
 /// Something that is done to the chains.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")] // no `tag`: it would read amounts into a buffer that cannot hold them
 pub enum Input {
     /// Time moves on to that block, and everybody simulated does what is due.
     Mine {

@@ -1,7 +1,7 @@
 //! The command line, and the life of the server from start to report.
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{self, IsTerminal, Write, stderr, stdout},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
@@ -172,7 +172,6 @@ impl Cli {
         let started = Instant::now();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
         runtime.block_on(self.serve(&server))?;
-        // A WebSocket that takes its time is not waited for.
         runtime.shutdown_timeout(Duration::from_secs(1));
         if let Some(error) = server.take_error() {
             return Err(match error {
@@ -235,70 +234,89 @@ impl Cli {
         if !self.bind.is_loopback() {
             tracing::warn!("listening on {}: anybody who reaches it can trade, and cheat unless --no-admin", self.bind);
         }
+        // Before anybody hears of this server: who starts it may stop it at once.
+        let signals = Signals::listen().context("cannot listen for signals")?;
         let cheats = !self.no_admin && self.admin_port.is_none();
-        let mut servers = vec![listen(server, http::app(server, cheats), SocketAddr::new(self.bind, self.port), "polyswarmd").await?];
+        let mut servers =
+            vec![listen(server, http::app(server, cheats), SocketAddr::new(self.bind, self.port), "polyswarmd", "--port").await?];
         if let Some(port) = self.admin_port {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-            servers.push(listen(server, http::admin(server), address, "cheats").await?);
+            servers.push(listen(server, http::admin(server), address, "cheats", "--admin-port").await?);
         }
-        tokio::spawn(stop_on_signal(server.clone()));
+        tokio::spawn(stop_on_signal(server.clone(), signals));
         let (clock, participants) = match self.block_time {
             BlockTime::Every(period) => (Clock::Every(period), 0),
             BlockTime::Manual => (Clock::Manual, 0),
             BlockTime::Lockstep => (Clock::Lockstep { timeout: self.lockstep_timeout }, 1),
         };
         clock::run(server.clone(), clock, self.participants.unwrap_or(participants), self.exit_when_done).await;
-        for server in servers {
-            server.await.context("a server task failed")?;
+        for serving in servers {
+            serving.await.context("a server task failed")?.context("the server failed")?;
         }
+        // WebSockets are told what is left to tell; one that takes its time is not waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(1), server.deserted()).await;
         Ok(())
     }
 }
 
 /// Binds and serves until the server stops.
-async fn listen(server: &Arc<Server>, app: App, address: SocketAddr, what: &str) -> Result<JoinHandle<()>> {
+async fn listen(server: &Arc<Server>, app: App, address: SocketAddr, what: &str, flag: &str) -> Result<JoinHandle<io::Result<()>>> {
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) => {
-            let error = anyhow::anyhow!("cannot listen on {address}: {error}; name another with --port (0 takes any that is free)");
+            let error = anyhow::anyhow!("cannot listen on {address}: {error}; name another with {flag} (0 takes any that is free)");
             return Err(error).or_exit(Exit::Usage);
         }
     };
     let address = listener.local_addr().context("a listener has an address")?;
     tracing::info!("{what} on http://{address}");
-    let server = server.clone();
-    Ok(tokio::spawn(async move {
-        if let Err(error) = http::serve(listener, app, server).await {
-            tracing::error!(%error, "the server failed");
-        }
-    }))
+    Ok(tokio::spawn(http::serve(listener, app, server.clone())))
 }
 
 /// The first signal asks for an orderly end, the second ends everything at once.
-async fn stop_on_signal(server: Arc<Server>) {
-    if signal().await.is_err() {
-        return;
-    }
+async fn stop_on_signal(server: Arc<Server>, mut signals: Signals) {
+    signals.next().await;
     tracing::info!("stopping");
     server.stop();
-    if signal().await.is_ok() {
-        sim::output::abandon();
-        std::process::exit(130);
-    }
+    signals.next().await;
+    sim::output::abandon();
+    std::process::exit(130);
+}
+
+/// What asks a process to end. From when it is made on, no signal ends the process by itself.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-async fn signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
-#[cfg(not(unix))]
-async fn signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        tokio::signal::windows::ctrl_c().map(Signals)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
 }
 
 /// The command as it was typed.

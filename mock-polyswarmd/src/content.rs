@@ -13,9 +13,9 @@ use wire::{artifact::Artifact, ipfs, json::Json, metadata::FileMetadata};
 pub const UPLOAD_MAXIMUM: usize = 32 << 20;
 /// Bytes of uploads that are kept in all.
 pub const STORE_MAXIMUM: usize = 1 << 30;
-/// Largest metadata in bytes.
-pub const METADATA_MAXIMUM: usize = 1 << 20;
-/// Metadata that are kept at most, by number.
+/// Largest metadata in bytes. They go out to every WebSocket, and clients take frames of up to 1 MiB.
+pub const METADATA_MAXIMUM: usize = 1_000_000;
+/// Metadata of visitors that are kept at most, by number.
 const METADATA_KEPT: usize = 1 << 20;
 /// Largest artifact that is read from a corpus, in bytes.
 const ARTIFACT_MAXIMUM: u64 = replay::plan::ARTIFACT_LIMIT;
@@ -51,6 +51,8 @@ pub enum NoContent {
     Corpus(#[from] CorpusError),
     #[error("{what} of {bytes} bytes exceed the limit of {limit}")]
     TooLarge { what: &'static str, bytes: usize, limit: usize },
+    #[error("{METADATA_KEPT} metadata are kept; there is no room for more")]
+    Full,
     #[error("an upload needs at least one file and at most 256")]
     BadCount,
     #[error(transparent)]
@@ -65,6 +67,9 @@ pub struct Store {
     /// Rows of the corpus that have a file.
     files: HashMap<ArtifactId, Row>,
     listings: HashMap<Arc<str>, Listing>,
+    /// Metadata of simulated bounties.
+    simulated: HashMap<Arc<str>, Json>,
+    /// Metadata of visitors.
     metadata: HashMap<Arc<str>, Json>,
     uploaded: usize,
 }
@@ -85,7 +90,7 @@ impl Store {
                 }
             }
         }
-        Ok(Store { files, listings: HashMap::new(), metadata: HashMap::new(), uploaded: 0 })
+        Ok(Store { files, listings: HashMap::new(), simulated: HashMap::new(), metadata: HashMap::new(), uploaded: 0 })
     }
 
     /// Makes the artifacts and the metadata of a simulated bounty available.
@@ -98,7 +103,7 @@ impl Store {
         if let Some(uri) = &shown.metadata
             && let Some(json) = describe(plan)
         {
-            self.metadata.insert(uri.clone(), json);
+            self.simulated.insert(uri.clone(), json);
         }
     }
 
@@ -141,15 +146,15 @@ impl Store {
         if bytes > METADATA_MAXIMUM {
             return Err(NoContent::TooLarge { what: "metadata", bytes, limit: METADATA_MAXIMUM });
         }
-        if self.metadata.len() >= METADATA_KEPT {
-            return Err(NoContent::TooLarge { what: "metadata entries", bytes: self.metadata.len(), limit: METADATA_KEPT });
-        }
         let uri = ipfs::cid(json.text().as_bytes());
+        if self.metadata.len() >= METADATA_KEPT && !self.metadata.contains_key(uri.as_str()) {
+            return Err(NoContent::Full);
+        }
         self.metadata.insert(uri.as_str().into(), json);
         Ok(uri)
     }
 
-    /// Everything that was not of the corpus: uploads as hex, and metadata.
+    /// Everything that visitors brought: uploads as hex, and metadata.
     pub fn dump(&self) -> (Vec<Vec<String>>, Vec<String>) {
         let uploaded = |content: &Content| match content {
             Content::Uploaded(bytes) => Some(hex::encode(bytes)),
@@ -191,7 +196,7 @@ impl Store {
 
     /// The metadata at a URI; null for text that is none.
     pub fn metadata(&self, uri: &str) -> Json {
-        self.metadata.get(uri).cloned().unwrap_or_else(Json::null)
+        self.simulated.get(uri).or_else(|| self.metadata.get(uri)).cloned().unwrap_or_else(Json::null)
     }
 
     /// Where the bytes of an artifact are.

@@ -17,6 +17,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
+    serve::ListenerExt,
 };
 use tokio::net::TcpListener;
 use tower_http::{
@@ -46,6 +47,22 @@ pub fn app(server: &Arc<Server>, cheats: bool) -> App {
 /// The cheats alone, for a port of their own.
 pub fn admin(server: &Arc<Server>) -> App {
     finish(mock(), server)
+}
+
+/// Serves `app` until the server stops.
+///
+/// # Errors
+///
+/// If the listener fails.
+pub async fn serve(listener: TcpListener, app: App, server: Arc<Server>) -> io::Result<()> {
+    // Messages are small and many: none is held back to travel with the next.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection stays slow");
+        }
+    });
+    let service = ServiceExt::<Request>::into_make_service(app);
+    axum::serve(listener, service).with_graceful_shutdown(async move { server.stopped().await }).await
 }
 
 /// A path, what it is for by method, and who answers.
@@ -163,25 +180,40 @@ fn finish(routes: impl IntoIterator<Item = Route>, server: &Arc<Server>) -> App 
     for Route { path, answers, .. } in routes {
         router = router.route(path, answers);
     }
+    guard(router.with_state(server.clone()))
+}
+
+/// What holds for all routes: what is not there, what is too large, and what panics is told in JSON.
+fn guard(router: Router) -> App {
     let router = router
         .fallback(|| async { Fail::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async { Fail::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method") })
         .layer(DefaultBodyLimit::max(BODY_MAXIMUM))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(server.clone());
+        .layer(CatchPanicLayer::custom(panicked));
     NormalizePathLayer::trim_trailing_slash().layer(router)
-}
-
-/// Serves `app` until the server stops.
-///
-/// # Errors
-///
-/// If the listener fails.
-pub async fn serve(listener: TcpListener, app: App, server: Arc<Server>) -> io::Result<()> {
-    let service = ServiceExt::<Request>::into_make_service(app);
-    axum::serve(listener, service).with_graceful_shutdown(async move { server.stopped().await }).await
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Fail::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the server's log says more").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_in_json() {
+        async fn broken() {
+            panic!("a handler is wrong");
+        }
+        let app = guard(Router::new().route("/broken", get(broken)));
+        let answer = app.oneshot(Request::get("/broken/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        let body = to_bytes(answer.into_body(), 1000).await.unwrap();
+        assert_eq!(body, r#"{"status":"FAIL","errors":"internal error; the server's log says more"}"#);
+    }
 }

@@ -146,6 +146,8 @@ pub enum StateError {
     TooMany,
     #[error("the state is of scenario {found}, this server plays {expected}")]
     OtherScenario { found: String, expected: String },
+    #[error("the state cannot be played: {reason}")]
+    Unplayable { reason: String },
     #[error(transparent)]
     Play(#[from] PlayError),
     #[error(transparent)]
@@ -210,6 +212,7 @@ impl Node {
 
     /// The content, to add to.
     pub fn store_mut(&mut self) -> &mut Store {
+        self.rendered.clear();
         &mut self.store
     }
 
@@ -397,11 +400,18 @@ impl Node {
 
     /// A guid for a new bounty of `author`: no one else gets it.
     pub fn new_guid(&mut self, author: Address) -> Guid {
+        let market = self.chains.market(ChainName::Side);
         let visitor = self.visitors.entry(author).or_default();
-        visitor.bounties += 1;
-        let seed = [author.as_slice(), &visitor.bounties.to_be_bytes(), &self.setup.scenario.seed.to_be_bytes()].concat();
-        let digest = keccak256(seed);
-        Guid::random(u128::from_be_bytes(digest[..16].try_into().expect("16 of 32 bytes")))
+        loop {
+            visitor.bounties += 1;
+            let seed = [author.as_slice(), &visitor.bounties.to_be_bytes(), &self.setup.scenario.seed.to_be_bytes()].concat();
+            let digest = keccak256(seed);
+            let guid = Guid::random(u128::from_be_bytes(digest[..16].try_into().expect("16 of 32 bytes")));
+            // In a state that was loaded there are bounties that nobody counted.
+            if market.bounty(guid).is_none() {
+                return guid;
+            }
+        }
     }
 
     /// Notes that `account` waits for the receipts of `hashes`.
@@ -487,9 +497,10 @@ impl Node {
     }
 
     /// Plays `inputs` from the first block on.
-    fn restart(&mut self, inputs: Vec<Input>) -> Result<(), PlayError> {
+    fn restart(&mut self, inputs: Vec<Input>) -> Result<(), StateError> {
         self.chains = chains(&self.setup, &self.guests)?;
         self.inputs.clear();
+        self.rendered.clear();
         self.pool = Pool::default();
         self.mined.clear();
         self.figures = Figures::default();
@@ -498,6 +509,12 @@ impl Node {
             if let Input::Visit { address, .. } | Input::Fund { address, .. } = &input {
                 let bounties = passed.get(address).map_or(0, |visitor| visitor.bounties);
                 self.visitors.insert(*address, Visitor { bounties, ..Visitor::default() });
+            }
+            let next = self.chains.next_block();
+            if let Input::Mine { block } = input
+                && block > next
+            {
+                return Err(StateError::Unplayable { reason: format!("block {block} comes where block {next} is next") });
             }
             self.perform(input)?;
         }
@@ -520,14 +537,16 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// If it is of another scenario or corpus.
+    /// If it is of another scenario or corpus, or damaged; nothing has changed then.
     pub fn load(&mut self, state: State) -> Result<(), StateError> {
         if state.played != self.played() {
             return Err(StateError::OtherScenario { found: state.played, expected: self.played() });
         }
-        self.store.load(state.uploads, state.metadata)?;
-        self.snapshots.clear();
-        self.restart(state.inputs)?;
+        // A state from outside may be damaged: what cannot be played leaves everything as it is.
+        let mut loaded = Node::new(self.setup.clone(), self.guests.clone())?;
+        loaded.store.load(state.uploads, state.metadata)?;
+        loaded.restart(state.inputs)?;
+        *self = loaded;
         Ok(())
     }
 

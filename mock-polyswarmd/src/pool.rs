@@ -27,6 +27,8 @@ pub enum NotTaken {
     Known { hash: B256 },
     #[error("nonce too low: {nonce} was used already")]
     Used { nonce: u64 },
+    #[error("nonce has max value: no other can follow it")]
+    Last,
     #[error("nonce {nonce} is taken by {by:x}, which waits to be mined")]
     Taken { nonce: u64, by: B256 },
     #[error("more than {WAITING_MAXIMUM} transactions of this account wait to be mined; mine a block first")]
@@ -58,6 +60,9 @@ impl Pool {
         let (hash, nonce) = (transaction.hash(), transaction.nonce());
         if self.known.contains_key(&hash) {
             return Err(NotTaken::Known { hash });
+        }
+        if nonce == u64::MAX {
+            return Err(NotTaken::Last);
         }
         let queue = self.queues.entry((chain, transaction.sender())).or_default();
         if nonce < queue.next {
@@ -126,6 +131,57 @@ impl Pool {
     pub fn mined(&mut self, chain: ChainName, transaction: &Transaction) {
         self.known.insert(transaction.hash(), chain);
         let queue = self.queues.entry((chain, transaction.sender())).or_default();
-        queue.next = queue.next.max(transaction.nonce() + 1);
+        queue.next = queue.next.max(transaction.nonce().saturating_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+    use market::{market::named_address, nct::Nct};
+    use wire::{calldata::Call, signature::SecretKey, transaction::Unsigned};
+
+    use super::*;
+
+    fn transaction(nonce: u64) -> Transaction {
+        let data = Call::Approve { spender: Address::ZERO, amount: Nct::ZERO }.encode().into();
+        let (gas_price, value) = (U256::ZERO, U256::ZERO);
+        let unsigned = Unsigned { nonce, chain_id: Some(1338), gas: 1, gas_price, value, to: named_address("NectarToken"), data };
+        Transaction::read(unsigned.sign(&SecretKey::from_bytes(&[7; 32]).unwrap()).encode()).unwrap()
+    }
+
+    /// Adds nonces, takes, waits, takes again: what came out the first and the second time.
+    fn check(nonces: &[u64], waited: Duration, first: &[u64], second: &[u64]) {
+        let (mut pool, start) = (Pool::default(), Instant::now());
+        for nonce in nonces {
+            pool.add(ChainName::Side, transaction(*nonce), start).unwrap();
+        }
+        let mut take = |now| pool.take(ChainName::Side, now).iter().map(Transaction::nonce).collect::<Vec<_>>();
+        assert_eq!((take(start).as_slice(), take(start + waited).as_slice()), (first, second), "{nonces:?}");
+        assert!(pool.take(ChainName::Home, start + waited).is_empty());
+    }
+
+    #[test]
+    fn a_gap_is_waited_for_but_not_for_ever() {
+        let almost = GAP_PATIENCE - Duration::from_millis(1);
+        check(&[1, 0, 2], almost, &[0, 1, 2], &[]);
+        check(&[0, 3, 2], almost, &[0], &[]);
+        check(&[0, 3, 2], GAP_PATIENCE, &[0], &[2, 3]);
+        check(&[9, 5], GAP_PATIENCE, &[], &[5, 9]);
+        check(&[u64::MAX - 1], GAP_PATIENCE, &[], &[u64::MAX - 1]);
+    }
+
+    #[test]
+    fn a_nonce_that_was_passed_over_is_used() {
+        let (mut pool, start) = (Pool::default(), Instant::now());
+        pool.add(ChainName::Side, transaction(2), start).unwrap();
+        pool.take(ChainName::Side, start + GAP_PATIENCE);
+        let refused = pool.add(ChainName::Side, transaction(1), start);
+        assert!(matches!(refused, Err(NotTaken::Used { nonce: 1 })), "{refused:?}");
+        let known = pool.add(ChainName::Side, transaction(2), start);
+        assert!(matches!(known, Err(NotTaken::Known { .. })), "{known:?}");
+        let last = pool.add(ChainName::Side, transaction(u64::MAX), start);
+        assert!(matches!(last, Err(NotTaken::Last)), "{last:?}");
+        assert_eq!(pool.next_nonce(ChainName::Side, transaction(0).sender(), false), 3);
     }
 }

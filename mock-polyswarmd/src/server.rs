@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use market::{block::BlockNumber, id::Address};
@@ -19,6 +19,34 @@ use crate::{
 
 /// Messages that a WebSocket reader may be behind before it is dropped.
 const BACKLOG: usize = 8192;
+
+/// How long others are waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// A transaction on the side chain to be mined, before its receipt is given up.
+    pub side: Duration,
+    /// The same on the home chain.
+    pub home: Duration,
+    /// A WebSocket client to take a message, before it is dropped.
+    pub reader: Duration,
+}
+
+impl Default for Patience {
+    /// polyswarmd's for receipts, and that of polyswarm-client's pings for readers.
+    fn default() -> Patience {
+        Patience { side: Duration::from_secs(10), home: Duration::from_secs(60), reader: Duration::from_secs(20) }
+    }
+}
+
+impl Patience {
+    /// How long a receipt is waited for.
+    pub fn receipt(&self, chain: ChainName) -> Duration {
+        match chain {
+            ChainName::Side => self.side,
+            ChainName::Home => self.home,
+        }
+    }
+}
 
 /// A server, as its requests and its clock see it.
 #[derive(Debug)]
@@ -37,11 +65,17 @@ pub struct Server {
     connections: AtomicU64,
     started: f64,
     manual: bool,
+    patience: Patience,
 }
 
 impl Server {
     /// A server of `node`; `manual` if blocks come only when asked for.
     pub fn new(node: Node, manual: bool) -> Arc<Server> {
+        Server::with_patience(node, manual, Patience::default())
+    }
+
+    /// A server that waits for others as long as `patience` says.
+    pub fn with_patience(node: Node, manual: bool, patience: Patience) -> Arc<Server> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         Arc::new(Server {
             block: watch::Sender::new(node.now().0),
@@ -53,6 +87,7 @@ impl Server {
             connections: AtomicU64::new(0),
             started,
             manual,
+            patience,
         })
     }
 
@@ -64,6 +99,11 @@ impl Server {
     /// When the server started, in seconds since 1970.
     pub fn started(&self) -> f64 {
         self.started
+    }
+
+    /// How long others are waited for.
+    pub fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// True if blocks come only when asked for.
@@ -164,6 +204,18 @@ impl Server {
     /// Asks everybody to finish.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// True when it is time to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Completes when no WebSocket is open.
+    pub async fn deserted(&self) {
+        for news in &self.news {
+            news.closed().await;
+        }
     }
 
     /// Completes when it is time to stop.

@@ -13,6 +13,10 @@ use wire::{
 
 use crate::chain::ChainName;
 
+/// Longest transaction in bytes, as in geth's pool. A bounty's URI goes out to every WebSocket, and clients take frames of up
+/// to 1 MiB.
+pub const TRANSACTION_MAXIMUM: usize = 128 << 10;
+
 /// A transaction, read once.
 #[derive(Clone, PartialEq)]
 pub struct Transaction {
@@ -32,6 +36,8 @@ impl fmt::Debug for Transaction {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
+    #[error("oversized data: a transaction of {bytes} bytes, at most {TRANSACTION_MAXIMUM} are taken")]
+    TooLong { bytes: usize },
     #[error("the transaction cannot be read: {0}")]
     Malformed(#[from] MalformedTransaction),
     #[error("the transaction's call cannot be read: {0}")]
@@ -63,8 +69,11 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// If it is not one, or its call is unknown.
+    /// If it is not one, is too long, or its call is unknown.
     pub fn read(raw: Vec<u8>) -> Result<Transaction, Refused> {
+        if raw.len() > TRANSACTION_MAXIMUM {
+            return Err(Refused::TooLong { bytes: raw.len() });
+        }
         let signed = Signed::decode(&raw)?;
         let call = Call::decode(&signed.transaction().data)?;
         Ok(Transaction { hash: alloy_primitives::keccak256(&raw), raw, signed, call })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use market::{
     id::{AccountId, Address},
     market::Market,
@@ -17,7 +17,7 @@ use wire::{
 };
 
 use super::{
-    answer::{Answer, Body, Caller, Fail, Success, address, json},
+    answer::{Answer, Body, Caller, Fail, Segments, Success, address, json},
     transactions::{relay, to_sign},
 };
 use crate::{chain::ChainName, server::Server};
@@ -34,20 +34,20 @@ fn balance(server: &Server, caller: &Caller, text: &str, read: impl Fn(&Market, 
     Ok(Success(Balance(account.map_or(Nct::ZERO, |account| read(node.chains().market(caller.chain), account)))))
 }
 
-pub(super) async fn nct(State(server): Shared, caller: Caller, Path(text): Path<String>) -> Answer<Balance> {
+pub(super) async fn nct(State(server): Shared, caller: Caller, Segments(text): Segments<String>) -> Answer<Balance> {
     balance(&server, &caller, &text, Market::balance)
 }
 
-pub(super) async fn eth(_: Caller, Path(text): Path<String>) -> Answer<Balance> {
+pub(super) async fn eth(_: Caller, Segments(text): Segments<String>) -> Answer<Balance> {
     address(&text)?;
     Ok(Success(Balance(Nct::whole(ETHER))))
 }
 
-pub(super) async fn stake(State(server): Shared, caller: Caller, Path(text): Path<String>) -> Answer<Balance> {
+pub(super) async fn stake(State(server): Shared, caller: Caller, Segments(text): Segments<String>) -> Answer<Balance> {
     balance(&server, &caller, &text, |market, account| market.staking().balance(account))
 }
 
-pub(super) async fn withdrawable(State(server): Shared, caller: Caller, Path(text): Path<String>) -> Answer<Balance> {
+pub(super) async fn withdrawable(State(server): Shared, caller: Caller, Segments(text): Segments<String>) -> Answer<Balance> {
     balance(&server, &caller, &text, Market::withdrawable_stake)
 }
 

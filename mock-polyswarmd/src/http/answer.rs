@@ -2,13 +2,17 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Query, Request},
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Query, Request},
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE, request},
     response::{IntoResponse, Response},
 };
 use market::id::Address;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use wire::envelope::{Envelope, Failure};
+use wire::{
+    envelope::{Envelope, Failure},
+    receipt::Receipt,
+    transaction::Submitted,
+};
 
 use crate::chain::ChainName;
 
@@ -40,6 +44,24 @@ impl Fail {
 
     pub(super) fn of(failure: Failure) -> Fail {
         Fail { status: StatusCode::BAD_REQUEST, failure }
+    }
+
+    /// In the shape that clients expect of `POST /transactions`: a list with an entry for each.
+    pub(super) fn of_submission(self) -> Fail {
+        let failure = match self.failure {
+            Failure::Text(sentence) => Failure::Submissions(vec![Submitted::refused(sentence)]),
+            other => other,
+        };
+        Fail { failure, ..self }
+    }
+
+    /// In the shape that clients expect of `GET /transactions`: an object with a list of texts.
+    pub(super) fn of_receipt(self) -> Fail {
+        let failure = match self.failure {
+            Failure::Text(sentence) => Failure::Receipt(Box::new(Receipt { errors: vec![sentence], ..Receipt::default() })),
+            other => other,
+        };
+        Fail { failure, ..self }
     }
 }
 
@@ -89,6 +111,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// What stands in the path at its `{…}`; axum's own would refuse in plain text.
+#[derive(Debug)]
+pub(super) struct Segments<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+    type Rejection = Fail;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Segments<T>, Fail> {
+        let values = <Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+        values.map(|Path(values)| Segments(values)).map_err(|error| Fail::new(error.status(), error.body_text()))
+    }
+}
+
 /// A body as it is.
 #[derive(Debug)]
 pub(super) struct Raw(pub(super) Bytes);
@@ -128,7 +163,7 @@ impl Caller {
 impl FromRequestParts<std::sync::Arc<crate::server::Server>> for Caller {
     type Rejection = Fail;
 
-    async fn from_request_parts(parts: &mut Parts, server: &std::sync::Arc<crate::server::Server>) -> Result<Caller, Fail> {
+    async fn from_request_parts(parts: &mut request::Parts, server: &std::sync::Arc<crate::server::Server>) -> Result<Caller, Fail> {
         let query = Query::<CallerQuery>::try_from_uri(&parts.uri).map_err(|error| Fail::bad(error.body_text()))?.0;
         let account = match query.account.as_deref() {
             None | Some("") => None,
@@ -152,7 +187,7 @@ impl OptionalFromRequestParts<std::sync::Arc<crate::server::Server>> for Caller 
 
     /// For the two paths on which a client must never be told of an error.
     async fn from_request_parts(
-        parts: &mut Parts,
+        parts: &mut request::Parts,
         server: &std::sync::Arc<crate::server::Server>,
     ) -> Result<Option<Caller>, std::convert::Infallible> {
         Ok(<Caller as FromRequestParts<_>>::from_request_parts(parts, server).await.ok())

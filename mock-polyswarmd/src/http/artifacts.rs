@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Multipart, Path, State, multipart::MultipartRejection},
+    extract::{Multipart, State, multipart::MultipartRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use wire::artifact::Artifact;
 
-use super::answer::{Answer, Caller, Fail, Success};
+use super::answer::{Answer, Caller, Fail, Segments, Success};
 use crate::{
     content::{NoContent, UPLOAD_MAXIMUM},
     server::Server,
@@ -50,12 +50,16 @@ pub(super) async fn upload(State(server): Shared, _: Caller, form: Result<Multip
     server.node().upload(files).map(Success).map_err(fail)
 }
 
-pub(super) async fn listing(State(server): Shared, _: Caller, Path(uri): Path<String>) -> Answer<Vec<Artifact>> {
+pub(super) async fn listing(State(server): Shared, _: Caller, Segments(uri): Segments<String>) -> Answer<Vec<Artifact>> {
     server.node().store().listing(&uri).map(|listing| Success(listing.artifacts.clone())).map_err(fail)
 }
 
 /// The bytes, and nothing but 200: clients take any other success for nothing.
-pub(super) async fn content(State(server): Shared, _: Caller, Path((uri, index)): Path<(String, String)>) -> Result<Response, Fail> {
+pub(super) async fn content(
+    State(server): Shared,
+    _: Caller,
+    Segments((uri, index)): Segments<(String, String)>,
+) -> Result<Response, Fail> {
     let index = index.parse().map_err(|_| Fail::bad("an artifact's index is a number"))?;
     let (found, setup) = {
         let node = server.node();

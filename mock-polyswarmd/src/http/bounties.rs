@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::U256;
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     response::{IntoResponse, Response},
 };
 use market::{bloom::Bloom, bounty::Bounty, id::Guid, nct::Nct};
@@ -15,7 +15,7 @@ use wire::{
     parameters::BountyParameters, transaction::ToSign, vote,
 };
 
-use super::answer::{Answer, Body, Caller, Fail, Raw, Success, json, rendered};
+use super::answer::{Answer, Body, Caller, Fail, Raw, Segments, Success, json, rendered};
 use crate::{
     chain::ChainName,
     http::transactions::to_sign,
@@ -96,18 +96,18 @@ fn answer<T: Serialize>(server: &Server, text: &str, view: View, make: impl FnOn
     Ok(rendered(bytes))
 }
 
-pub(super) async fn read(State(server): Shared, _: Caller, Path(text): Path<String>) -> Result<Response, Fail> {
+pub(super) async fn read(State(server): Shared, _: Caller, Segments(text): Segments<String>) -> Result<Response, Fail> {
     answer(&server, &text, View::Bounty, |bounty, node| messages::bounty(bounty, node.chains().market(ChainName::Side), node.store()))
 }
 
-pub(super) async fn assertions(State(server): Shared, _: Caller, Path(text): Path<String>) -> Result<Response, Fail> {
+pub(super) async fn assertions(State(server): Shared, _: Caller, Segments(text): Segments<String>) -> Result<Response, Fail> {
     answer(&server, &text, View::Assertions, |bounty, node| -> Vec<assertion::Assertion> {
         let market = node.chains().market(ChainName::Side);
         bounty.assertions.iter().map(|assertion| messages::assertion(assertion, bounty.artifacts, market)).collect()
     })
 }
 
-pub(super) async fn votes(State(server): Shared, _: Caller, Path(text): Path<String>) -> Result<Response, Fail> {
+pub(super) async fn votes(State(server): Shared, _: Caller, Segments(text): Segments<String>) -> Result<Response, Fail> {
     answer(&server, &text, View::Votes, |bounty, node| -> Vec<vote::Vote> {
         let market = node.chains().market(ChainName::Side);
         let votes = bounty.votes.iter().map(|vote| vote::Vote {
@@ -119,7 +119,7 @@ pub(super) async fn votes(State(server): Shared, _: Caller, Path(text): Path<Str
     })
 }
 
-pub(super) async fn bloom(State(server): Shared, _: Caller, Path(text): Path<String>) -> Answer<BountyBloom> {
+pub(super) async fn bloom(State(server): Shared, _: Caller, Segments(text): Segments<String>) -> Answer<BountyBloom> {
     let guid = guid(&text)?;
     let node = server.node();
     let bloom = find(&node, guid)?.bloom.as_deref().copied().unwrap_or_default();
@@ -149,7 +149,7 @@ pub(super) async fn post(State(server): Shared, caller: Caller, Body(request): B
 pub(super) async fn assert(
     State(server): Shared,
     caller: Caller,
-    Path(text): Path<String>,
+    Segments(text): Segments<String>,
     Body(request): Body<assertion::PostAssertion>,
 ) -> Answer<ToSign> {
     caller.account()?;
@@ -165,7 +165,7 @@ pub(super) async fn assert(
 pub(super) async fn reveal(
     State(server): Shared,
     caller: Caller,
-    Path((text, index)): Path<(String, String)>,
+    Segments((text, index)): Segments<(String, String)>,
     Body(request): Body<assertion::RevealAssertion>,
 ) -> Answer<ToSign> {
     caller.account()?;
@@ -180,7 +180,7 @@ pub(super) async fn reveal(
 pub(super) async fn vote(
     State(server): Shared,
     caller: Caller,
-    Path(text): Path<String>,
+    Segments(text): Segments<String>,
     Body(request): Body<vote::PostVote>,
 ) -> Answer<ToSign> {
     caller.account()?;
@@ -191,7 +191,7 @@ pub(super) async fn vote(
 }
 
 /// Takes no body: clients send none, and a content type of their own.
-pub(super) async fn settle(State(server): Shared, caller: Caller, Path(text): Path<String>) -> Answer<ToSign> {
+pub(super) async fn settle(State(server): Shared, caller: Caller, Segments(text): Segments<String>) -> Answer<ToSign> {
     caller.account()?;
     let guid = guid(&text)?;
     find(&server.node(), guid)?;

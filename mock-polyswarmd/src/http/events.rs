@@ -1,6 +1,6 @@
 //! The WebSocket: everything that is logged on a chain, and every block. Whoever does not read is dropped.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::{
@@ -19,8 +19,6 @@ use crate::server::Server;
 
 /// Largest frame from a client in bytes; clients send nothing but pings.
 const FRAME_MAXIMUM: usize = 1 << 16;
-/// A client that does not take a message for so long is dropped.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn events(
     State(server): State<Arc<Server>>,
@@ -46,12 +44,12 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, 
     let block = message::Message::plain(message::Event::Block(Block { number }));
     for greeting in [hello, block] {
         let text = serde_json::to_string(&greeting).map_err(|_| "a greeting cannot be written")?;
-        say(&mut sender, Message::text(text)).await?;
+        say(server, &mut sender, Message::text(text)).await?;
     }
     loop {
         tokio::select! {
             said = news.recv() => match said {
-                Ok(text) => say(&mut sender, Message::text(&*text)).await?,
+                Ok(text) => say(server, &mut sender, Message::text(&*text)).await?,
                 Err(RecvError::Lagged(_)) => return Err("the client is too far behind"),
                 Err(RecvError::Closed) => return Ok(()),
             },
@@ -75,8 +73,8 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, 
     }
 }
 
-async fn say(sender: &mut SplitSink<WebSocket, Message>, message: Message) -> Result<(), &'static str> {
-    match tokio::time::timeout(PATIENCE, sender.send(message)).await {
+async fn say(server: &Server, sender: &mut SplitSink<WebSocket, Message>, message: Message) -> Result<(), &'static str> {
+    match tokio::time::timeout(server.patience().reader, sender.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err("the client is gone"),
         Err(_) => Err("the client does not read"),

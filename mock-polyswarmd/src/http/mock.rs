@@ -3,7 +3,7 @@
 use std::{io::Write, sync::Arc};
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,7 @@ use replay::{journal::Journal, world::PlayError};
 use serde::{Deserialize, Serialize};
 use wire::account::Balance;
 
-use super::answer::{Answer, Body, Caller, Fail, Raw, Success, json};
+use super::answer::{Answer, Body, Caller, Fail, Raw, Segments, Success, json};
 use crate::{
     chain::{Nobody, Order},
     clock,
@@ -52,6 +52,9 @@ pub(super) async fn mine(State(server): Shared, Raw(body): Raw) -> Answer<u64> {
         return Err(Fail::bad(format_args!("`blocks` is {blocks}, but must be within 1 and {BLOCKS_MAXIMUM}")));
     }
     for _ in 0..blocks {
+        if server.is_stopping() {
+            return Err(Fail::new(StatusCode::SERVICE_UNAVAILABLE, "the server stops"));
+        }
         if !clock::mine(&server).await {
             return Err(broken());
         }
@@ -153,7 +156,7 @@ fn state_fail(server: &Server, error: StateError) -> Fail {
     }
 }
 
-pub(super) async fn snapshot(State(server): Shared, Path(name): Path<String>) -> Answer<u64> {
+pub(super) async fn snapshot(State(server): Shared, Segments(name): Segments<String>) -> Answer<u64> {
     let mut node = server.node();
     node.snapshot(name).map_err(|error| state_fail(&server, error))?;
     Ok(Success(node.now().0))
@@ -171,7 +174,7 @@ async fn travel(server: Arc<Server>, work: impl FnOnce(&mut Node) -> Result<(), 
     Ok(Success(now))
 }
 
-pub(super) async fn revert(State(server): Shared, Path(name): Path<String>) -> Answer<u64> {
+pub(super) async fn revert(State(server): Shared, Segments(name): Segments<String>) -> Answer<u64> {
     travel(server, move |node| node.revert(&name)).await
 }
 
@@ -187,11 +190,19 @@ pub(super) async fn load(State(server): Shared, Raw(body): Raw) -> Answer<u64> {
         result: NodeState,
     }
     let state = match serde_json::from_slice::<Enveloped>(&body) {
-        Ok(enveloped) => enveloped.result,
-        Err(_) => serde_json::from_slice(&body).map_err(|error| Fail::bad(format_args!("the body is no state: {error}")))?,
+        Ok(enveloped) => Ok(enveloped.result),
+        Err(error) => serde_json::from_slice(&body).map_err(|_| error),
     };
+    let state = state.map_err(|error| Fail::bad(format_args!("the body is no state: {error}")))?;
     drop(body);
-    travel(server, move |node| node.load(state)).await
+    // A state that cannot be played is refused; nothing is broken, because the node stays as it was.
+    travel(server, move |node| {
+        node.load(state).map_err(|error| match error {
+            StateError::Play(error) => StateError::Unplayable { reason: error.to_string() },
+            error => error,
+        })
+    })
+    .await
 }
 
 #[derive(Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! Transactions: built for the client to sign, taken back signed, and their receipts.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use alloy_primitives::{B256, U256};
 use axum::extract::State;
@@ -13,9 +13,8 @@ use wire::{
     transaction::{Inquiry, Submission, Submitted, TRANSACTIONS_MAXIMUM, ToSign, Unsigned},
 };
 
-use super::answer::{Answer, Body, Caller, Fail, Raw, Success};
+use super::answer::{Answer, Body, Caller, Fail, Success};
 use crate::{
-    chain::ChainName,
     server::Server,
     transaction::{Transaction, contract},
 };
@@ -24,14 +23,6 @@ type Shared = State<Arc<Server>>;
 
 /// Gas of every transaction, as polyswarmd sets it.
 const GAS: u64 = 50_000_000;
-
-/// How long a receipt is waited for.
-fn patience(chain: ChainName) -> Duration {
-    Duration::from_secs(match chain {
-        ChainName::Side => 10,
-        ChainName::Home => 60,
-    })
-}
 
 /// The transactions of an action: an approval of `price` first, if it costs anything, then the call itself.
 pub(super) fn to_sign(caller: &Caller, price: Option<Nct>, call: Call) -> ToSign {
@@ -54,14 +45,22 @@ pub(super) fn relay() -> Address {
     named_address("relay")
 }
 
-pub(super) async fn submit(State(server): Shared, caller: Caller, Raw(body): Raw) -> Answer<Vec<Submitted>> {
+/// Every refusal is a list of entries, whatever is wrong: clients look into nothing else.
+pub(super) async fn submit(
+    State(server): Shared,
+    caller: Result<Caller, Fail>,
+    body: Result<Body<Submission>, Fail>,
+) -> Answer<Vec<Submitted>> {
+    take(&server, caller, body).map_err(Fail::of_submission)
+}
+
+fn take(server: &Server, caller: Result<Caller, Fail>, body: Result<Body<Submission>, Fail>) -> Answer<Vec<Submitted>> {
+    let caller = caller?;
     let account = caller.account()?;
-    let refused = |sentence: String| Fail::of(Failure::Submissions(vec![Submitted::refused(sentence)]));
-    let submission: Submission =
-        serde_json::from_slice(&body).map_err(|error| refused(format!("the body is not a list of transactions: {error}")))?;
+    let Body(submission) = body?;
     let count = submission.transactions.len();
     if count == 0 || count > TRANSACTIONS_MAXIMUM {
-        return Err(refused(format!("{count} transactions at once; 1 to {TRANSACTIONS_MAXIMUM} are taken")));
+        return Err(Fail::bad(format_args!("{count} transactions at once; 1 to {TRANSACTIONS_MAXIMUM} are taken")));
     }
     // Reading them takes long enough (a signature each) to be done before the node is locked.
     let read: Vec<Result<Transaction, String>> = submission
@@ -114,8 +113,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Waits until all are mined. A GET with a body, as polyswarmd has it.
-pub(super) async fn receipts(State(server): Shared, caller: Caller, Body(inquiry): Body<Inquiry>) -> Answer<Receipt> {
+/// Waits until all are mined. A GET with a body, as polyswarmd has it; every refusal is an object with a list of texts.
+pub(super) async fn receipts(State(server): Shared, caller: Result<Caller, Fail>, body: Result<Body<Inquiry>, Fail>) -> Answer<Receipt> {
+    wait(&server, caller, body).await.map_err(Fail::of_receipt)
+}
+
+async fn wait(server: &Server, caller: Result<Caller, Fail>, body: Result<Body<Inquiry>, Fail>) -> Answer<Receipt> {
+    let (caller, Body(inquiry)) = (caller?, body?);
     let hashes = inquiry.transactions;
     if hashes.len() > TRANSACTIONS_MAXIMUM {
         return Err(Fail::bad(format_args!("{} transactions at once; at most {TRANSACTIONS_MAXIMUM} are taken", hashes.len())));
@@ -126,8 +130,8 @@ pub(super) async fn receipts(State(server): Shared, caller: Caller, Body(inquiry
     let receipt = match receipt {
         Some(receipt) => receipt,
         None => {
-            let _waiting = Waiting::new(&server, caller.account, &hashes);
-            let deadline = Instant::now() + patience(caller.chain);
+            let _waiting = Waiting::new(server, caller.account, &hashes);
+            let deadline = Instant::now() + server.patience().receipt(caller.chain);
             loop {
                 // Mined before this request listened, or by the block it just heard of.
                 let receipt = server.node().receipt(&hashes);

@@ -234,6 +234,8 @@ impl Cli {
         if !self.bind.is_loopback() {
             tracing::warn!("listening on {}: anybody who reaches it can trade, and cheat unless --no-admin", self.bind);
         }
+        // Before anybody hears of this server: who starts it may stop it at once.
+        let signals = Signals::listen().context("cannot listen for signals")?;
         let cheats = !self.no_admin && self.admin_port.is_none();
         let mut servers =
             vec![listen(server, http::app(server, cheats), SocketAddr::new(self.bind, self.port), "polyswarmd", "--port").await?];
@@ -241,7 +243,7 @@ impl Cli {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
             servers.push(listen(server, http::admin(server), address, "cheats", "--admin-port").await?);
         }
-        tokio::spawn(stop_on_signal(server.clone()));
+        tokio::spawn(stop_on_signal(server.clone(), signals));
         let (clock, participants) = match self.block_time {
             BlockTime::Every(period) => (Clock::Every(period), 0),
             BlockTime::Manual => (Clock::Manual, 0),
@@ -272,30 +274,49 @@ async fn listen(server: &Arc<Server>, app: App, address: SocketAddr, what: &str,
 }
 
 /// The first signal asks for an orderly end, the second ends everything at once.
-async fn stop_on_signal(server: Arc<Server>) {
-    if signal().await.is_err() {
-        return;
-    }
+async fn stop_on_signal(server: Arc<Server>, mut signals: Signals) {
+    signals.next().await;
     tracing::info!("stopping");
     server.stop();
-    if signal().await.is_ok() {
-        sim::output::abandon();
-        std::process::exit(130);
-    }
+    signals.next().await;
+    sim::output::abandon();
+    std::process::exit(130);
+}
+
+/// What asks a process to end. From when it is made on, no signal ends the process by itself.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-async fn signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
-#[cfg(not(unix))]
-async fn signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        tokio::signal::windows::ctrl_c().map(Signals)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
 }
 
 /// The command as it was typed.

@@ -1,6 +1,6 @@
 //! The WebSocket: everything that is logged on a chain, and every block. Whoever does not read is dropped.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::{
@@ -38,19 +38,18 @@ pub(super) async fn events(
 
 async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, number: BlockNumber) -> Result<(), &'static str> {
     let (mut sender, mut receiver) = socket.split();
-    let patience = server.patience().reader;
     let start_time = format!("{:.7}", server.started());
     let hello = message::Message::plain(message::Event::Connected(Connected { start_time }));
     // Whoever comes between two blocks can act in this one.
     let block = message::Message::plain(message::Event::Block(Block { number }));
     for greeting in [hello, block] {
         let text = serde_json::to_string(&greeting).map_err(|_| "a greeting cannot be written")?;
-        say(&mut sender, Message::text(text), patience).await?;
+        say(server, &mut sender, Message::text(text)).await?;
     }
     loop {
         tokio::select! {
             said = news.recv() => match said {
-                Ok(text) => say(&mut sender, Message::text(&*text), patience).await?,
+                Ok(text) => say(server, &mut sender, Message::text(&*text)).await?,
                 Err(RecvError::Lagged(_)) => return Err("the client is too far behind"),
                 Err(RecvError::Closed) => return Ok(()),
             },
@@ -74,8 +73,8 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, 
     }
 }
 
-async fn say(sender: &mut SplitSink<WebSocket, Message>, message: Message, patience: Duration) -> Result<(), &'static str> {
-    match tokio::time::timeout(patience, sender.send(message)).await {
+async fn say(server: &Server, sender: &mut SplitSink<WebSocket, Message>, message: Message) -> Result<(), &'static str> {
+    match tokio::time::timeout(server.patience().reader, sender.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err("the client is gone"),
         Err(_) => Err("the client does not read"),

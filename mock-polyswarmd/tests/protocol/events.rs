@@ -21,8 +21,8 @@ async fn both_paths_greet_first() {
         assert_eq!(keys(&hello["data"]), ["start_time"]);
         let start: f64 = hello["data"]["start_time"].as_str().unwrap().parse().unwrap();
         assert!(start > 1.7e9);
-        // Whoever comes between two blocks can act in this one.
-        assert_eq!(events.next().await, json!({ "event": "block", "data": { "number": market.server.node().now().0 } }));
+        // Then where the chain is: whoever comes between two blocks can act in this one.
+        assert_eq!(events.next().await, json!({ "event": "block", "data": { "number": market.now() } }));
     }
 }
 

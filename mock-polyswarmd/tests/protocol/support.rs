@@ -258,12 +258,13 @@ impl Polyswarmd {
         (posted["guid"].as_str().unwrap().to_owned(), posted["expiration"].as_str().unwrap().parse().unwrap())
     }
 
-    /// A WebSocket that was greeted and told the block.
+    /// A WebSocket that was greeted.
     pub(crate) async fn events(&self, chain: &str) -> Events {
         let address = format!("ws://{}/events/?chain={chain}", self.address);
         let (socket, _) = tokio_tungstenite::connect_async(address).await.unwrap();
         let mut events = Events { socket };
         assert_eq!(events.next().await["event"], "connected");
+        // Whoever comes between two blocks is told the last.
         assert_eq!(events.next().await["event"], "block");
         events
     }

@@ -26,42 +26,82 @@ use replay::{
 };
 use sim::score::Scorecard;
 
-/// A bounty on one artifact with that many assertions, a quarter of them wrong, and five votes.
+/// Bounties on one artifact with that many assertions each, a quarter of them wrong, and five votes; one was posted in each
+/// block, all can be settled by everybody.
+#[derive(Clone, Debug)]
+pub struct Ripe {
+    market: Market,
+    guids: Vec<Guid>,
+    experts: Vec<AccountId>,
+    arbiters: Vec<AccountId>,
+}
+
+impl Ripe {
+    /// So many bounties; at most 256, or the first ones' draws have no block hash any more.
+    pub fn new(bounties: u64, assertions: usize) -> Ripe {
+        let mut market = Market::new(BOUNTY_REGISTRY_1_6_1.clone());
+        let ambassador = market.fund("ambassador", Nct::whole(10_000));
+        let owner = market.account(named_address("owner"));
+        let submit = |account: AccountId, command: Command, market: &mut Market| {
+            market.submit(account, command).expect("within the rules");
+        };
+        let mut experts: Vec<AccountId> =
+            (0..assertions).map(|expert| market.fund(&format!("expert {expert}"), Nct::whole(10_000))).collect();
+        let arbiters: Vec<AccountId> = (0..5).map(|arbiter| market.fund(&format!("arbiter {arbiter}"), Nct::whole(20_000_000))).collect();
+        for &arbiter in &arbiters {
+            submit(owner, Command::AddArbiter { arbiter, block: U256::ZERO }, &mut market);
+            submit(arbiter, Command::Deposit(Nct::whole(10_000_000)), &mut market);
+        }
+        let opening = |index: usize| Opening {
+            nonce: U256::from(index + 1),
+            verdicts: if index % 4 == 1 { ArtifactSet::EMPTY } else { ArtifactSet::first(1) },
+        };
+        let (duration, windows) = (10, market.windows());
+        let votes = duration + windows.reveal().to::<u64>();
+        let guids: Vec<Guid> = (0..u128::from(bounties)).map(|number| Guid(7 + number)).collect();
+        for block in 1..=bounties + votes + windows.vote().to::<u64>() {
+            market.advance_to(BlockNumber(block));
+            // The bounty that was posted so many blocks ago.
+            let posted = |ago: u64| usize::try_from(block).ok()?.checked_sub(1 + ago as usize).and_then(|index| guids.get(index).copied());
+            if let Some(guid) = posted(0) {
+                submit(ambassador, Command::PostBounty(Box::new(PostBounty { guid, duration, ..PostBounty::one_artifact() })), &mut market);
+                for (index, &expert) in experts.iter().enumerate() {
+                    let bid = Nct::wei(62_500_000_000_000_000 + 9_375_000_000_000_000 * (index as u128 % 100));
+                    let commitment = Commitment::envelope(opening(index));
+                    let assertion = PostAssertion { guid, bids: [bid].into_iter().collect(), mask: ArtifactSet::first(1), commitment };
+                    submit(expert, Command::PostAssertion(assertion), &mut market);
+                }
+            }
+            if let Some(guid) = posted(duration) {
+                for (index, &expert) in experts.iter().enumerate() {
+                    let reveal = RevealAssertion { guid, index: index as u64, opening: opening(index), metadata: None };
+                    submit(expert, Command::RevealAssertion(reveal), &mut market);
+                }
+            }
+            if let Some(guid) = posted(votes) {
+                for &arbiter in &arbiters {
+                    submit(arbiter, Command::VoteOnBounty { guid, votes: ArtifactSet::first(1), valid_bloom: true }, &mut market);
+                }
+            }
+        }
+        experts.insert(0, ambassador);
+        Ripe { market, guids, experts, arbiters }
+    }
+
+    /// Everybody settles every bounty: ambassador, experts, arbiters.
+    pub fn settle(&mut self) {
+        for &guid in &self.guids {
+            for everybody in [&self.experts, &self.arbiters] {
+                self.market.settle_all(everybody, guid).expect("they are ripe");
+            }
+        }
+    }
+}
+
+/// One bounty of those.
 pub fn closed_bounty(assertions: usize) -> Bounty {
-    let mut market = Market::new(BOUNTY_REGISTRY_1_6_1.clone());
-    let guid = Guid(7);
-    let ambassador = market.fund("ambassador", Nct::whole(100));
-    let owner = market.account(named_address("owner"));
-    let submit = |account: AccountId, command: Command, market: &mut Market| {
-        market.submit(account, command).expect("within the rules");
-    };
-    submit(ambassador, Command::PostBounty(Box::new(PostBounty { guid, ..PostBounty::one_artifact() })), &mut market);
-    let experts: Vec<AccountId> = (0..assertions).map(|expert| market.fund(&format!("expert {expert}"), Nct::whole(100))).collect();
-    let opening = |index: usize| Opening {
-        nonce: U256::from(index + 1),
-        verdicts: if index % 4 == 1 { ArtifactSet::EMPTY } else { ArtifactSet::first(1) },
-    };
-    for (index, &expert) in experts.iter().enumerate() {
-        let bid = Nct::wei(62_500_000_000_000_000 + 9_375_000_000_000_000 * (index as u128 % 100));
-        let commitment = Commitment::envelope(opening(index));
-        let assertion = PostAssertion { guid, bids: [bid].into_iter().collect(), mask: ArtifactSet::first(1), commitment };
-        submit(expert, Command::PostAssertion(assertion), &mut market);
-    }
-    market.advance_to(BlockNumber(11));
-    for (index, &expert) in experts.iter().enumerate() {
-        let reveal = RevealAssertion { guid, index: index as u64, opening: opening(index), metadata: None };
-        submit(expert, Command::RevealAssertion(reveal), &mut market);
-    }
-    let arbiters: Vec<AccountId> = (0..5).map(|arbiter| market.fund(&format!("arbiter {arbiter}"), Nct::whole(20_000_000))).collect();
-    for &arbiter in &arbiters {
-        submit(owner, Command::AddArbiter { arbiter, block: U256::ZERO }, &mut market);
-        submit(arbiter, Command::Deposit(Nct::whole(10_000_000)), &mut market);
-    }
-    market.advance_to(BlockNumber(21));
-    for &arbiter in &arbiters {
-        submit(arbiter, Command::VoteOnBounty { guid, votes: ArtifactSet::first(1), valid_bloom: true }, &mut market);
-    }
-    market.bounty(guid).expect("posted above").clone()
+    let ripe = Ripe::new(1, assertions);
+    ripe.market.bounty(ripe.guids[0]).expect("it was posted").clone()
 }
 
 /// Bare settlement: who gets what, and which arbiter is drawn. Everything that has to be computed once per bounty.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use benches::{closed_bounty, on_one_core, play, settle, setup, voters};
+use benches::{Ripe, closed_bounty, on_one_core, play, settle, setup, voters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use market::ruleset::BOUNTY_REGISTRY_1_6_1;
 
@@ -41,10 +41,14 @@ fn bounties(c: &mut Criterion) {
 
 criterion_group!(benches, rivals, bounties);
 
-/// Seconds per bounty of replay, of settlement, and of its rewards alone, in turns; prints medians and their ratios.
+/// Bounties that are settled on one market.
+const RIPE: u64 = 128;
+
+/// Seconds per bounty of replay; of settlement on the market by all 16 who have part in it, with every payment; of what is
+/// computed once for it (rewards and draw); and of the rewards alone. In turns; prints medians and their ratios.
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
 fn ratio() {
-    let (setup, bounty) = (setup(10, BOUNTIES), closed_bounty(10));
+    let (setup, bounty, ripe) = (setup(10, BOUNTIES), closed_bounty(10), Ripe::new(RIPE, 10));
     let voters = voters(&bounty);
     let per_bounty = |work: &dyn Fn()| {
         let start = Instant::now();
@@ -55,7 +59,7 @@ fn ratio() {
         figures.sort_by(f64::total_cmp);
         figures[figures.len() / 2]
     };
-    let rounds: Vec<[f64; 3]> = on_one_core(|| {
+    let rounds: Vec<[f64; 4]> = on_one_core(|| {
         (0..21)
             .map(|_| {
                 let replayed = per_bounty(&|| {
@@ -72,18 +76,30 @@ fn ratio() {
                         let _ = black_box(rewards);
                     }
                 });
-                [replayed, settled, rewarded]
+                let turns = BOUNTIES / RIPE;
+                let on_a_fresh_copy = |_| {
+                    let mut market = ripe.clone();
+                    let start = Instant::now();
+                    market.settle();
+                    start.elapsed().as_secs_f64()
+                };
+                let paid = (0..turns).map(on_a_fresh_copy).sum::<f64>() / (turns * RIPE) as f64;
+                [replayed, settled, rewarded, paid]
             })
             .collect()
     });
     let column = |index: usize| median(rounds.iter().map(|round| round[index]).collect());
     let paired = |index: usize| median(rounds.iter().map(|round| round[index] / round[0]).collect());
     println!(
-        "\nreplay {:.0} ns a bounty = {:.0} bounties a second on one core\nsettle {:.0} ns (rewards and draw), {:.0} ns (rewards alone)\nratio of speeds, replay to settle: {:.3} (rewards and draw), {:.3} (rewards alone); medians of {} rounds in turns",
+        "\nreplay {:.0} ns a bounty = {:.0} bounties a second on one core\n\
+        settle {:.0} ns (on the market, everybody paid), {:.0} ns (computed: rewards and draw), {:.0} ns (rewards alone)\n\
+        ratio of speeds, replay to settle: {:.3} (on the market), {:.3} (rewards and draw), {:.3} (rewards alone); medians of {} rounds in turns",
         1e9 * column(0),
         1.0 / column(0),
+        1e9 * column(3),
         1e9 * column(1),
         1e9 * column(2),
+        paired(3),
         paired(1),
         paired(2),
         rounds.len(),

@@ -3,7 +3,11 @@
 //! The key is derived with scrypt or PBKDF2, checked by a Keccak MAC and decrypted with AES-128 in counter mode. Whatever
 //! is secret is overwritten when it is dropped, and nothing here prints it.
 
-use std::{fmt, fs, io::Read as _, path::Path};
+use std::{
+    fmt, fs,
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
 use aes::{
     Aes128,
@@ -11,6 +15,7 @@ use aes::{
 };
 use alloy_primitives::{Address, keccak256};
 use ctr::Ctr128BE;
+use market::id::Guid;
 use serde::Deserialize;
 use sha2::Sha256;
 use wire::signature::SecretKey;
@@ -20,6 +25,9 @@ use zeroize::Zeroizing;
 const FILE_LIMIT: u64 = 64 << 10;
 /// Most memory that a keystore may ask scrypt for, in bytes: four times what geth's standard parameters take.
 const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
+/// geth's standard for new keystores: 2^18 rounds of 1 KiB take about a second and 256 MiB.
+const STANDARD_LOG_N: u8 = 18;
+const SCRYPT_R: u32 = 8;
 /// Greatest parallelism of scrypt, and most iterations of PBKDF2: beyond, opening would take minutes.
 const SCRYPT_PARALLELISM_LIMIT: u32 = 16;
 const PBKDF2_ITERATIONS_LIMIT: u32 = 100_000_000;
@@ -47,6 +55,9 @@ pub enum WalletError {
     /// Parameters that would take too much memory or time, or that mean nothing.
     #[error("the keystore's parameters of {kdf} are out of range")]
     OutOfRange { kdf: &'static str },
+    /// The file cannot be written, or exists already.
+    #[error("cannot write the keyfile {path}: {cause}")]
+    Unwritable { path: String, cause: std::io::Error },
     /// Most likely a typing error.
     #[error("the password does not open the keystore (its MAC does not match)")]
     WrongPassword,
@@ -147,6 +158,28 @@ impl Wallet {
         }
     }
 
+    /// Makes a new key and keeps it, encrypted with `password`, in a new file that only its owner can read.
+    ///
+    /// # Errors
+    ///
+    /// If the file exists, or cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no randomness.
+    pub fn create(path: &Path, password: &str) -> Result<Wallet, WalletError> {
+        let wallet = loop {
+            let key = Zeroizing::new(random::<32>());
+            // Numbers beyond the curve's order are no keys, and hardly ever drawn.
+            if let Ok(secret) = SecretKey::from_bytes(&key) {
+                let text = encrypt(&key, secret.address(), password, STANDARD_LOG_N);
+                write_new(path, &text).map_err(|cause| WalletError::Unwritable { path: path.display().to_string(), cause })?;
+                break Wallet::of(secret);
+            }
+        };
+        Ok(wallet)
+    }
+
     /// The wallet of a key.
     pub fn of(key: SecretKey) -> Wallet {
         let address = key.address();
@@ -168,6 +201,49 @@ impl fmt::Debug for Wallet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Wallet of {}", self.address)
     }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness");
+    bytes
+}
+
+/// The keystore of a key, as geth writes it.
+fn encrypt(key: &[u8; 32], address: Address, password: &str, log_n: u8) -> String {
+    let (salt, iv, id) = (random::<32>(), random::<16>(), random::<16>());
+    let mut derived = Zeroizing::new([0; 32]);
+    let parameters = scrypt::Params::new(log_n, SCRYPT_R, 1).expect("standard parameters");
+    scrypt::scrypt(password.as_bytes(), &salt, &parameters, &mut *derived).expect("32 bytes can be derived");
+    let (cipher_key, _) = derived.split_first_chunk::<16>().expect("32 bytes were derived");
+    let mut content = *key;
+    Ctr128BE::<Aes128>::new(cipher_key.into(), (&iv).into()).apply_keystream(&mut content);
+    let mac = keccak256(Zeroizing::new([&derived[16..32], content.as_slice()].concat()).as_slice());
+    let keystore = serde_json::json!({
+        "version": 3,
+        "id": Guid::random(u128::from_be_bytes(id)).to_string(),
+        "address": hex::encode(address),
+        "crypto": {
+            "cipher": "aes-128-ctr",
+            "ciphertext": hex::encode(content),
+            "cipherparams": { "iv": hex::encode(iv) },
+            "kdf": "scrypt",
+            "kdfparams": { "dklen": 32, "n": 1u64 << log_n, "r": SCRYPT_R, "p": 1, "salt": hex::encode(salt) },
+            "mac": hex::encode(mac),
+        },
+    });
+    format!("{keystore}\n")
+}
+
+/// Writes a file that did not exist, for its owner alone.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// 32 bytes from a password: 16 to decrypt with, 16 to check with.
@@ -229,6 +305,25 @@ mod tests {
         for text in [PBKDF2, SCRYPT] {
             assert_eq!(Wallet::decrypt(text, "testpassword", "key.json").unwrap().address(), address);
         }
+    }
+
+    #[test]
+    fn a_new_keystore_opens_with_its_password_alone() {
+        let key = [7; 32];
+        let address = SecretKey::from_bytes(&key).unwrap().address();
+        let text = encrypt(&key, address, "right", 4);
+        assert_eq!(Wallet::decrypt(&text, "right", "key.json").unwrap().address(), address);
+        assert_eq!(refused(&text, "wrong"), WalletError::WrongPassword.to_string());
+        assert_ne!(encrypt(&key, address, "right", 4), text, "salt and initialisation vector are new each time");
+    }
+
+    #[test]
+    fn a_keyfile_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.json");
+        fs::write(&path, "precious").unwrap();
+        let error = write_new(&path, "new").unwrap_err();
+        assert_eq!((error.kind(), fs::read_to_string(&path).unwrap().as_str()), (std::io::ErrorKind::AlreadyExists, "precious"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
+  microengine --new-key key.json                                a new account
   microengine --keyfile key.json --backend eicar                a server on this machine
   microengine --keyfile key.json --engine engine.toml           backends and strategy of a file
   microengine --keyfile key.json --backend known-hash:bad.txt --strategy 'fixed?bid=0.1'
@@ -47,6 +48,9 @@ struct Args {
     /// Keystore with the private key to sign with
     #[arg(long, env = "KEYFILE", value_name = "FILE", default_value = "keyfile")]
     keyfile: PathBuf,
+    /// Make a new keystore of that name, print its account, and end
+    #[arg(long, value_name = "FILE")]
+    new_key: Option<PathBuf>,
     /// Password of the keystore; better by environment or prompt, because everybody can see arguments
     #[arg(long, env = "PASSWORD", hide_env_values = true, hide_default_value = true)]
     password: Option<String>,
@@ -133,6 +137,14 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What is to be done.
+pub(crate) enum Task {
+    /// To make a new keystore, and no more.
+    NewKey { file: PathBuf, password: Zeroizing<String> },
+    /// To run.
+    Run(Box<Setup>),
+}
+
 /// What the engine needs.
 pub(crate) struct Setup {
     pub(crate) server: ServerAddress,
@@ -154,10 +166,14 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the command line, the environment, and the files they name. Exits where clap does: for help, version, and
     /// arguments that are none.
-    pub(crate) fn from_command_line() -> anyhow::Result<Setup> {
+    pub(crate) fn from_command_line() -> anyhow::Result<Task> {
         let matches = Args::command().get_matches();
         let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        Setup::of(args, &matches)
+        if let Some(file) = args.new_key {
+            let password = password(args.password, &format!("Password of the new {}: ", file.display()))?;
+            return Ok(Task::NewKey { file, password });
+        }
+        Setup::of(args, &matches).map(|setup| Task::Run(Box::new(setup)))
     }
 
     fn of(args: Args, matches: &ArgMatches) -> anyhow::Result<Setup> {
@@ -203,13 +219,7 @@ impl Setup {
         let backends = config.backends(&folder)?;
         ensure!(!backends.is_empty(), "the engine file names no backend");
 
-        let password = match args.password {
-            Some(password) => password,
-            None if io::stdin().is_terminal() => {
-                rpassword::prompt_password(format!("Password of {}: ", args.keyfile.display())).context("cannot read the password")?
-            }
-            None => bail!("no password for {}; set PASSWORD", args.keyfile.display()),
-        };
+        let password = password(args.password, &format!("Password of {}: ", args.keyfile.display()))?;
         let mut chains = args.chains;
         chains.sort();
         chains.dedup();
@@ -222,7 +232,7 @@ impl Setup {
         Ok(Setup {
             server,
             keyfile: args.keyfile,
-            password: Zeroizing::new(password),
+            password,
             api_key,
             config,
             backends,
@@ -235,6 +245,15 @@ impl Setup {
             lockstep: args.lockstep,
             seed: args.seed,
         })
+    }
+}
+
+/// The password that was given, or is asked for where somebody can answer.
+fn password(given: Option<String>, question: &str) -> anyhow::Result<Zeroizing<String>> {
+    match given {
+        Some(password) => Ok(password.into()),
+        None if io::stdin().is_terminal() => Ok(rpassword::prompt_password(question).context("cannot read the password")?.into()),
+        None => bail!("no password and nobody to ask: set the environment variable PASSWORD"),
     }
 }
 

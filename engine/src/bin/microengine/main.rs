@@ -4,6 +4,7 @@ mod args;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
     process::ExitCode,
     sync::{
         Arc,
@@ -30,7 +31,7 @@ use engine::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{LogFormat, Setup};
+use crate::args::{LogFormat, Setup, Task};
 
 /// Events that may wait for the driver; then the socket waits.
 const BACKLOG: usize = 4096;
@@ -48,7 +49,10 @@ enum Ended {
 
 fn main() -> ExitCode {
     let interrupted = Arc::new(AtomicBool::new(false));
-    let result = Setup::from_command_line().map_err(Ended::Usage).and_then(|setup| live(setup, &interrupted));
+    let result = Setup::from_command_line().map_err(Ended::Usage).and_then(|task| match task {
+        Task::NewKey { file, password } => new_key(&file, &password),
+        Task::Run(setup) => live(*setup, &interrupted),
+    });
     match result {
         Ok(code) if !interrupted.load(Ordering::Relaxed) => code,
         Ok(_) => ExitCode::from(130),
@@ -61,6 +65,14 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     // Nobody reads it if standard error is closed.
     let _ = writeln!(io::stderr(), "microengine: {error:#}");
     ExitCode::from(code)
+}
+
+/// Makes an account; its address goes to standard output.
+fn new_key(file: &Path, password: &str) -> Result<ExitCode, Ended> {
+    let wallet = Wallet::create(file, password).map_err(|error| Ended::Usage(error.into()))?;
+    let account = wire::address::to_text(wallet.address());
+    writeln!(io::stdout().lock(), "{account}").context("cannot write the account").map_err(Ended::Internal)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn live(setup: Setup, interrupted: &Arc<AtomicBool>) -> Result<ExitCode, Ended> {

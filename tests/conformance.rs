@@ -513,10 +513,10 @@ async fn over_the_wire(script: &Script) -> (String, Answers) {
     serving.await.unwrap().unwrap();
     answers.sort_unstable();
     let mut journal = Vec::new();
-    let node = server.node();
+    let recording = server.node().recording();
     let reader: &mut mock_polyswarmd::node::Reader<'_, PlayError> =
         &mut |now, event, names| Journal::<Vec<u8>>::line(now, event, names, &mut journal).map_err(PlayError::from);
-    node.play_again(&mut Blind, reader).unwrap();
+    recording.play(&mut Blind, reader).unwrap();
     (String::from_utf8(journal).unwrap(), answers)
 }
 

@@ -37,6 +37,19 @@ pub struct Listing {
     contents: Vec<Content>,
 }
 
+impl Listing {
+    /// The files, if they were uploaded.
+    pub fn uploads(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        let uploaded = |content: &Content| matches!(content, Content::Uploaded(_));
+        self.contents.iter().all(uploaded).then(|| {
+            self.contents.iter().filter_map(|content| match content {
+                Content::Uploaded(bytes) => Some(&**bytes),
+                Content::Recorded(_) => None,
+            })
+        })
+    }
+}
+
 /// Why there is no content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

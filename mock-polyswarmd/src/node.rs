@@ -222,13 +222,22 @@ impl Node {
     ///
     /// If they are too many or too large.
     pub fn upload(&mut self, files: Vec<Vec<u8>>) -> Result<String, NoContent> {
-        let artifacts = files.iter().map(|file| Brought::of(file)).collect();
         let uri = self.store.upload(files)?;
-        if !self.chains.knows_artifacts(&uri) {
-            // Nothing is refused about it, and it logs nothing.
-            self.perform(Input::Upload { uri: uri.clone(), artifacts }).map_err(NoContent::Play)?;
-        }
+        self.recall(&uri)?;
         Ok(uri)
+    }
+
+    /// Makes sure that the chains know what is behind the address of an upload: they forget it with what is taken back.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing at the address, or an invariant is broken.
+    pub fn recall(&mut self, uri: &str) -> Result<(), NoContent> {
+        let artifacts: Option<Vec<Brought>> = self.store.listing(uri)?.uploads().map(|files| files.map(Brought::of).collect());
+        if let Some(artifacts) = artifacts.filter(|_| !self.chains.knows_artifacts(uri)) {
+            self.perform(Input::Upload { uri: uri.to_owned(), artifacts }).map_err(NoContent::Play)?;
+        }
+        Ok(())
     }
 
     /// What waits to be mined.
@@ -401,10 +410,11 @@ impl Node {
     /// A guid for a new bounty of `author`: no one else gets it.
     pub fn new_guid(&mut self, author: Address) -> Guid {
         let market = self.chains.market(ChainName::Side);
-        let visitor = self.visitors.entry(author).or_default();
+        let mut stranger = 0;
+        let bounties = self.visitors.get_mut(&author).map_or(&mut stranger, |visitor| &mut visitor.bounties);
         loop {
-            visitor.bounties += 1;
-            let seed = [author.as_slice(), &visitor.bounties.to_be_bytes(), &self.setup.scenario.seed.to_be_bytes()].concat();
+            *bounties += 1;
+            let seed = [author.as_slice(), &bounties.to_be_bytes(), &self.setup.scenario.seed.to_be_bytes()].concat();
             let digest = keccak256(seed);
             let guid = Guid::random(u128::from_be_bytes(digest[..16].try_into().expect("16 of 32 bytes")));
             // In a state that was loaded there are bounties that nobody counted.
@@ -416,9 +426,10 @@ impl Node {
 
     /// Notes that `account` waits for the receipts of `hashes`.
     pub fn awaits(&mut self, account: Address, hashes: &[B256]) {
-        let awaits = &mut self.visitors.entry(account).or_default().awaits;
-        for hash in hashes {
-            *awaits.entry(*hash).or_default() += 1;
+        if let Some(visitor) = self.visitors.get_mut(&account) {
+            for hash in hashes {
+                *visitor.awaits.entry(*hash).or_default() += 1;
+            }
         }
     }
 
@@ -438,8 +449,9 @@ impl Node {
 
     /// Notes that `account` does nothing more until `block` is over.
     pub fn pass(&mut self, account: Address, block: u64) {
-        let visitor = self.visitors.entry(account).or_default();
-        visitor.passed = visitor.passed.max(block);
+        if let Some(visitor) = self.visitors.get_mut(&account) {
+            visitor.passed = visitor.passed.max(block);
+        }
     }
 
     /// Visitors, and how many of them are done with the current block: they passed, or they wait for transactions of
@@ -550,12 +562,27 @@ impl Node {
         Ok(())
     }
 
-    /// Plays everything again, for an observer and whoever reads the log; answers with the chains as they stand now.
+    /// All that is needed to play everything again.
+    pub fn recording(&self) -> Recording {
+        Recording { setup: self.setup.clone(), guests: self.guests.clone(), inputs: self.inputs.clone() }
+    }
+}
+
+/// What was done, from the first block on: it can be played again while the node goes on.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    setup: Arc<Setup>,
+    guests: Guests,
+    inputs: Vec<Input>,
+}
+
+impl Recording {
+    /// Plays everything, for an observer and whoever reads the log; answers with the chains as they stood.
     ///
     /// # Errors
     ///
-    /// If the corpus cannot be read, or an invariant is broken.
-    pub fn play_again<E: From<PlayError>>(&self, observer: &mut dyn Observer, reader: &mut Reader<'_, E>) -> Result<Chains, E> {
+    /// If the corpus cannot be read, an invariant is broken, or the reader cannot go on.
+    pub fn play<E: From<PlayError>>(&self, observer: &mut dyn Observer, reader: &mut Reader<'_, E>) -> Result<Chains, E> {
         let mut chains = chains(&self.setup, &self.guests)?;
         for input in &self.inputs {
             let outcome = chains.apply(input, observer)?;
@@ -565,6 +592,15 @@ impl Node {
             }
         }
         Ok(chains)
+    }
+
+    /// Everything that `account` was given on the side chain.
+    pub fn gifts(&self, account: Address) -> Nct {
+        let given = self.inputs.iter().filter_map(|input| match input {
+            Input::Visit { address, gift } | Input::Fund { chain: ChainName::Side, address, gift } if *address == account => Some(*gift),
+            _ => None,
+        });
+        given.sum()
     }
 }
 

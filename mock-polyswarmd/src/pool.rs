@@ -27,8 +27,8 @@ pub enum NotTaken {
     Known { hash: B256 },
     #[error("nonce too low: {nonce} was used already")]
     Used { nonce: u64 },
-    #[error("nonce has max value: no other can follow it")]
-    Last,
+    #[error("nonce too high: {nonce} is more than {WAITING_MAXIMUM} after {next}, the next one")]
+    TooHigh { nonce: u64, next: u64 },
     #[error("nonce {nonce} is taken by {by:x}, which waits to be mined")]
     Taken { nonce: u64, by: B256 },
     #[error("more than {WAITING_MAXIMUM} transactions of this account wait to be mined; mine a block first")]
@@ -61,12 +61,13 @@ impl Pool {
         if self.known.contains_key(&hash) {
             return Err(NotTaken::Known { hash });
         }
-        if nonce == u64::MAX {
-            return Err(NotTaken::Last);
-        }
         let queue = self.queues.entry((chain, transaction.sender())).or_default();
         if nonce < queue.next {
             return Err(NotTaken::Used { nonce });
+        }
+        // A gap that is given up would jump there for good.
+        if nonce - queue.next > WAITING_MAXIMUM as u64 {
+            return Err(NotTaken::TooHigh { nonce, next: queue.next });
         }
         if let Some((_, other)) = queue.waiting.get(&nonce) {
             return Err(NotTaken::Taken { nonce, by: other.hash() });

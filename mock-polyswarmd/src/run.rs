@@ -14,10 +14,7 @@ use sim::{
     settings::{scenario_sha256, scenario_toml},
 };
 
-use crate::{
-    chain::{ChainName, Input},
-    node::Node,
-};
+use crate::node::Node;
 
 /// Plays everything that was done again, scores it, and writes it to `out`.
 ///
@@ -25,14 +22,14 @@ use crate::{
 ///
 /// If a file cannot be written, or an invariant is [`Broken`].
 pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed: Duration) -> Result<Run> {
-    let setup = node.setup();
+    let (setup, recording) = (node.setup(), node.recording());
     let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len()), bounties: None };
     let mut journal = None;
     if let Some(out) = &out {
         watcher.bounties = Some(out.bounties()?);
         journal = Some(out.journal()?);
     }
-    let chains = node.play_again::<anyhow::Error>(&mut watcher, &mut |now, event, names| match &mut journal {
+    let chains = recording.play::<anyhow::Error>(&mut watcher, &mut |now, event, names| match &mut journal {
         Some(journal) => journal.write(now, event, names).context("cannot write the journal"),
         None => Ok(()),
     })?;
@@ -45,7 +42,7 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
     let seat = world.seat();
     let visitor = match seat {
         AccountId::NOBODY => Visitor { name: NOBODY.to_owned(), wallet: Nct::ZERO },
-        account => Visitor { name: world.names()[account.0 as usize].clone(), wallet: gifts(node, world.market().address(account)) },
+        account => Visitor { name: world.names()[account.0 as usize].clone(), wallet: recording.gifts(world.market().address(account)) },
     };
     let played = world.finish(complete).map_err(|error| match error {
         PlayError::Invariant(what) => Broken(what).into(),
@@ -70,13 +67,4 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
         out.finish(&run, &(sim::text::plain(corpus.trim_end()) + "\n\n" + &scenario_toml(&setup.scenario)))?;
     }
     Ok(run)
-}
-
-/// Everything that an account was given on the side chain.
-fn gifts(node: &Node, account: market::id::Address) -> Nct {
-    let given = node.inputs().iter().filter_map(|input| match input {
-        Input::Visit { address, gift } | Input::Fund { chain: ChainName::Side, address, gift } if *address == account => Some(*gift),
-        _ => None,
-    });
-    given.sum()
 }

@@ -350,7 +350,7 @@ impl World {
             }
         }
         let longest_wait = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 2;
-        let (first_block, supply) = (market.now(), market.ledger().supply());
+        let (first_block, supply) = (crate::arrivals::START, market.ledger().supply());
         let mut world = World {
             before: (0..accounts.names.len()).map(|account| market.balance(AccountId(account as u32))).collect(),
             planner: setup.planner()?,

@@ -129,6 +129,7 @@ pub(super) async fn bloom(State(server): Shared, _: Caller, Segments(text): Segm
 pub(super) async fn post(State(server): Shared, caller: Caller, Body(request): Body<bounty::PostBounty>) -> Answer<ToSign> {
     let account = caller.account()?;
     let mut node = server.node();
+    node.recall(&request.uri).map_err(Fail::missing)?;
     let listing = node.store().listing(&request.uri).map_err(Fail::missing)?;
     let (artifacts, bloom) = (listing.artifacts.len(), Bloom::of(listing.artifacts.iter().map(|artifact| artifact.hash.as_str())));
     let price = plus(request.amount, node.chains().fees().bounty)?;

@@ -259,8 +259,8 @@ pub(super) async fn metrics(State(server): Shared) -> Result<Response, Fail> {
 pub(super) async fn journal(State(server): Shared) -> Result<Response, Fail> {
     let lines = tokio::task::spawn_blocking(move || {
         let mut lines = Vec::new();
-        let node = server.node();
-        node.play_again::<PlayError>(&mut Nobody, &mut |now, event, names| {
+        let recording = server.node().recording();
+        recording.play::<PlayError>(&mut Nobody, &mut |now, event, names| {
             Journal::<std::io::Sink>::line(now, event, names, &mut lines).map_err(PlayError::from)
         })?;
         lines.flush()?;

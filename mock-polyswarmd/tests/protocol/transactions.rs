@@ -217,7 +217,7 @@ async fn a_transaction_is_taken_once_and_a_nonce_is_used_once() {
     let rival = Unsigned { gas: 1, ..transfer(1) }.sign(&who.key);
     assert!(market.submit(&who, &[rival]).await.refusal().contains("nonce 1 is taken"));
     let last = transfer(u64::MAX).sign(&who.key);
-    assert!(market.submit(&who, &[last]).await.refusal().contains("nonce has max value"));
+    assert!(market.submit(&who, &[last]).await.refusal().contains("nonce too high"));
     market.mine(1).await;
     market.receipt(&who, &[first, second]).await.result();
 }

@@ -4,10 +4,10 @@
 
 use std::{
     env, fs,
-    fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc::{self, Sender},
     thread,
     time::{Duration, Instant},
 };
@@ -20,12 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// A line that must be there: it holds all of these words, in this order; `@` is the participant's own address.
 type Wanted = &'static [&'static str];
 
+/// What somebody trades with.
+#[derive(Clone, Copy)]
+enum Program {
+    /// One of polyswarm-client's, unmodified.
+    Client(&'static str),
+    /// Our own engine.
+    Ours,
+}
+
 /// Somebody who trades.
 #[derive(Clone, Copy)]
 struct Participant {
     name: &'static str,
-    /// Of the virtual environment; to be joined by programs of our own.
-    program: &'static str,
+    program: Program,
     arguments: &'static [&'static str],
     wanted: &'static [Wanted],
 }
@@ -36,7 +44,7 @@ const SETTLED: Wanted = &["Received settled_bounty", "'settler': '@'"];
 
 const MICROENGINE: Participant = Participant {
     name: "microengine",
-    program: "microengine",
+    program: Program::Client("microengine"),
     arguments: &["--backend", "eicar"],
     wanted: &[
         CONNECTED,
@@ -50,16 +58,23 @@ const MICROENGINE: Participant = Participant {
 
 const ARBITER: Participant = Participant {
     name: "arbiter",
-    program: "arbiter",
+    program: Program::Client("arbiter"),
     arguments: &["--backend", "verbatim"],
     wanted: &[CONNECTED, BOUNTY, &["OnVoteOnBountyDueCallback callback results", "'votes'"], SETTLED],
 };
 
 const AMBASSADOR: Participant = Participant {
     name: "ambassador",
-    program: "ambassador",
+    program: Program::Client("ambassador"),
     arguments: &["--backend", "eicar", "--submission-rate", "3"],
     wanted: &[CONNECTED, &["Submitted bounty"], SETTLED],
+};
+
+const OURS: Participant = Participant {
+    name: "own",
+    program: Program::Ours,
+    arguments: &["--backend", "eicar"],
+    wanted: &[&["microengine", "account=@"], &["bounty guid"], &["asserted guid"], &["revealed guid"], &["settled guid"]],
 };
 
 /// How clients die, or lose what they were about, without ending.
@@ -89,7 +104,7 @@ fn the_ambassador_posts_and_settles() {
 
 #[test]
 fn all_together_come_to_their_ends() {
-    trade(&[MICROENGINE, ARBITER, AMBASSADOR]);
+    trade(&[MICROENGINE, ARBITER, AMBASSADOR, OURS]);
 }
 
 /// Lets them trade until each has come through its timeline.
@@ -100,35 +115,53 @@ fn trade(participants: &[Participant]) {
     };
     let environment = root().join(environment);
     let folder = tempfile::tempdir().unwrap();
-    let mut server = Process::start(folder.path(), "server", &mut server_command());
-    let address = server.line_with(&["polyswarmd on "]).split_once("polyswarmd on ").unwrap().1.trim().to_owned();
-    let truth = truth(&folder, &environment);
-    let mut running: Vec<(Process, Timeline)> = participants
-        .iter()
-        .map(|participant| {
-            let keyfile = root().join("tests/interop/keys").join(format!("{}.json", participant.name));
-            let mut command = client(&environment, participant.program);
-            command
-                .args(["--log", "INFO", "--client-log", "DEBUG", "--polyswarmd-addr", &address, "--password", "password", "--keyfile"])
-                .arg(&keyfile)
-                .args(participant.arguments)
-                .env("ARTIFACT_DIRECTORY", &truth)
-                .env("BOUNTY_TEST_DURATION_BLOCKS", "8");
-            (Process::start(folder.path(), participant.name, &mut command), Timeline::of(participant, &keyfile))
-        })
-        .collect();
-    let deadline = Instant::now() + PATIENCE;
-    while running.iter().any(|(_, timeline)| !timeline.is_over()) {
-        for (process, timeline) in &mut running {
-            while let Some(line) = process.next_line() {
-                timeline.read(&line);
-            }
-            let over = timeline.is_over();
-            assert!(over || process.is_running(), "{} ended before `{:?}`:\n{}", process.name, timeline.left[0], process.tail());
-            assert!(over || Instant::now() < deadline, "{} never logged `{:?}`:\n{}", process.name, timeline.left[0], process.tail());
+    let (sender, log) = mpsc::channel::<Line>();
+    let (mut tails, deadline) = (vec![String::new(); participants.len() + 1], Instant::now() + PATIENCE);
+    // The next line of anybody, by number; the server has the last.
+    let mut next = |wanted: &dyn Fn() -> String| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok((who, line)) = log.recv_timeout(left) else {
+            panic!("still waiting for {}; the logs end\n{}", wanted(), tails.join("\n\n"))
+        };
+        let Some(line) = line else { panic!("number {who} ended, waiting for {}; its log ends\n{}", wanted(), tails[who]) };
+        let tail = &mut tails[who];
+        tail.push_str(&line);
+        tail.drain(..tail.ceil_char_boundary(tail.len().saturating_sub(8_000)));
+        (who, line)
+    };
+    let _server = Process::start(folder.path(), "server", &mut server_command(), participants.len(), &sender);
+    let address = loop {
+        let (_, line) = next(&|| "the server's address".to_owned());
+        if let Some((_, address)) = line.split_once("polyswarmd on ") {
+            break address.trim().to_owned();
         }
-        assert!(server.is_running(), "the server ended:\n{}", server.tail());
-        thread::sleep(Duration::from_millis(20));
+    };
+    let truth = truth(&folder, &environment);
+    let (mut running, mut timelines) = (Vec::new(), Vec::new());
+    for (number, participant) in participants.iter().enumerate() {
+        let keyfile = root().join("tests/interop/keys").join(format!("{}.json", participant.name));
+        let mut command = match participant.program {
+            Program::Client(program) => {
+                let mut command = client(&environment, program);
+                command.args(["--client-log", "DEBUG", "--password", "password"]);
+                command.env("ARTIFACT_DIRECTORY", &truth).env("BOUNTY_TEST_DURATION_BLOCKS", "8");
+                command
+            }
+            Program::Ours => {
+                let mut command = Command::new(built("engine", "microengine", &["--features", "live"]));
+                command.env("PASSWORD", "password").args(["--journal", "journal"]);
+                command
+            }
+        };
+        command.args(["--log", "INFO", "--polyswarmd-addr", &address, "--keyfile"]).arg(&keyfile).args(participant.arguments);
+        running.push(Process::start(folder.path(), participant.name, &mut command, number, &sender));
+        timelines.push(Timeline::of(participant, &keyfile));
+    }
+    while let Some(waited) = timelines.iter().position(|timeline| !timeline.is_over()) {
+        let (who, line) = next(&|| format!("`{:?}` of {}", timelines[waited].left[0], participants[waited].name));
+        if let Some(timeline) = timelines.get_mut(who) {
+            timeline.read(&line);
+        }
     }
 }
 
@@ -171,65 +204,43 @@ impl Timeline {
     }
 }
 
-/// A process and its log; dropping it ends it.
-struct Process {
-    name: String,
-    child: Child,
-    log: PathBuf,
-    reader: BufReader<File>,
-    /// The end of the log as long as it is no whole line.
-    partial: Vec<u8>,
-}
+/// A line of somebody's log, by number; nothing at its end.
+type Line = (usize, Option<String>);
+
+/// A process; dropping it ends it.
+struct Process(Child);
 
 impl Process {
-    /// Starts a program with a folder of its own for its temporary files: clients leave one of the same name there.
-    fn start(folder: &Path, name: &str, command: &mut Command) -> Process {
-        let (log, temporary) = (folder.join(format!("{name}.log")), folder.join(name));
-        fs::create_dir(&temporary).unwrap();
-        let file = File::create(&log).unwrap();
-        command.env("TMPDIR", &temporary).current_dir(&temporary);
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let reader = BufReader::new(File::open(&log).unwrap());
-        Process { name: name.to_owned(), child, log, reader, partial: Vec::new() }
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// The next line of the log, if it is complete.
-    fn next_line(&mut self) -> Option<String> {
-        self.reader.read_until(b'\n', &mut self.partial).unwrap();
-        self.partial.ends_with(b"\n").then(|| String::from_utf8_lossy(&std::mem::take(&mut self.partial)).into_owned())
-    }
-
-    /// The first line that holds these words.
-    fn line_with(&mut self, wanted: Wanted) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            while let Some(line) = self.next_line() {
-                if wanted.iter().all(|words| line.contains(words)) {
-                    return line;
+    /// Starts a program with a folder of its own for its temporary files (clients leave one of the same name there), and
+    /// sends on what it logs.
+    fn start(folder: &Path, name: &str, command: &mut Command, number: usize, log: &Sender<Line>) -> Process {
+        let folder = folder.join(name);
+        fs::create_dir(&folder).unwrap();
+        command.env("TMPDIR", &folder).current_dir(&folder);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let streams: [Box<dyn Read + Send>; 2] = [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for stream in streams {
+            let log = log.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                    // Nobody listens any more once the test is over.
+                    if log.send((number, Some(String::from_utf8_lossy(&line).into_owned() + "\n"))).is_err() {
+                        return;
+                    }
                 }
-            }
-            assert!(self.is_running() && Instant::now() < deadline, "{} never logged {wanted:?}:\n{}", self.name, self.tail());
-            thread::sleep(Duration::from_millis(5));
+                let _ = log.send((number, None));
+            });
         }
-    }
-
-    /// The end of the log.
-    fn tail(&self) -> String {
-        let log = fs::read(&self.log).unwrap();
-        String::from_utf8_lossy(&log[log.len().saturating_sub(8_000)..]).into_owned()
+        Process(child)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -242,7 +253,7 @@ fn starter() -> PathBuf {
 }
 
 fn server_command() -> Command {
-    let mut command = Command::new(built("mock-polyswarmd", "mock-polyswarmd"));
+    let mut command = Command::new(built("mock-polyswarmd", "mock-polyswarmd", &[]));
     command.arg(starter()).args(["--port", "0", "--block-time", "500ms"]);
     for setting in ["market.reveal_window=5", "market.vote_window=8", "ambassadors.duration=8"] {
         command.args(["--set", setting]);
@@ -251,9 +262,12 @@ fn server_command() -> Command {
 }
 
 /// A program of ours, up to date.
-fn built(package: &str, binary: &str) -> PathBuf {
-    let status =
-        Command::new(env!("CARGO")).args(["build", "--quiet", "--offline", "-p", package, "--bin", binary]).current_dir(root()).status();
+fn built(package: &str, binary: &str, features: &[&str]) -> PathBuf {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--offline", "-p", package, "--bin", binary])
+        .args(features)
+        .current_dir(root())
+        .status();
     assert!(status.unwrap().success(), "{binary} cannot be built");
     // This test is in `deps` beside it.
     let test = env::current_exe().unwrap();

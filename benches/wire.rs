@@ -57,7 +57,7 @@ const BOUNTIES: u64 = 600;
 /// A server in the middle of a run: some hundred bounties are open.
 fn market(runtime: &Runtime) -> (Arc<Server>, SocketAddr) {
     let guests = Guests { seat: None, expected: vec![(account(), Nct::whole(100))], gift: Nct::ZERO };
-    let server = Server::new(Node::new(setup(10, 1_000), guests).expect("a sound setup"), true);
+    let server = Server::new(Node::new(setup(10, 1_000), guests).expect("a sound setup"));
     for _ in 0..300 {
         assert!(server.mine(), "the run holds");
     }
@@ -146,7 +146,7 @@ fn end_to_end(runtime: &Runtime, setup: Arc<Setup>) -> (f64, f64) {
     let account = wallet.address();
     let start = Instant::now();
     let guests = Guests { seat: Some(account), expected: vec![(account, Nct::whole(1_000))], gift: Nct::ZERO };
-    let server = Server::new(Node::new(setup, guests).expect("a sound setup"), false);
+    let server = Server::new(Node::new(setup, guests).expect("a sound setup"));
     let address = serve(runtime, http::app(&server, false), server.clone());
     let mut blocks = server.blocks();
     let first = runtime.spawn({

@@ -459,7 +459,7 @@ async fn over_the_wire(script: &Script) -> (String, Answers) {
     let visitors: Vec<(Address, Nct)> =
         script.wallets.iter().enumerate().map(|(visitor, &wallet)| (key(visitor).address(), wallet)).collect();
     let guests = Guests { seat: Some(key(0).address()), expected: visitors.clone(), gift: Nct::ZERO };
-    let server = Server::new(Node::new(setup.clone(), guests).unwrap(), false);
+    let server = Server::new(Node::new(setup.clone(), guests).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(http::serve(listener, http::app(&server, true), server.clone()));

@@ -79,7 +79,7 @@ impl Drop for Engine {
 async fn whatever_was_asserted_is_revealed() {
     let account: Address = "0x09825b2d914eaF8796446747b7D1eC7591538ECc".parse().unwrap();
     let guests = Guests { seat: Some(account), expected: vec![(account, Nct::whole(1_000))], gift: Nct::ZERO };
-    let server = Server::new(Node::new(setup(), guests).unwrap(), false);
+    let server = Server::new(Node::new(setup(), guests).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(http::serve(listener, http::app(&server, false), server.clone()));

@@ -179,7 +179,9 @@ pub struct Chains {
     visitors: GuidMap<BlockNumber>,
 }
 
-/// What the relay holds on either chain: more than anybody will ever move.
+/// Largest gift in NCT: sums of them never overflow.
+pub const GIFT_MAXIMUM: u64 = 1_000_000_000_000_000;
+/// What the relay holds on either chain, in NCT: as much can be moved.
 const RELAY_FUNDS: u64 = 1_000_000_000;
 
 impl Chains {
@@ -301,6 +303,9 @@ impl Chains {
     }
 
     fn fund(&mut self, chain: ChainName, address: Address, gift: Nct) -> Result<(), Rejection> {
+        if gift > Nct::whole(GIFT_MAXIMUM) {
+            return Err(Rejection::Overflow { what: "a gift" });
+        }
         match chain {
             ChainName::Home => {
                 let (owner, account) = (self.home.account(named_address("owner")), self.home.account(address));
@@ -326,7 +331,10 @@ impl Chains {
     fn transact(&mut self, sender: Address, call: &Call, observer: &mut dyn Observer) -> Result<(), Rejection> {
         let account = self.world.visitor(sender);
         // An account that deposits a stake wants to be an arbiter: the owner appoints it.
-        let appointed = matches!(call, Call::Deposit { .. }) && self.world.market().is_arbiter(account) == Ok(false);
+        let market = self.world.market();
+        let enough =
+            |amount: Nct| market.staking().balance(account).checked_add(amount).is_some_and(|stake| stake >= market.rules().stake_minimum);
+        let appointed = matches!(call, Call::Deposit { amount } if enough(*amount)) && market.is_arbiter(account) == Ok(false);
         let block = alloy_primitives::U256::from(self.world.market().now().0);
         if appointed {
             self.world.govern(Command::AddArbiter { arbiter: account, block })?;
@@ -336,7 +344,7 @@ impl Chains {
             Command::PostBounty(post) => Some((post.guid, post.artifact_uri.clone())),
             _ => None,
         };
-        let relayed = self.relayed(ChainName::Side, &command);
+        let relayed = self.relayed(ChainName::Side, &command)?;
         if let Err(rejection) = self.world.submit(account, command, observer) {
             if appointed {
                 self.world.govern(Command::RemoveArbiter { arbiter: account, block })?;
@@ -359,7 +367,7 @@ impl Chains {
     fn transact_home(&mut self, sender: Address, call: &Call) -> Result<(), Rejection> {
         let account = self.home.account(sender);
         let command = command(call, &mut |address| self.home.account(address));
-        let relayed = self.relayed(ChainName::Home, &command);
+        let relayed = self.relayed(ChainName::Home, &command)?;
         self.home.submit(account, command)?;
         if let Some(value) = relayed {
             let to = self.world.visitor(sender);
@@ -368,12 +376,15 @@ impl Chains {
         Ok(())
     }
 
-    /// The amount that a command moves to the other chain.
-    fn relayed(&self, chain: ChainName, command: &Command) -> Option<Nct> {
-        match command {
-            Command::Transfer { to, value } if *to == self.relay[chain as usize] => Some(*value),
-            _ => None,
-        }
+    /// The amount that a command moves to the other chain, which must be able to pay it out.
+    fn relayed(&self, chain: ChainName, command: &Command) -> Result<Option<Nct>, Rejection> {
+        let value = match command {
+            Command::Transfer { to, value } if *to == self.relay[chain as usize] => *value,
+            _ => return Ok(None),
+        };
+        let other = if chain == ChainName::Side { ChainName::Home } else { ChainName::Side };
+        let balance = self.market(other).balance(self.relay[other as usize]);
+        if balance < value { Err(Rejection::BalanceShort { balance, value }) } else { Ok(Some(value)) }
     }
 
     fn wait_for(&mut self, guid: Guid) {

@@ -12,7 +12,11 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use datasets::{CheckOptions, Corpus};
-use market::{id::Address, nct::Nct, ruleset::Edition};
+use market::{
+    id::{AccountId, Address},
+    nct::Nct,
+    ruleset::Edition,
+};
 use replay::plan::Setup;
 use sim::{
     execute::Broken,
@@ -158,7 +162,7 @@ impl Cli {
         let setup = Arc::new(self.set_up()?);
         let out = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
         for warning in &setup.warnings {
-            tracing::warn!("{}", text::plain(warning));
+            tracing::info!("{}", text::plain(warning));
         }
         let mut expected = self.fund.clone();
         if let Some(account) = self.account
@@ -168,7 +172,7 @@ impl Cli {
         }
         let guests = Guests { seat: self.account, expected, gift: self.wallet };
         let node = Node::new(setup, guests)?;
-        let server = Server::new(node, self.block_time == BlockTime::Manual);
+        let server = Server::new(node);
         let started = Instant::now();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
         runtime.block_on(self.serve(&server))?;
@@ -179,7 +183,9 @@ impl Cli {
                 other => other.into(),
             });
         }
-        let wanted = out.is_some() || self.exit_when_done;
+        // Without anybody who asserted there is nothing to report, unless it was asked for.
+        let seated = server.node().chains().world().seat() != AccountId::NOBODY;
+        let wanted = out.is_some() || self.exit_when_done || seated;
         let complete = server.node().is_over();
         if wanted {
             let run = run::conclude(&server.node(), out, command(), started.elapsed())?;
@@ -251,7 +257,11 @@ impl Cli {
         };
         clock::run(server.clone(), clock, self.participants.unwrap_or(participants), self.exit_when_done).await;
         for serving in servers {
-            serving.await.context("a server task failed")?.context("the server failed")?;
+            // A request that never ends is not waited for: the run is worth more.
+            match tokio::time::timeout(Duration::from_secs(5), serving).await {
+                Ok(served) => served.context("a server task failed")?.context("the server failed")?,
+                Err(_) => tracing::warn!("a request was still open"),
+            }
         }
         // WebSockets are told what is left to tell; one that takes its time is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(1), server.deserted()).await;

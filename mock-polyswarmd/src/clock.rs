@@ -2,7 +2,9 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
-use crate::server::Server;
+use replay::world::PlayError;
+
+use crate::{node::Readiness, server::Server};
 
 /// How time passes, as in anvil.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,10 +76,15 @@ pub async fn run(server: Arc<Server>, clock: Clock, participants: usize, until_d
 }
 
 async fn tick(server: &Arc<Server>, clock: Clock, participants: usize, until_done: bool) {
+    let mut told = false;
     loop {
-        let (seen, _) = server.node().readiness();
-        if seen >= participants && server.connections() >= participants as u64 {
+        let came = server.node().readiness().came;
+        if came >= participants && server.side_listeners() >= participants {
             break;
+        }
+        if !told {
+            tracing::info!(participants, "waiting for participants to come");
+            told = true;
         }
         server.activity.notified().await;
     }
@@ -107,15 +114,21 @@ async fn tick(server: &Arc<Server>, clock: Clock, participants: usize, until_don
                 let all_ready = async {
                     loop {
                         let acted = server.activity.notified();
-                        let (seen, ready) = server.node().readiness();
-                        if ready >= participants && ready >= seen {
+                        let Readiness { active, gone, ready, .. } = server.node().readiness();
+                        if ready == active && active + gone >= participants {
                             break;
                         }
                         acted.await;
                     }
                 };
                 if tokio::time::timeout(timeout, all_ready).await.is_err() {
-                    tracing::debug!("a participant was silent, mining without it");
+                    let silent = server.node().went_on();
+                    for account in &silent {
+                        tracing::warn!(%account, "neither acted nor passed in time: mined without it (a client that cannot pass costs the timeout)");
+                    }
+                    if silent.is_empty() {
+                        tracing::warn!("mined after the timeout: nobody took part (our own engine does with --lockstep)");
+                    }
                 }
                 if !mine(server).await {
                     break;
@@ -124,15 +137,17 @@ async fn tick(server: &Arc<Server>, clock: Clock, participants: usize, until_don
         }
     }
     if until_done {
-        tracing::info!("the corpus is through and everything settled");
         server.stop();
     }
 }
 
 /// Mines a block beside the threads that answer requests.
 pub async fn mine(server: &Arc<Server>) -> bool {
-    let server = server.clone();
-    tokio::task::spawn_blocking(move || server.mine()).await.unwrap_or(false)
+    let miner = server.clone();
+    tokio::task::spawn_blocking(move || miner.mine()).await.unwrap_or_else(|_| {
+        server.break_off(PlayError::Invariant("a panic while a block was mined".to_owned()));
+        false
+    })
 }
 
 #[cfg(test)]

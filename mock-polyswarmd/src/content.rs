@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use datasets::{ArtifactId, Corpus, CorpusError, Row};
 use market::bloom::Bloom;
-use replay::{plan::BountyPlan, world::Shown};
+use replay::{
+    plan::{BountyPlan, Brought},
+    world::Shown,
+};
 use sha2::{Digest, Sha256};
 use wire::{artifact::Artifact, ipfs, json::Json, metadata::FileMetadata};
 
@@ -15,8 +18,8 @@ pub const UPLOAD_MAXIMUM: usize = 32 << 20;
 pub const STORE_MAXIMUM: usize = 1 << 30;
 /// Largest metadata in bytes. They go out to every WebSocket, and clients take frames of up to 1 MiB.
 pub const METADATA_MAXIMUM: usize = 1_000_000;
-/// Metadata of visitors that are kept at most, by number.
-const METADATA_KEPT: usize = 1 << 20;
+/// Bytes of visitors' metadata that are kept in all.
+const METADATA_KEPT: usize = 256 << 20;
 /// Largest artifact that is read from a corpus, in bytes.
 const ARTIFACT_MAXIMUM: u64 = replay::plan::ARTIFACT_LIMIT;
 
@@ -64,7 +67,7 @@ pub enum NoContent {
     Corpus(#[from] CorpusError),
     #[error("{what} of {bytes} bytes exceed the limit of {limit}")]
     TooLarge { what: &'static str, bytes: usize, limit: usize },
-    #[error("{METADATA_KEPT} metadata are kept; there is no room for more")]
+    #[error("metadata of {METADATA_KEPT} bytes are kept; there is no room for more")]
     Full,
     #[error("an upload needs at least one file and at most 256")]
     BadCount,
@@ -72,6 +75,40 @@ pub enum NoContent {
     Play(replay::world::PlayError),
     #[error("the state is damaged: {what}")]
     Damaged { what: &'static str },
+}
+
+/// Files that were uploaded, with everything about them worked out: that takes too long to hold anybody up.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Their address.
+    pub uri: String,
+    /// What rivals and arbiters know of each.
+    pub brought: Vec<Brought>,
+    hashes: Vec<String>,
+    files: Vec<Vec<u8>>,
+}
+
+impl Upload {
+    /// What there is to know of these files.
+    ///
+    /// # Errors
+    ///
+    /// If they are none, too many or too large.
+    pub fn of(files: Vec<Vec<u8>>) -> Result<Upload, NoContent> {
+        if files.is_empty() || files.len() > 256 {
+            return Err(NoContent::BadCount);
+        }
+        let bytes = files.iter().map(Vec::len).sum();
+        if bytes > UPLOAD_MAXIMUM {
+            return Err(NoContent::TooLarge { what: "uploads", bytes, limit: UPLOAD_MAXIMUM });
+        }
+        let hashes: Vec<String> = files.iter().map(|file| ipfs::cid(file)).collect();
+        let uri = match hashes.as_slice() {
+            [single] => single.clone(),
+            several => digest_address(several.join("\n").as_bytes()),
+        };
+        Ok(Upload { uri, brought: files.iter().map(|file| Brought::of(file)).collect(), hashes, files })
+    }
 }
 
 /// All content there is.
@@ -85,6 +122,8 @@ pub struct Store {
     /// Metadata of visitors.
     metadata: HashMap<Arc<str>, Json>,
     uploaded: usize,
+    /// Bytes of the visitors' metadata.
+    described: usize,
 }
 
 impl Store {
@@ -103,7 +142,7 @@ impl Store {
                 }
             }
         }
-        Ok(Store { files, listings: HashMap::new(), simulated: HashMap::new(), metadata: HashMap::new(), uploaded: 0 })
+        Ok(Store { files, listings: HashMap::new(), simulated: HashMap::new(), metadata: HashMap::new(), uploaded: 0, described: 0 })
     }
 
     /// Makes the artifacts and the metadata of a simulated bounty available.
@@ -120,33 +159,23 @@ impl Store {
         }
     }
 
-    /// Takes in uploaded files; answers with their URI.
+    /// Takes in what was uploaded.
     ///
     /// # Errors
     ///
-    /// If they are too many or too large.
-    pub fn upload(&mut self, files: Vec<Vec<u8>>) -> Result<String, NoContent> {
-        if files.is_empty() || files.len() > 256 {
-            return Err(NoContent::BadCount);
-        }
-        let bytes = files.iter().map(Vec::len).sum();
-        if bytes > UPLOAD_MAXIMUM {
-            return Err(NoContent::TooLarge { what: "uploads", bytes, limit: UPLOAD_MAXIMUM });
-        }
-        let hashes: Vec<String> = files.iter().map(|file| ipfs::cid(file)).collect();
-        let uri = match hashes.as_slice() {
-            [single] => single.clone(),
-            several => digest_address(several.join("\n").as_bytes()),
-        };
+    /// If there is no room.
+    pub fn keep(&mut self, upload: Upload) -> Result<(), NoContent> {
+        let Upload { uri, hashes, files, .. } = upload;
         if !self.listings.contains_key(uri.as_str()) {
+            let bytes: usize = files.iter().map(Vec::len).sum();
             if self.uploaded + bytes > STORE_MAXIMUM {
                 return Err(NoContent::TooLarge { what: "all uploads", bytes: self.uploaded + bytes, limit: STORE_MAXIMUM });
             }
             self.uploaded += bytes;
             let contents = files.into_iter().map(|file| Content::Uploaded(file.into())).collect();
-            self.listings.insert(uri.as_str().into(), Listing { artifacts: names(hashes.into_iter()), contents });
+            self.listings.insert(uri.into(), Listing { artifacts: names(hashes.into_iter()), contents });
         }
-        Ok(uri)
+        Ok(())
     }
 
     /// Takes in metadata; answers with their URI.
@@ -160,10 +189,13 @@ impl Store {
             return Err(NoContent::TooLarge { what: "metadata", bytes, limit: METADATA_MAXIMUM });
         }
         let uri = ipfs::cid(json.text().as_bytes());
-        if self.metadata.len() >= METADATA_KEPT && !self.metadata.contains_key(uri.as_str()) {
-            return Err(NoContent::Full);
+        if !self.metadata.contains_key(uri.as_str()) {
+            if self.described + bytes > METADATA_KEPT {
+                return Err(NoContent::Full);
+            }
+            self.described += bytes;
+            self.metadata.insert(uri.as_str().into(), json);
         }
-        self.metadata.insert(uri.as_str().into(), json);
         Ok(uri)
     }
 
@@ -190,7 +222,7 @@ impl Store {
     pub fn load(&mut self, uploads: Vec<Vec<String>>, metadata: Vec<String>) -> Result<(), NoContent> {
         for upload in uploads {
             let files = upload.iter().map(hex::decode).collect::<Result<Vec<_>, _>>();
-            self.upload(files.map_err(|_| NoContent::Damaged { what: "an upload is not hex" })?)?;
+            self.keep(Upload::of(files.map_err(|_| NoContent::Damaged { what: "an upload is not hex" })?)?)?;
         }
         for text in metadata {
             self.describe(Json::from_text(&text).map_err(|_| NoContent::Damaged { what: "metadata are not JSON" })?)?;

@@ -9,12 +9,13 @@ mod openapi; // the description of all of it
 mod page; // the status page
 mod transactions; // posting them, and their receipts
 
-use std::{any::Any, io, sync::Arc};
+use std::{any::Any, io, net::IpAddr, sync::Arc};
 
 use axum::{
     Router, ServiceExt,
     extract::{DefaultBodyLimit, Request},
-    http::StatusCode,
+    http::{StatusCode, header},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
     serve::ListenerExt,
@@ -152,7 +153,7 @@ fn clock() -> Vec<Route> {
 
 /// What no polyswarmd has.
 fn mock() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         route("/_mock", [Operation::get("A page about this server", "Page")], get(page::page)),
         route("/_mock/openapi.json", [Operation::get("This description", "Page")], get(openapi::openapi)),
         route("/_mock/health", [Operation::get("How the server is", "Json")], get(mock::health)),
@@ -172,7 +173,29 @@ fn mock() -> Vec<Route> {
             [Operation::get("Everything, to be loaded again", "State"), Operation::put("Load what was dumped", "State", "Number")],
             get(mock::dump).put(mock::load).layer(DefaultBodyLimit::max(STATE_MAXIMUM)),
         ),
-    ]
+    ];
+    for route in &mut routes {
+        route.answers = std::mem::take(&mut route.answers).layer(from_fn(no_web_pages));
+    }
+    routes
+}
+
+/// Pages from elsewhere must not cheat by way of a browser that can reach this server.
+async fn no_web_pages(request: Request, next: Next) -> Response {
+    if is_from_here(&request) {
+        next.run(request).await
+    } else {
+        Fail::new(StatusCode::FORBIDDEN, "cheats are not for web pages from elsewhere; ask by IP address or as localhost").into_response()
+    }
+}
+
+/// Browsers say where a page is from, and by which name they found the server.
+fn is_from_here(request: &Request) -> bool {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let known = name.is_empty() || name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    known && text(header::ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(host))
 }
 
 fn finish(routes: impl IntoIterator<Item = Route>, server: &Arc<Server>) -> App {

@@ -5,7 +5,6 @@ use market::{
     event::Event,
     id::{AccountId, Address},
     market::Market,
-    verdict::ArtifactSet,
 };
 use wire::{
     artifact::ArtifactType,
@@ -134,10 +133,7 @@ pub fn bounty(bounty: &Bounty, market: &Market, store: &Store) -> wire::bounty::
         assigned_arbiter: bounty.assigned_arbiter.map_or(Address::ZERO, |arbiter| market.address(arbiter)),
         quorum_reached: quorum.is_some(),
         quorum_reached_block: market::block::BlockNumber(quorum.map_or(0, |blocks| bounty.expiration.0 + blocks)),
-        quorum_mask: Flags::new(
-            if quorum.is_some() { bounty.tally.consensus(market.rules()) } else { ArtifactSet::EMPTY },
-            bounty.artifacts,
-        ),
+        quorum_mask: Flags::new(bounty.tally.decided, bounty.artifacts),
         metadata: bounty.metadata.as_deref().map_or_else(Json::null, |uri| store.metadata(uri)),
     }
 }

@@ -27,7 +27,7 @@ use wire::{
 
 use crate::{
     chain::{ChainName, Chains, Input, Nobody, Order},
-    content::{self, NoContent, Store},
+    content::{self, NoContent, Store, Upload},
     messages,
     pool::{NotTaken, Pool},
     transaction::Transaction,
@@ -125,10 +125,43 @@ pub enum View {
 /// Answers that are kept at most.
 const RENDERED_MAXIMUM: usize = 1_000;
 
+/// Blocks in a row after which a silent participant is no longer waited for.
+const SILENCE: u32 = 3;
+
+/// Whether the clock of a lockstep waits for somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Part {
+    /// It never passed or sent anything: it only looks on.
+    #[default]
+    None,
+    /// It passed or sent something.
+    Active,
+    /// It did, but was silent for too long.
+    Gone,
+}
+
+/// How many visitors there are, and how far they are with the current block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Readiness {
+    /// Who ever asked for anything.
+    pub came: usize,
+    /// Who takes part and is waited for.
+    pub active: usize,
+    /// Who took part and is no longer waited for.
+    pub gone: usize,
+    /// Those of the active who are done with the current block.
+    pub ready: usize,
+}
+
 /// What is known of a visitor beside its account.
 #[derive(Clone, Debug, Default)]
 struct Visitor {
-    /// It will do no more before that block.
+    /// It asked for something; else it is only expected.
+    came: bool,
+    part: Part,
+    /// Blocks in a row that were mined without it.
+    silent: u32,
+    /// It will do no more before that block is over.
     passed: u64,
     /// Transactions whose receipts it waits for.
     awaits: HashMap<B256, usize>,
@@ -216,15 +249,19 @@ impl Node {
         &mut self.store
     }
 
-    /// Takes in uploaded files; answers with their URI.
+    /// Takes in what was uploaded.
     ///
     /// # Errors
     ///
-    /// If they are too many or too large.
-    pub fn upload(&mut self, files: Vec<Vec<u8>>) -> Result<String, NoContent> {
-        let uri = self.store.upload(files)?;
-        self.recall(&uri)?;
-        Ok(uri)
+    /// If there is no room.
+    pub fn upload(&mut self, upload: Upload) -> Result<(), NoContent> {
+        let (uri, artifacts) = (upload.uri.clone(), upload.brought.clone());
+        self.store.keep(upload)?;
+        if !self.chains.knows_artifacts(&uri) {
+            // Nothing is refused about it, and it logs nothing.
+            self.perform(Input::Upload { uri, artifacts }).map_err(NoContent::Play)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that the chains know what is behind the address of an upload: they forget it with what is taken back.
@@ -265,22 +302,29 @@ impl Node {
         self.pool.is_empty() && self.chains.is_over()
     }
 
-    /// Lets an account in, at first sight; true if it is known now.
+    /// Lets an account in, at first sight. Contracts and simulated accounts get nothing: they have what the scenario says.
     ///
     /// # Errors
     ///
     /// If an invariant is broken.
     pub fn visit(&mut self, address: Address) -> Result<Vec<Mail>, PlayError> {
-        if self.visitors.contains_key(&address) || self.visitors.len() >= VISITORS_MAXIMUM {
+        if let Some(visitor) = self.visitors.get_mut(&address) {
+            visitor.came = true;
             return Ok(Vec::new());
         }
-        self.visitors.insert(address, Visitor::default());
+        let world = self.chains.world();
+        let known = self.chains.account(ChainName::Side, address);
+        let simulated = known.is_some_and(|account| !world.names()[account.0 as usize].starts_with("0x"));
+        if simulated || address == self.chains.relay() || self.visitors.len() >= VISITORS_MAXIMUM {
+            return Ok(Vec::new());
+        }
+        self.visitors.insert(address, Visitor { came: true, ..Visitor::default() });
         self.perform(Input::Visit { address, gift: self.guests.gift })
     }
 
     /// True if `address` has nothing to learn from [`Node::visit`].
     pub fn knows(&self, address: Address) -> bool {
-        self.visitors.contains_key(&address)
+        self.visitors.get(&address).is_some_and(|visitor| visitor.came)
     }
 
     /// Gives Nectar to an account.
@@ -289,7 +333,9 @@ impl Node {
     ///
     /// If an invariant is broken.
     pub fn fund(&mut self, chain: ChainName, address: Address, gift: Nct) -> Result<(Vec<Mail>, Option<String>), PlayError> {
-        self.visitors.entry(address).or_default();
+        if self.visitors.len() < VISITORS_MAXIMUM {
+            self.visitors.entry(address).or_default();
+        }
         self.perform_and_tell(Input::Fund { chain, address, gift })
     }
 
@@ -308,7 +354,10 @@ impl Node {
     ///
     /// If its nonce is used, or it is known.
     pub fn submit(&mut self, chain: ChainName, transaction: Transaction) -> Result<(), NotTaken> {
-        self.pool.add(chain, transaction, Instant::now())
+        let sender = transaction.sender();
+        self.pool.add(chain, transaction, Instant::now())?;
+        self.took_part(sender);
+        Ok(())
     }
 
     /// Mines the next block: first everybody simulated acts, then the transactions that wait are carried out.
@@ -372,7 +421,10 @@ impl Node {
             let result = outcome.refused.clone().map_or(Ok(log), Err);
             self.mined.insert(hash, Mined { chain: *chain, block: now, result });
         }
-        self.inputs.push(input);
+        // A gift that was refused is none.
+        if !(outcome.refused.is_some() && matches!(input, Input::Visit { .. } | Input::Fund { .. })) {
+            self.inputs.push(input);
+        }
         Ok((mail, outcome.refused))
     }
 
@@ -449,28 +501,60 @@ impl Node {
 
     /// Notes that `account` does nothing more until `block` is over.
     pub fn pass(&mut self, account: Address, block: u64) {
-        if let Some(visitor) = self.visitors.get_mut(&account) {
+        if let Some(visitor) = self.took_part(account) {
             visitor.passed = visitor.passed.max(block);
         }
     }
 
-    /// Visitors, and how many of them are done with the current block: they passed, or they wait for transactions of
-    /// theirs to be mined and nothing else of theirs is missing.
-    pub fn readiness(&self) -> (usize, usize) {
-        let now = self.now().0;
-        let ready = |(address, visitor): (&Address, &Visitor)| {
-            let pending = || {
-                let waiting = self.pool.pending(ChainName::Side, *address);
-                let next = self.pool.next_nonce(ChainName::Side, *address, true);
-                waiting.iter().enumerate().all(|(position, &nonce)| nonce == next + position as u64) && !waiting.is_empty()
-            };
-            let awaited = || visitor.awaits.keys().any(|hash| !self.mined.contains_key(hash) && self.pool.knows(*hash));
-            let incomplete = || visitor.awaits.keys().any(|hash| !self.pool.knows(*hash));
-            visitor.passed >= now || (awaited() && !incomplete() && pending())
+    /// Who takes part, and who is done with the current block: they passed, or they wait for transactions of theirs to be
+    /// mined and nothing else of theirs is missing.
+    pub fn readiness(&self) -> Readiness {
+        let count =
+            |of: &dyn Fn(&Address, &Visitor) -> bool| self.visitors.iter().filter(|(address, visitor)| of(address, visitor)).count();
+        Readiness {
+            came: count(&|_, visitor| visitor.came),
+            active: count(&|_, visitor| visitor.part == Part::Active),
+            gone: count(&|_, visitor| visitor.part == Part::Gone),
+            ready: count(&|address, visitor| visitor.part == Part::Active && self.is_ready(*address, visitor)),
+        }
+    }
+
+    fn is_ready(&self, address: Address, visitor: &Visitor) -> bool {
+        let awaits = visitor.awaits.keys();
+        let awaits_blocks = || awaits.clone().any(|hash| !self.mined.contains_key(hash));
+        let posts_more = || awaits.clone().any(|hash| !self.pool.knows(*hash));
+        let has_gap = || {
+            let waiting = self.pool.pending(ChainName::Side, address);
+            let next = self.pool.next_nonce(ChainName::Side, address, true);
+            waiting.iter().enumerate().any(|(position, &nonce)| nonce != next + position as u64)
         };
-        let relay = self.chains.relay();
-        let visitors = self.visitors.iter().filter(|(address, _)| **address != relay);
-        (visitors.clone().count(), visitors.filter(|entry| ready(*entry)).count())
+        visitor.passed >= self.now().0 || (awaits_blocks() && !posts_more() && !has_gap())
+    }
+
+    /// Notes that the clock went on without those who were not ready, and answers with them; who is silent too often is no longer waited for.
+    pub fn went_on(&mut self) -> Vec<Address> {
+        let silent: Vec<Address> = self
+            .visitors
+            .iter()
+            .filter(|(address, visitor)| visitor.part == Part::Active && !self.is_ready(**address, visitor))
+            .map(|(address, _)| *address)
+            .collect();
+        for address in &silent {
+            if let Some(visitor) = self.visitors.get_mut(address) {
+                visitor.silent += 1;
+                if visitor.silent >= SILENCE {
+                    visitor.part = Part::Gone;
+                }
+            }
+        }
+        silent
+    }
+
+    /// Notes that `account` did something that a participant does.
+    fn took_part(&mut self, account: Address) -> Option<&mut Visitor> {
+        let visitor = self.visitors.get_mut(&account)?;
+        (visitor.part, visitor.silent) = (Part::Active, 0);
+        Some(visitor)
     }
 
     /// Keeps the present under a name.
@@ -519,8 +603,8 @@ impl Node {
         let passed = std::mem::take(&mut self.visitors);
         for input in inputs {
             if let Input::Visit { address, .. } | Input::Fund { address, .. } = &input {
-                let bounties = passed.get(address).map_or(0, |visitor| visitor.bounties);
-                self.visitors.insert(*address, Visitor { bounties, ..Visitor::default() });
+                let kept = passed.get(address).cloned().unwrap_or_default();
+                self.visitors.insert(*address, Visitor { awaits: HashMap::new(), passed: 0, silent: 0, ..kept });
             }
             let next = self.chains.next_block();
             if let Input::Mine { block } = input

@@ -19,6 +19,9 @@ pub const GAP_PATIENCE: Duration = Duration::from_secs(5);
 /// Transactions that one account can have waiting.
 pub const WAITING_MAXIMUM: usize = 10_000;
 
+/// Bytes of transactions that can wait in all.
+const BYTES_MAXIMUM: usize = 256 << 20;
+
 /// Why a transaction is not taken in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,7 +34,7 @@ pub enum NotTaken {
     TooHigh { nonce: u64, next: u64 },
     #[error("nonce {nonce} is taken by {by:x}, which waits to be mined")]
     Taken { nonce: u64, by: B256 },
-    #[error("more than {WAITING_MAXIMUM} transactions of this account wait to be mined; mine a block first")]
+    #[error("too many transactions wait to be mined; mine a block first")]
     Full,
 }
 
@@ -48,6 +51,8 @@ struct Queue {
 pub struct Pool {
     queues: BTreeMap<(ChainName, Address), Queue>,
     known: HashMap<B256, ChainName>,
+    /// Bytes that wait.
+    bytes: usize,
 }
 
 impl Pool {
@@ -72,9 +77,10 @@ impl Pool {
         if let Some((_, other)) = queue.waiting.get(&nonce) {
             return Err(NotTaken::Taken { nonce, by: other.hash() });
         }
-        if queue.waiting.len() >= WAITING_MAXIMUM {
+        if queue.waiting.len() >= WAITING_MAXIMUM || self.bytes + transaction.bytes() > BYTES_MAXIMUM {
             return Err(NotTaken::Full);
         }
+        self.bytes += transaction.bytes();
         self.known.insert(hash, chain);
         queue.waiting.insert(nonce, (now, transaction));
         Ok(())
@@ -90,7 +96,9 @@ impl Pool {
                     break;
                 }
                 queue.next = entry.key() + 1;
-                ready.push(entry.remove().1);
+                let (_, transaction) = entry.remove();
+                self.bytes -= transaction.bytes();
+                ready.push(transaction);
             }
         }
         ready

@@ -1,14 +1,14 @@
 //! What all requests share: the node behind its lock, and the channels on which news of it goes out.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use market::{block::BlockNumber, id::Address};
+use market::{
+    block::BlockNumber,
+    id::{AccountId, Address},
+};
 use replay::world::PlayError;
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -48,6 +48,17 @@ impl Patience {
     }
 }
 
+/// How often the log says how far the run is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// What the log has said.
+#[derive(Debug)]
+struct Told {
+    last: Instant,
+    seated: bool,
+    over: bool,
+}
+
 /// A server, as its requests and its clock see it.
 #[derive(Debug)]
 pub struct Server {
@@ -61,21 +72,19 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// What ended the run, if it was an error.
     broken: Mutex<Option<PlayError>>,
-    /// WebSocket connections to the side chain ever made.
-    connections: AtomicU64,
+    told: Mutex<Told>,
     started: f64,
-    manual: bool,
     patience: Patience,
 }
 
 impl Server {
-    /// A server of `node`; `manual` if blocks come only when asked for.
-    pub fn new(node: Node, manual: bool) -> Arc<Server> {
-        Server::with_patience(node, manual, Patience::default())
+    /// A server of `node`.
+    pub fn new(node: Node) -> Arc<Server> {
+        Server::with_patience(node, Patience::default())
     }
 
     /// A server that waits for others as long as `patience` says.
-    pub fn with_patience(node: Node, manual: bool, patience: Patience) -> Arc<Server> {
+    pub fn with_patience(node: Node, patience: Patience) -> Arc<Server> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         Arc::new(Server {
             block: watch::Sender::new(node.now().0),
@@ -84,9 +93,8 @@ impl Server {
             activity: Notify::new(),
             stop: watch::Sender::new(false),
             broken: Mutex::new(None),
-            connections: AtomicU64::new(0),
+            told: Mutex::new(Told { last: Instant::now(), seated: false, over: false }),
             started,
-            manual,
             patience,
         })
     }
@@ -106,11 +114,6 @@ impl Server {
         self.patience
     }
 
-    /// True if blocks come only when asked for.
-    pub fn is_manual(&self) -> bool {
-        self.manual
-    }
-
     /// Hears of every block.
     pub fn blocks(&self) -> watch::Receiver<u64> {
         self.block.subscribe()
@@ -123,15 +126,14 @@ impl Server {
             (self.news[chain as usize].subscribe(), node.now())
         };
         if chain == ChainName::Side {
-            self.connections.fetch_add(1, Ordering::Relaxed);
             self.activity.notify_one();
         }
         heard
     }
 
-    /// WebSocket connections to the side chain ever made.
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
+    /// WebSocket connections open to the side chain.
+    pub fn side_listeners(&self) -> usize {
+        self.news[ChainName::Side as usize].receiver_count()
     }
 
     /// WebSocket connections open now.
@@ -146,7 +148,10 @@ impl Server {
             return;
         }
         match node.visit(address) {
-            Ok(mail) => self.deliver(mail),
+            Ok(mail) => {
+                tracing::info!(account = %address, "a visitor comes in");
+                self.deliver(mail);
+            }
             Err(error) => self.break_off(error),
         }
         drop(node);
@@ -160,6 +165,7 @@ impl Server {
             Ok(mail) => {
                 let now = node.now().0;
                 self.deliver(mail);
+                self.tell(&node);
                 drop(node);
                 self.block.send_replace(now);
                 true
@@ -169,6 +175,25 @@ impl Server {
                 self.break_off(error);
                 false
             }
+        }
+    }
+
+    /// Says now and then how far the run is.
+    fn tell(&self, node: &Node) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seat, world) = (node.chains().world().seat(), node.chains().world());
+        if seat != AccountId::NOBODY && !told.seated {
+            told.seated = true;
+            tracing::info!(account = %world.names()[seat.0 as usize], "asserted: the report is about this account");
+        }
+        if told.last.elapsed() >= TELL_EVERY {
+            told.last = Instant::now();
+            let (figures, over) = (node.figures(), world.closed());
+            tracing::info!(block = node.now().0, posted = figures.bounties, over, transactions = figures.transactions, "underway");
+        }
+        if node.is_over() && !told.over {
+            told.over = true;
+            tracing::info!("the corpus is through and everything settled");
         }
     }
 

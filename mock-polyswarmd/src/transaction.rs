@@ -17,6 +17,9 @@ use crate::chain::ChainName;
 /// to 1 MiB.
 pub const TRANSACTION_MAXIMUM: usize = 128 << 10;
 
+/// Longest address of an artifact or of metadata in bytes: it goes into every client's frames.
+const ADDRESS_MAXIMUM: usize = 1_000;
+
 /// A transaction, read once.
 #[derive(Clone, PartialEq)]
 pub struct Transaction {
@@ -50,6 +53,8 @@ pub enum Refused {
     Chain { hash: B256, expected: u64, found: u64 },
     #[error("tx {hash:x} sends {function} to the home chain, which knows transfers only")]
     HomeChain { hash: B256, function: &'static str },
+    #[error("tx {hash:x} names an artifact or metadata by {bytes} bytes; an address has at most {ADDRESS_MAXIMUM}")]
+    Address { hash: B256, bytes: usize },
     #[error("tx {hash:x} moves ether; only Nectar is moved here")]
     Ether { hash: B256 },
 }
@@ -62,6 +67,15 @@ pub fn contract(call: &Call) -> (&'static str, Address) {
         _ => "BountyRegistry",
     };
     (name, named_address(name))
+}
+
+/// The addresses of artifacts and metadata in a call.
+fn texts(call: &Call) -> [&str; 2] {
+    match call {
+        Call::PostBounty(post) => [&post.uri, &post.metadata],
+        Call::RevealAssertion(reveal) => [&reveal.metadata, ""],
+        _ => ["", ""],
+    }
 }
 
 impl Transaction {
@@ -99,6 +113,9 @@ impl Transaction {
         if chain == ChainName::Home && contract != "NectarToken" {
             return Err(Refused::HomeChain { hash, function: self.call.function().signature });
         }
+        if let Some(bytes) = texts(&self.call).map(str::len).into_iter().find(|&bytes| bytes > ADDRESS_MAXIMUM) {
+            return Err(Refused::Address { hash, bytes });
+        }
         if !self.signed.transaction().value.is_zero() {
             return Err(Refused::Ether { hash });
         }
@@ -108,6 +125,11 @@ impl Transaction {
     /// Its hash.
     pub fn hash(&self) -> B256 {
         self.hash
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> usize {
+        self.raw.len()
     }
 
     /// Its number among the sender's.

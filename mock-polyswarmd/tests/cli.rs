@@ -102,7 +102,8 @@ impl Running {
 /// A request, as plain as can be.
 fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
-    write!(connection, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    write!(connection, "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        .unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()

@@ -40,7 +40,9 @@ impl Due {
             Act::Close => (5, 0),
             Act::Wait => (6, 0),
         };
-        debug_assert!(position >> Due::POSITION_BITS == 0 && wait >> 32 == 0);
+        debug_assert!(position >> Due::POSITION_BITS == 0);
+        // Nobody lives to see what is further away.
+        let wait = wait.min(u64::from(u32::MAX));
         Due(wait << Due::ACT_BITS | kind << Due::POSITION_BITS | u64::from(position))
     }
 
@@ -78,6 +80,12 @@ impl Calendar {
     fn bucket(&mut self, block: BlockNumber) -> &mut Vec<(u64, u32)> {
         let mask = self.ring.len() as u64 - 1;
         &mut self.ring[(block.0 & mask) as usize]
+    }
+
+    /// Forgets who waits.
+    pub(crate) fn clear(&mut self) {
+        self.ring.iter_mut().for_each(Vec::clear);
+        self.waiting = 0;
     }
 
     pub(crate) fn add(&mut self, block: BlockNumber, number: u64, slot: u32) {

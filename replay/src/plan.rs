@@ -519,6 +519,7 @@ impl Setup {
         plan.ambassador = VISITOR;
         plan.labels = ArtifactSet::EMPTY;
         plan.artifacts.clear();
+        plan.file_types.clear();
         plan.results.clear();
         plan.rivals.clear();
         plan.votes.clear();
@@ -542,6 +543,7 @@ impl Setup {
             if target.malicious {
                 plan.labels.insert(targets.len());
             }
+            plan.file_types.push(target.file_type);
             targets.push(target);
         }
         let seed = Key::root(self.scenario.seed);

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, U256, keccak256};
 use engine::{
     chance::Key,
     distill::DistilledVerdict,
@@ -229,6 +229,8 @@ pub struct World {
     engine: Option<Microengine>,
     labels: Option<Labels>,
     showcase: Option<Showcase>,
+    /// What rivals' nonces follow from, where visitors could guess them.
+    secret: Option<B256>,
     locked: Nct,
     planner: Planner,
     arrivals: VecDeque<BoxedPlan>,
@@ -350,6 +352,7 @@ impl World {
             }
         }
         let longest_wait = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 2;
+        let secret = open.then(|| keccak256(["rival nonces".as_bytes(), &setup.scenario.seed.to_be_bytes()].concat()));
         let (first_block, supply) = (crate::arrivals::START, market.ledger().supply());
         let mut world = World {
             before: (0..accounts.names.len()).map(|account| market.balance(AccountId(account as u32))).collect(),
@@ -365,6 +368,7 @@ impl World {
             engine,
             labels,
             showcase,
+            secret,
             locked: Nct::ZERO,
             arrivals: VecDeque::new(),
             acting: Vec::new(),
@@ -531,7 +535,36 @@ impl World {
     ///
     /// As [`Market::submit`].
     pub fn govern(&mut self, command: Command) -> Result<Accepted, Rejection> {
-        self.market.submit(self.owner, command)
+        let accepted = self.market.submit(self.owner, command)?;
+        if self.market.windows() != self.windows {
+            self.windows = self.market.windows();
+            self.reschedule();
+        }
+        Ok(accepted)
+    }
+
+    /// Moves what is left to be done about every bounty into the windows of today.
+    fn reschedule(&mut self) {
+        let now = self.market.now();
+        self.calendar.clear();
+        for &slot in self.by_guid.values() {
+            let Open { plan, agenda, next, .. } = &mut self.open[slot as usize];
+            let bounty = self.market.bounty(plan.guid).expect("it is open");
+            let windows = self.market.windows_of(bounty);
+            let (vote_start, vote_end) = ends(plan.duration, windows);
+            for due in &mut agenda[*next..] {
+                let wait = match due.act() {
+                    Act::Vote(position) => vote_start.saturating_add(plan.votes[position as usize].delay),
+                    Act::Settle => vote_end,
+                    Act::Close => vote_end.saturating_add(1),
+                    _ => continue,
+                };
+                *due = Due::new(wait, due.act());
+            }
+            agenda[*next..].sort_unstable();
+            let block = plan.posted.0.saturating_add(agenda[*next].wait()).max(now.0 + 1);
+            self.calendar.add(BlockNumber(block), plan.number, slot);
+        }
     }
 
     /// Has rivals and arbiters take part in a bounty that a visitor has just posted on these artifacts; false if nothing
@@ -678,8 +711,7 @@ impl World {
     fn plan_agenda(&mut self, slot: u32) {
         let Open { plan, agenda, .. } = &mut self.open[slot as usize];
         let expiration = plan.duration;
-        let vote_start = expiration + self.setup.rules.reveal_window;
-        let vote_end = vote_start + self.setup.rules.vote_window;
+        let (vote_start, vote_end) = ends(expiration, &self.windows);
         agenda.clear();
         for (position, rival) in plan.rivals.iter().enumerate() {
             if rival.latency < expiration {
@@ -745,7 +777,7 @@ impl World {
     fn rival_asserts(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
-        let commitment = Commitment::envelope(opening(&open.plan, plan));
+        let commitment = Commitment::envelope(opening(&open.plan, plan, self.secret));
         let rival = self.accounts.rivals[plan.rival];
         match self.market.post_assertion(rival, open.plan.guid, &plan.bids, plan.mask, commitment) {
             Ok(index) => open.rivals[position] = Some(index as u32),
@@ -847,7 +879,7 @@ impl World {
         let Open { plan, rivals, .. } = &self.open[slot as usize];
         let reveals = plan.rivals.iter().zip(rivals).filter_map(|(rival, index)| {
             let index = index.filter(|_| rival.reveals)?;
-            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival)))
+            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret)))
         });
         match self.market.reveal_all(reveals, plan.guid, &None) {
             Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
@@ -916,19 +948,26 @@ impl World {
         let open = &self.open[slot as usize];
         let guid = open.plan.guid;
         let bounty = self.market.bounty(guid).expect("it is open");
-        let rewards = self.market.rewards(guid).map_err(|rejection| PlayError::Invariant(format!("rewards: {rejection}")))?;
+        let rewards = match self.market.rewards(guid) {
+            Ok(rewards) => Some(rewards),
+            // A visitor's stray mask bits can make a bounty unsettleable for ever (S2): there is nothing to score.
+            Err(_) if self.is_open() => None,
+            Err(rejection) => return Err(PlayError::Invariant(format!("rewards: {rejection}"))),
+        };
         let consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(&self.setup.rules));
         let (decision, verdicts, rivals) = (open.decision, &open.verdicts, &open.rivals);
-        observer.closed(&ClosedBounty {
-            plan: &open.plan,
-            bounty,
-            rewards: &rewards,
-            consensus,
-            engine: decision,
-            verdicts,
-            rivals,
-            now: self.market.now(),
-        });
+        if let Some(rewards) = rewards {
+            observer.closed(&ClosedBounty {
+                plan: &open.plan,
+                bounty,
+                rewards: &rewards,
+                consensus,
+                engine: decision,
+                verdicts,
+                rivals,
+                now: self.market.now(),
+            });
+        }
         let unsettled = std::mem::take(&mut self.open[slot as usize].price);
         if self.is_open() && !unsettled.is_zero() {
             self.locked = self.locked.checked_sub(unsettled).expect("it was locked");
@@ -942,11 +981,27 @@ impl World {
     }
 }
 
-/// What a rival commits to: its nonce follows from the guid and its number; nobody has to guess it in here.
+/// Blocks from posting to the first block of the vote window and to the first after it.
+fn ends(duration: u64, windows: &Windows) -> (u64, u64) {
+    let vote_start = duration.saturating_add(windows.reveal().saturating_to());
+    (vote_start, vote_start.saturating_add(windows.vote().saturating_to()))
+}
+
+/// What a rival commits to. Among themselves its nonce follows from the guid and its number: nobody has to guess it in
+/// here. Visitors could, so in an open market it follows from a secret, too.
 #[inline]
-fn opening(plan: &BountyPlan, rival: &RivalPlan) -> Opening {
-    let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
-    Opening { nonce: U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0]), verdicts: rival.verdicts }
+fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<B256>) -> Opening {
+    let nonce = match secret {
+        None => {
+            let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
+            U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0])
+        }
+        Some(secret) => {
+            let address = [secret.as_slice(), &plan.guid.0.to_be_bytes(), &(rival.rival as u64).to_be_bytes()].concat();
+            U256::from_be_bytes(keccak256(address).0) | U256::ONE
+        }
+    };
+    Opening { nonce, verdicts: rival.verdicts }
 }
 
 /// So that callers without a journal need not name a writer.

@@ -23,7 +23,7 @@ fn nct(amount: f64, signed: bool) -> String {
 
 /// A name from a file, made harmless and short.
 fn name(text: &str) -> String {
-    cut(text, 40)
+    cut(text, 42)
 }
 
 fn change(money: &Money) -> String {

@@ -49,10 +49,10 @@ impl assertion::PostAssertion {
 
 impl assertion::RevealAssertion {
     /// `revealAssertion` of the bounty's assertion at `index`.
-    pub fn call(&self, guid: Guid, index: u64) -> Call {
+    pub fn call(&self, guid: Guid, index: U256) -> Call {
         Call::RevealAssertion(calldata::RevealAssertion {
             guid,
-            index: U256::from(index),
+            index,
             nonce: self.nonce,
             verdicts: self.verdicts.set(),
             metadata: self.metadata.clone(),

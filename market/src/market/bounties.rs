@@ -48,7 +48,7 @@ impl Market {
 
     /// The windows that govern a bounty: today's, or its own if they are frozen.
     #[inline]
-    pub(super) fn windows_of<'a>(&'a self, bounty: &'a Bounty) -> &'a Windows {
+    pub fn windows_of<'a>(&'a self, bounty: &'a Bounty) -> &'a Windows {
         if self.rules.switches.freeze_windows { &bounty.windows } else { &self.windows }
     }
 

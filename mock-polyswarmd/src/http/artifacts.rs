@@ -11,7 +11,7 @@ use wire::artifact::Artifact;
 
 use super::answer::{Answer, Caller, Fail, Segments, Success};
 use crate::{
-    content::{NoContent, UPLOAD_MAXIMUM},
+    content::{NoContent, UPLOAD_MAXIMUM, Upload},
     server::Server,
 };
 
@@ -47,7 +47,11 @@ pub(super) async fn upload(State(server): Shared, _: Caller, form: Result<Multip
             return Err(fail(NoContent::BadCount));
         }
     }
-    server.node().upload(files).map(Success).map_err(fail)
+    let upload = tokio::task::spawn_blocking(move || Upload::of(files)).await;
+    let upload = upload.map_err(Fail::internal)?.map_err(fail)?;
+    let uri = upload.uri.clone();
+    server.node().upload(upload).map_err(fail)?;
+    Ok(Success(uri))
 }
 
 pub(super) async fn listing(State(server): Shared, _: Caller, Segments(uri): Segments<String>) -> Answer<Vec<Artifact>> {

@@ -11,8 +11,8 @@ use axum::{
 use market::{bloom::Bloom, bounty::Bounty, id::Guid, nct::Nct};
 use serde::{Deserialize, Serialize};
 use wire::{
-    assertion, bloom::BountyBloom, bounty, bounty::Guids, calldata, calldata::Call, envelope::Envelope, json::Json,
-    parameters::BountyParameters, transaction::ToSign, vote,
+    assertion, bloom::BountyBloom, bounty, bounty::Guids, calldata::Call, envelope::Envelope, json::Json, parameters::BountyParameters,
+    transaction::ToSign, vote,
 };
 
 use super::answer::{Answer, Body, Caller, Fail, Raw, Segments, Success, json, rendered};
@@ -134,16 +134,7 @@ pub(super) async fn post(State(server): Shared, caller: Caller, Body(request): B
     let (artifacts, bloom) = (listing.artifacts.len(), Bloom::of(listing.artifacts.iter().map(|artifact| artifact.hash.as_str())));
     let price = plus(request.amount, node.chains().fees().bounty)?;
     let guid = node.new_guid(account);
-    let call = Call::PostBounty(Box::new(calldata::PostBounty {
-        guid,
-        artifact_type: U256::from(request.artifact_type.code()),
-        amount: request.amount,
-        uri: request.uri,
-        artifacts: U256::from(artifacts),
-        duration: U256::from(request.duration),
-        bloom,
-        metadata: request.metadata.unwrap_or_default(),
-    }));
+    let call = request.call(guid, artifacts as u64, bloom);
     Ok(Success(to_sign(&caller, Some(price), call)))
 }
 
@@ -157,9 +148,9 @@ pub(super) async fn assert(
     let guid = guid(&text)?;
     let node = server.node();
     find(&node, guid)?;
-    let price = request.bid.iter().try_fold(node.chains().fees().assertion, |sum, &bid| plus(sum, bid))?;
-    let (mask, commitment) = (request.mask.set(), request.commitment.into());
-    let call = Call::PostAssertion(calldata::PostAssertion { guid, bids: request.bid, mask, commitment });
+    let staked = request.total_bid().ok_or_else(|| Fail::bad("the bids exceed 256 bits"))?;
+    let price = plus(staked, node.chains().fees().assertion)?;
+    let call = request.call(guid);
     Ok(Success(to_sign(&caller, Some(price), call)))
 }
 
@@ -173,8 +164,7 @@ pub(super) async fn reveal(
     let guid = guid(&text)?;
     let index: U256 = wire::decimal::parse(&index).map_err(|error| Fail::bad(format_args!("the assertion's index: {error}")))?;
     find(&server.node(), guid)?;
-    let (nonce, verdicts) = (request.nonce, request.verdicts.set());
-    let call = Call::RevealAssertion(calldata::RevealAssertion { guid, index, nonce, verdicts, metadata: request.metadata });
+    let call = request.call(guid, index);
     Ok(Success(to_sign(&caller, None, call)))
 }
 
@@ -187,7 +177,7 @@ pub(super) async fn vote(
     caller.account()?;
     let guid = guid(&text)?;
     find(&server.node(), guid)?;
-    let call = Call::VoteOnBounty { guid, votes: request.votes.set(), valid_bloom: request.valid_bloom };
+    let call = request.call(guid);
     Ok(Success(to_sign(&caller, None, call)))
 }
 

@@ -3,7 +3,7 @@
 use std::{io::Write, sync::Arc};
 
 use axum::{
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -40,13 +40,14 @@ pub(super) async fn pass(State(server): Shared, caller: Caller, Body(pass): Body
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Mine {
+pub(super) struct Mine {
     blocks: Option<u64>,
 }
 
 /// Mines blocks, one if the body does not say; answers with the number of the last.
-pub(super) async fn mine(State(server): Shared, Raw(body): Raw) -> Answer<u64> {
-    let mine: Mine = if body.is_empty() { Mine::default() } else { serde_json::from_slice(&body).map_err(Fail::bad)? };
+pub(super) async fn mine(State(server): Shared, query: Result<Query<Mine>, QueryRejection>, Raw(body): Raw) -> Answer<u64> {
+    let Query(asked) = query.map_err(|error| Fail::bad(error.body_text()))?;
+    let mine: Mine = if body.is_empty() { asked } else { serde_json::from_slice(&body).map_err(Fail::bad)? };
     let blocks = mine.blocks.unwrap_or(1);
     if !(1..=BLOCKS_MAXIMUM).contains(&blocks) {
         return Err(Fail::bad(format_args!("`blocks` is {blocks}, but must be within 1 and {BLOCKS_MAXIMUM}")));

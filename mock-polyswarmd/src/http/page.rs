@@ -38,8 +38,9 @@ fn write_page(server: &Server, html: &mut String) {
     row("Rules", market.rules().name.to_owned());
     row("Seed", setup.scenario.seed.to_string());
     row("Block", market.now().0.to_string());
-    row("Bounties posted", format!("{} of {}", figures.bounties, setup.bounties));
-    row("Bounties over", world.closed().to_string());
+    row("Bounties of the corpus", setup.bounties.to_string());
+    row("Bounties posted, visitors' included", figures.bounties.to_string());
+    row("Bounties settled by everybody", world.closed().to_string());
     row("Assertions", figures.assertions.to_string());
     row("Reveals", figures.reveals.to_string());
     row("Votes", figures.votes.to_string());

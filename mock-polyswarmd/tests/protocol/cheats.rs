@@ -322,14 +322,14 @@ async fn without_cheats_there_are_none_and_a_participant_can_still_pass() {
     }
     let who = Actor::new(1);
     let pass = format!("/_mock/pass?{}", who.query());
-    assert_eq!(market.server.node().readiness(), (0, 0));
+    assert_eq!(market.readiness(), (0, 0));
     market.post(&pass, json!({ "block": market.now() })).await.result();
-    assert_eq!(market.server.node().readiness(), (1, 1));
+    assert_eq!(market.readiness(), (1, 1));
     assert!(market.server.mine());
-    assert_eq!(market.server.node().readiness(), (1, 0), "a pass is for one block");
+    assert_eq!(market.readiness(), (1, 0), "a pass is for one block");
     market.post(&pass, json!({ "block": u64::MAX })).await.result();
     assert!(market.server.mine());
-    assert_eq!(market.server.node().readiness(), (1, 1));
+    assert_eq!(market.readiness(), (1, 1));
     market.post(&pass, "{}").await.sentence();
     market.post("/_mock/pass", json!({ "block": 1 })).await.sentence();
 }

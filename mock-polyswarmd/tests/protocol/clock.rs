@@ -34,7 +34,7 @@ async fn a_lockstep_starts_with_its_participants_and_mines_when_all_have_acted_o
     pass(&two, start + 3).await;
     first.until_block(start + 4).await;
     assert_eq!(market.now(), start + 4);
-    assert_eq!(market.server.node().readiness(), (2, 0));
+    assert_eq!(market.readiness(), (2, 0));
     market.server.stop();
     tokio::time::timeout(LONG, ticking).await.unwrap().unwrap();
 }

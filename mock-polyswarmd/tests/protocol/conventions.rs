@@ -233,7 +233,7 @@ async fn addresses_are_read_in_any_case_and_written_in_eip_55() {
         let path = format!("/balances/{text}/nct?account={text}&chain=side");
         assert_eq!(market.get(&path).await.result(), "50000000000000000000000000", "{text}");
     }
-    assert_eq!(market.server.node().readiness().0, 1, "it is one account");
+    assert_eq!(market.server.node().readiness().came, 1, "it is one account");
     let mut author = who;
     let (guid, _) = market.bounty(&mut author, &[b"x"], 20).await;
     let bounty = market.get(&format!("/bounties/{guid}")).await.result();

@@ -247,7 +247,7 @@ async fn receipts_are_waited_for() {
     let mine = async {
         // Lockstep sees who waits: so does this test.
         market.submit(&who, &signed).await.result();
-        crate::support::until("the receipt is waited for", || market.server.node().readiness() == (1, 1)).await;
+        crate::support::until("the receipt is waited for", || market.readiness() == (1, 1)).await;
         market.mine(1).await;
     };
     let (receipt, ()) = tokio::join!(market.receipt(&who, &signed), mine);

@@ -101,7 +101,7 @@ pub(crate) fn server(config: &Config) -> Arc<Server> {
     let summary = corpus.check(CheckOptions { files: corpus.has_files() }, &mut |_| {}).unwrap();
     let setup = Setup::new(config.scenario.clone(), corpus, summary, Path::new("."), Path::new(".")).unwrap();
     let guests = Guests { seat: None, expected: Vec::new(), gift: Nct::whole(50_000_000) };
-    Server::with_patience(Node::new(Arc::new(setup), guests).unwrap(), true, config.patience)
+    Server::with_patience(Node::new(Arc::new(setup), guests).unwrap(), config.patience)
 }
 
 impl Polyswarmd {
@@ -256,6 +256,12 @@ impl Polyswarmd {
         let body = json!({ "amount": amount.to_uint().to_string(), "artifact_type": "file", "uri": uri, "duration": duration });
         let posted = self.act(author, "/bounties", body).await["bounties"][0].clone();
         (posted["guid"].as_str().unwrap().to_owned(), posted["expiration"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// Participants that are waited for, and those of them who are done with the block.
+    pub(crate) fn readiness(&self) -> (usize, usize) {
+        let readiness = self.server.node().readiness();
+        (readiness.active, readiness.ready)
     }
 
     /// A WebSocket that was greeted.

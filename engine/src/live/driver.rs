@@ -517,12 +517,13 @@ impl Driver {
         }
         match action.kind {
             ActionKind::Assert(_) if self.held.get(&guid).is_none_or(|held| held.index.is_some()) => {}
-            ActionKind::Assert(_) if failed => {
-                self.funds.release(guid);
-                self.drop_promise(guid);
-                self.summary.refused += 1;
+            ActionKind::Assert(_) => {
+                // The receipt is of two transactions: the assertion may stand though the other one failed.
+                if failed {
+                    self.funds.release(guid);
+                }
+                self.look_up_when_expired(guid);
             }
-            ActionKind::Assert(_) => self.look_up_when_expired(guid),
             ActionKind::Reveal { .. } => self.reveal_failed(guid),
             ActionKind::Settle if settled => self.finish(guid, Nct::ZERO),
             ActionKind::Settle => self.settle_failed(guid),

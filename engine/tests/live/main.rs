@@ -1,5 +1,6 @@
 //! The live engine against a polyswarmd in memory, with virtual time: whole lives of bounties, and all that can go wrong.
 
+mod distrust;
 mod market;
 
 use std::{path::Path, sync::Arc, time::Duration};

@@ -161,7 +161,7 @@ impl Market {
     }
 }
 
-async fn tell(to: &mpsc::Sender<Incoming>, event: Event) {
+pub(crate) async fn tell(to: &mpsc::Sender<Incoming>, event: Event) {
     // Nobody listens to a dead engine's socket.
     let _ = to.send(Incoming::Message(Box::new(Message::plain(event)))).await;
 }

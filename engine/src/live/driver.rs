@@ -84,6 +84,14 @@ struct Held {
     resumed: bool,
     /// The core knows that it is on chain.
     scheduled: bool,
+    /// The core has had it settled: no reveal is due any more.
+    settling: bool,
+    /// It is said that the bounty is decided or settled; the chain is to be asked.
+    rumoured: bool,
+    /// Its reveal is missed.
+    forfeited: bool,
+    /// What its settlement is said to have paid.
+    payout: Option<Nct>,
     next: Next,
     /// In a row.
     failures: u32,
@@ -92,8 +100,8 @@ struct Held {
 impl Held {
     fn new(account: Address, promised: Promised, next: Next) -> Held {
         let commitment = Commitment::compute(account, promised.opening());
-        let (index, revealed, resumed, scheduled, failures) = Default::default();
-        Held { promised, commitment, index, revealed, resumed, scheduled, next, failures }
+        let (index, revealed, resumed, scheduled, settling, rumoured, forfeited, payout, failures) = Default::default();
+        Held { promised, commitment, index, revealed, resumed, scheduled, settling, rumoured, forfeited, payout, next, failures }
     }
 
     /// One more failure; the block after which to try again: soon at first, then ever later.
@@ -201,9 +209,9 @@ impl Driver {
         match message.event {
             Heard::Block(block) => self.on_block(block.number),
             Heard::Bounty(bounty) => self.on_bounty(bounty, posted),
-            Heard::Quorum(quorum) => self.quorum(quorum.bounty_guid),
+            Heard::Quorum(quorum) => self.hear_of_end(quorum.bounty_guid, None),
             Heard::SettledBounty(settled) if settled.settler == self.account => {
-                self.finish(settled.bounty_guid, settled.payout);
+                self.hear_of_end(settled.bounty_guid, Some(settled.payout));
             }
             Heard::FeeUpdate(update) => {
                 if let Some(market) = &mut self.market {
@@ -261,6 +269,10 @@ impl Driver {
         }
         for (&guid, held) in &mut self.held {
             match held.next {
+                Next::Core if held.rumoured => {
+                    (held.next, held.rumoured) = (Next::Outcome, false);
+                    self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
+                }
                 Next::LookUp { after } if after < self.now => {
                     held.next = Next::Outcome;
                     self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
@@ -302,7 +314,7 @@ impl Driver {
                 Effect::RevealAssertion { guid, index, opening } => self.reveal(guid, index, opening),
                 Effect::SettleBounty { guid } => {
                     if let Some(held) = self.held.get_mut(&guid) {
-                        (held.next, held.failures) = (Next::Outcome, 0);
+                        (held.next, held.failures, held.settling) = (Next::Outcome, 0, true);
                         self.jobs.push(Job::Send(Box::new(Action { guid, kind: ActionKind::Settle, latest: None })));
                     }
                 }
@@ -335,14 +347,14 @@ impl Driver {
 
     fn reveal(&mut self, guid: Guid, index: u64, opening: Opening) {
         let (Some(held), Some(market)) = (self.held.get_mut(&guid), &self.market) else { return };
-        if held.revealed {
+        if held.revealed || held.forfeited {
             return;
         }
         let closes = market.windows.vote_start(held.promised.expiration());
         if closes.is_some_and(|closes| self.now.0.saturating_add(1) >= closes.0) {
             tracing::error!(%guid, "the assertion can no longer be revealed: its window is over");
             (self.summary.unrevealed, self.summary.errors) = (self.summary.unrevealed + 1, self.summary.errors + 1);
-            held.next = Next::Core;
+            (held.next, held.forfeited) = (Next::Core, true);
             return;
         }
         held.next = Next::Outcome;
@@ -525,13 +537,17 @@ impl Driver {
                 self.look_up_when_expired(guid);
             }
             ActionKind::Reveal { .. } => self.reveal_failed(guid),
-            ActionKind::Settle if settled => self.finish(guid, Nct::ZERO),
-            ActionKind::Settle => self.settle_failed(guid),
+            // The contract refuses what an event says is done: two agree that nothing is left to do.
+            ActionKind::Settle => match self.held.get(&guid).and_then(|held| held.payout) {
+                Some(payout) if failed => self.finish(guid, payout),
+                None if settled => self.finish(guid, Nct::ZERO),
+                _ => self.settle_failed(guid),
+            },
         }
     }
 
     fn on_looked_up(&mut self, guid: Guid, result: Result<Standing, RequestError>) {
-        let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome) else { return };
+        let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome && !held.settling) else { return };
         let missing = match &result {
             Ok(standing) => *standing == Standing::Missing,
             Err(error) => error.is_missing(),
@@ -540,29 +556,38 @@ impl Driver {
             Ok(Standing::Found { index, revealed, quorum }) => {
                 held.failures = 0;
                 if held.scheduled {
+                    held.next = Next::Core;
+                    held.payout = held.payout.filter(|_| quorum);
                     if revealed {
                         self.revealed(guid);
                     } else {
                         let opening = held.promised.opening();
                         self.reveal(guid, index, opening);
                     }
-                    return;
+                } else {
+                    held.revealed |= revealed;
+                    self.asserted(guid, index);
                 }
-                held.revealed |= revealed;
-                self.asserted(guid, index);
-                if quorum {
-                    self.quorum(guid);
+                // Nobody votes before the reveals are over.
+                if quorum && self.is_past_reveal(guid) {
+                    self.tell_core(Event::QuorumReached { guid });
                 }
                 self.tell_core(Event::NewBlock);
             }
             _ if missing && held.index.is_none() => {
-                if self.now > held.promised.expiration() {
+                if self.now <= held.promised.expiration() {
+                    self.look_up_when_expired(guid);
+                    return;
+                }
+                self.funds.release(guid);
+                if self.is_past_reveal(guid) {
                     self.trouble(Some(guid), "assertion", &"it is not on chain, and the bounty has expired");
                     self.drop_promise(guid);
-                    self.funds.release(guid);
                     self.summary.refused += 1;
-                } else {
-                    self.look_up_when_expired(guid);
+                } else if let Some(held) = self.held.get_mut(&guid) {
+                    // The server may be behind the chain; its secret is kept for as long as it is worth something.
+                    let after = held.fail(self.now, 2);
+                    held.next = Next::LookUp { after };
                 }
             }
             // It was there once; perhaps the server is behind the chain. Given up when there is nothing left to gain.
@@ -618,9 +643,31 @@ impl Driver {
         self.jobs.push(Job::Write(Record::Revealed { guid }));
     }
 
-    fn quorum(&mut self, guid: Guid) {
-        if self.held.get(&guid).is_some_and(|held| held.scheduled) {
-            self.tell_core(Event::QuorumReached { guid });
+    /// True when nobody can reveal on the bounty of a promise any more, so that its secret is worth nothing.
+    fn is_past_reveal(&self, guid: Guid) -> bool {
+        let (Some(held), Some(market)) = (self.held.get(&guid), &self.market) else { return false };
+        market.windows.vote_start(held.promised.expiration()).is_none_or(|closes| self.now >= closes)
+    }
+
+    /// It is said that a bounty is decided, or was settled for this account and paid so much. No secret is given up for
+    /// that: what is said ahead of the reveal is not true, and afterwards the chain and the contract are asked.
+    fn hear_of_end(&mut self, guid: Guid, payout: Option<Nct>) {
+        let past = self.is_past_reveal(guid);
+        let Some(held) = self.held.get_mut(&guid).filter(|held| held.scheduled) else { return };
+        if !past && (!held.revealed || payout.is_some()) {
+            tracing::warn!(%guid, "said to be over before its reveals are; not believed");
+            return;
+        }
+        held.payout = payout.or(held.payout);
+        match held.next {
+            Next::Core if !held.settling => {
+                held.next = Next::Outcome;
+                self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
+            }
+            Next::Outcome if !held.settling => held.rumoured = true,
+            // Once more, for the contract's word.
+            Next::Settle { .. } | Next::Nothing if payout.is_some() => held.next = Next::Settle { after: self.now },
+            _ => {}
         }
     }
 
@@ -657,6 +704,14 @@ impl Driver {
     }
 
     fn finish(&mut self, guid: Guid, paid: Nct) {
+        if !self.is_past_reveal(guid)
+            && let Some(held) = self.held.get_mut(&guid).filter(|held| !held.revealed)
+        {
+            // That cannot be; its secret is kept, and the core hears of it anew.
+            (held.scheduled, held.settling, held.next) = (false, false, Next::LookUp { after: self.now });
+            self.trouble(Some(guid), "settlement", &"it is said to be settled before its reveals are over");
+            return;
+        }
         if self.held.remove(&guid).is_some() {
             tracing::info!(%guid, %paid, "settled");
             self.summary.settled += 1;

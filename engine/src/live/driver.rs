@@ -6,7 +6,10 @@
 //! Times: with the event of block `N`, the next transaction is mined in block `N + 1` at the earliest. Work scheduled for
 //! block `B` is done at the first block after `B`, as polyswarm-client does it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy_primitives::{Address, B256, U256};
 use market::{
@@ -42,6 +45,26 @@ use crate::{
 
 /// Settlements tried in vain before a bounty is left to the next start.
 const SETTLEMENTS_MAXIMUM: u32 = 12;
+
+/// Blocks that a reveal window must have. A reveal is sent with the block after the expiration and mined in the one after
+/// that.
+const REVEAL_WINDOW_MINIMUM: u64 = 3;
+
+/// The highest prices that are paid, whatever the server says that the market asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ceilings {
+    /// Fee of an assertion.
+    pub fee: Nct,
+    /// Each bid.
+    pub bid: Nct,
+}
+
+impl Default for Ceilings {
+    /// 1 NCT each: with BountyRegistry 1.6.1 the fee is 0.03125 NCT, and no bid exceeds 1 NCT.
+    fn default() -> Ceilings {
+        Ceilings { fee: Nct::whole(1), bid: Nct::whole(1) }
+    }
+}
 
 /// True for the contracts' words about a settlement that was made before: `Bounty has already been settled for sender`,
 /// or `Sender already settled`.
@@ -143,6 +166,9 @@ pub struct Driver {
     engine: Microengine,
     account: Address,
     types: Vec<ArtifactType>,
+    ceilings: Ceilings,
+    /// Reasons that were warned of.
+    warned: BTreeSet<Abstention>,
     market: Option<Market>,
     /// The parameters may have changed, and nobody is asking.
     stale: bool,
@@ -170,7 +196,31 @@ impl Driver {
         let (market, now, courses, ready, funds, summary, effects, jobs) = Default::default();
         let held = promises.into_iter().map(take_up).collect();
         let (stale, asking, stopping) = (false, false, false);
-        Driver { engine, account, types, market, stale, now, courses, ready, asking, held, funds, summary, stopping, effects, jobs }
+        let (ceilings, warned) = Default::default();
+        Driver {
+            engine,
+            account,
+            types,
+            ceilings,
+            warned,
+            market,
+            stale,
+            now,
+            courses,
+            ready,
+            asking,
+            held,
+            funds,
+            summary,
+            stopping,
+            effects,
+            jobs,
+        }
+    }
+
+    /// The same with other ceilings than the usual ones.
+    pub fn with_ceilings(self, ceilings: Ceilings) -> Driver {
+        Driver { ceilings, ..self }
     }
 
     /// The last block heard of.
@@ -305,11 +355,7 @@ impl Driver {
                         self.jobs.push(Job::Scan { guid, subject, artifacts });
                     }
                 }
-                Effect::Abstain { guid, reason } => {
-                    tracing::info!(%guid, %reason, "left alone");
-                    *self.summary.abstained.entry(reason).or_default() += 1;
-                    self.courses.remove(&guid);
-                }
+                Effect::Abstain { guid, reason } => self.abstain(guid, reason),
                 Effect::PostAssertion(assertion) => self.assert(assertion),
                 Effect::RevealAssertion { guid, index, opening } => self.reveal(guid, index, opening),
                 Effect::SettleBounty { guid } => {
@@ -323,8 +369,31 @@ impl Driver {
         self.effects = effects;
     }
 
+    fn abstain(&mut self, guid: Guid, reason: Abstention) {
+        tracing::info!(%guid, %reason, "left alone");
+        let Ceilings { fee, bid } = self.ceilings;
+        let warning = match reason {
+            Abstention::CostlyFee => format!("the market asks for a fee of more than {fee} NCT; nothing is asserted meanwhile"),
+            Abstention::CostlyBid => format!("the strategy bids more than {bid} NCT on this market; such bounties are left alone"),
+            Abstention::ShortWindow => {
+                format!("the reveal window is shorter than {REVEAL_WINDOW_MINIMUM} blocks; nothing is asserted meanwhile")
+            }
+            _ => String::new(),
+        };
+        if !warning.is_empty() && self.warned.insert(reason) {
+            tracing::warn!("{warning}");
+        }
+        *self.summary.abstained.entry(reason).or_default() += 1;
+        self.courses.remove(&guid);
+    }
+
     fn assert(&mut self, assertion: Assertion) {
         let Assertion { guid, bids, mask, opening } = assertion;
+        if bids.iter().any(|&bid| bid > self.ceilings.bid) {
+            self.abstain(guid, Abstention::CostlyBid);
+            self.engine.on_event(self.now, Event::Refused { guid }, &mut self.effects);
+            return;
+        }
         let (Some(course), Some(market)) = (self.courses.remove(&guid), &self.market) else { return };
         let expiration = course.bounty.expiration;
         let price = bids.iter().try_fold(market.fees.assertion, |sum, &bid| sum.checked_add(bid));
@@ -450,6 +519,15 @@ impl Driver {
     fn decide(&mut self) {
         for guid in std::mem::take(&mut self.ready) {
             let (Some(course), Some(market)) = (self.courses.get(&guid), &self.market) else { continue };
+            let reason = if market.fees.assertion > self.ceilings.fee {
+                Some(Abstention::CostlyFee)
+            } else {
+                (market.windows.reveal() < U256::from(REVEAL_WINDOW_MINIMUM)).then_some(Abstention::ShortWindow)
+            };
+            if let Some(reason) = reason {
+                self.abstain(guid, reason);
+                continue;
+            }
             // The block that an assertion is mined in, at the earliest.
             let now = BlockNumber(self.now.0.saturating_add(1));
             let view = MarketView {

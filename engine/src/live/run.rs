@@ -18,6 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 use wire::{
+    artifact::UriKind,
     assertion::{PostAssertion, RevealAssertion},
     calldata::{self, Call},
     flags::Flags,
@@ -222,6 +223,10 @@ impl<T: Transport> Office<T> {
             return address;
         }
         match self.client.post_metadata(&verdict_metadata(artifacts)).await {
+            Ok(address) if UriKind::of(&address).is_none() => {
+                tracing::warn!(%guid, "revealing without metadata: the server's address of it is none");
+                String::new()
+            }
             Ok(address) => {
                 self.metadata.lock().expect("nobody panics with it").insert(artifacts, address.clone());
                 address

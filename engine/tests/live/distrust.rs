@@ -1,9 +1,10 @@
 //! What the server says is not always so: receipts, events, prices and windows that would cost a stake if they were believed.
 
-use wire::message::{Event, QuorumReached, SettledBounty};
+use engine::live::driver::Ceilings;
+use wire::message::{Event, FeesUpdated, QuorumReached, SettledBounty, WindowsUpdated};
 
 use super::*;
-use crate::market::tell;
+use crate::market::{FEE, tell};
 
 #[tokio::test(start_paused = true)]
 async fn an_assertion_that_stands_though_its_receipt_says_failed_is_revealed() {
@@ -82,4 +83,55 @@ async fn a_settlement_of_an_earlier_life_is_counted_with_what_it_paid() {
     running.mine(&market, 3).await;
     let summary = running.stop().await;
     assert_eq!((summary.settled, summary.paid, summary.open), (1, Nct::whole(3), 0));
+}
+
+/// What is left alone after that event.
+async fn abstained_after(event: Event, ceilings: Ceilings) -> (Summary, usize) {
+    let (folder, market) = setting();
+    let running = Running::start_with(&market, folder.path(), Pace::Free, ceilings).await;
+    running.mine(&market, 1).await;
+    tell(&running.events, event).await;
+    market.post(&running.events, 1, 5).await;
+    market.post(&running.events, 2, 5).await;
+    running.mine(&market, 5 + REVEAL_WINDOW + VOTE_WINDOW + 5).await;
+    let summary = running.stop().await;
+    (summary, market.with(|state| state.calls.len()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_paid_than_the_ceilings_allow() {
+    let fees = |assertion_fee| Event::FeeUpdate(FeesUpdated { bounty_fee: Nct::ZERO, assertion_fee });
+    let usual = Ceilings::default();
+    let (summary, calls) = abstained_after(fees(Nct::whole(999)), usual).await;
+    assert_eq!((summary.abstained.clone(), calls), ([(Abstention::CostlyFee, 2)].into(), 0));
+    assert!(summary.to_string().contains("costly fee"), "{summary}");
+    let (summary, calls) = abstained_after(fees(FEE), Ceilings { fee: Nct::ZERO, ..usual }).await;
+    assert_eq!((summary.abstained, calls), ([(Abstention::CostlyFee, 2)].into(), 0));
+    let (summary, calls) = abstained_after(fees(FEE), Ceilings { bid: Nct::wei(62_499_999_999_999_999), ..usual }).await;
+    assert_eq!((summary.abstained, calls, summary.open), ([(Abstention::CostlyBid, 2)].into(), 0, 0));
+    let (summary, _) = abstained_after(fees(FEE), Ceilings { fee: FEE, bid: Nct::wei(62_500_000_000_000_000) }).await;
+    assert_eq!((summary.settled, summary.abstained), (2, [].into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asserted_that_could_not_be_revealed_in_its_window() {
+    for window in 0..5 {
+        let event = Event::WindowUpdate(WindowsUpdated { assertion_reveal_window: window, arbiter_vote_window: VOTE_WINDOW });
+        let (summary, _) = abstained_after(event, Ceilings::default()).await;
+        let short = if window < 3 { 2 } else { 0 };
+        let abstained = summary.abstained.get(&Abstention::ShortWindow).copied().unwrap_or(0);
+        assert_eq!((abstained, summary.revealed, summary.unrevealed), (short, 2 - short, 0), "{window} blocks");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_at_no_address_is_left_out_of_the_reveal() {
+    for (address, expected) in [("Qm", "Qm"), ("https://example.org", ""), ("", "")] {
+        let (market, summary) = play(1, |faults| faults.metadata = Some(address)).await;
+        assert_eq!((summary.revealed, summary.settled), (1, 1));
+        market.with(|state| {
+            let said = state.bounties.values().flat_map(|bounty| &bounty.assertions).map(|(_, reveal)| &reveal.as_ref().unwrap().metadata);
+            assert_eq!(said.collect::<Vec<_>>(), [expected]);
+        });
+    }
 }

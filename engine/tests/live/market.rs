@@ -52,6 +52,8 @@ pub(crate) struct Faults {
     pub unbuilt_reveals: u32,
     /// Bids are raised by one wei in the transactions to sign.
     pub tamper: bool,
+    /// Where metadata is said to be stored instead.
+    pub metadata: Option<&'static str>,
     /// From this request on, nothing is answered any more.
     pub freeze_at: Option<usize>,
 }
@@ -322,7 +324,7 @@ impl Transport for Market {
             (Method::Get, ["pending"]) => ok(Pending(self.with(|state| state.pool.keys().copied().collect()))),
             (Method::Get, ["artifacts", _]) => ok([Artifact { name: "0".to_owned(), hash: "Qm".to_owned() }]),
             (Method::Get, ["artifacts", _, "0"]) => Ok(Response { status: 200, body: b"harmless".to_vec() }),
-            (Method::Post, ["bounties", "metadata"]) => ok("QmRRX2"),
+            (Method::Post, ["bounties", "metadata"]) => ok(self.with(|state| state.faults.metadata.unwrap_or("QmRRX2"))),
             (method, ["bounties", guid, rest @ ..]) => {
                 let guid = wire::guid::parse(guid).unwrap();
                 match (method, rest) {

@@ -12,9 +12,10 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEn
 use engine::{
     backend::Backend,
     config::{BackendConfig, BackendKind, EngineConfig},
-    live::{http::ServerAddress, polyswarmd::Chain},
+    live::{driver::Ceilings, http::ServerAddress, polyswarmd::Chain},
     stake,
 };
+use market::nct::Nct;
 use wire::artifact::ArtifactType;
 use zeroize::Zeroizing;
 
@@ -72,6 +73,12 @@ struct Args {
     /// Any strategy, such as `null/min` or `fixed?bid=0.1`, instead of the engine file's
     #[arg(long, value_name = "SPECIFICATION", conflicts_with = "bid_strategy")]
     strategy: Option<String>,
+    /// Highest fee of an assertion to pay; above, bounties are left alone, whatever the server says that the market asks for
+    #[arg(long, env = "MAX_FEE", value_name = "NCT", default_value = "1")]
+    max_fee: Nct,
+    /// Highest bid on an artifact; bounties that would take a higher one are left alone
+    #[arg(long, env = "MAX_BID", value_name = "NCT", default_value = "1")]
+    max_bid: Nct,
     /// Stop after so many settled bounties, and fail if anything went wrong
     #[arg(long, env = "TESTING", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     testing: Option<u64>,
@@ -153,6 +160,7 @@ pub(crate) struct Setup {
     pub(crate) api_key: Option<Zeroizing<String>>,
     pub(crate) config: EngineConfig,
     pub(crate) backends: Vec<Arc<dyn Backend>>,
+    pub(crate) ceilings: Ceilings,
     pub(crate) testing: Option<u64>,
     pub(crate) chains: Vec<Chain>,
     pub(crate) artifact_types: Vec<ArtifactType>,
@@ -236,6 +244,7 @@ impl Setup {
             api_key,
             config,
             backends,
+            ceilings: Ceilings { fee: args.max_fee, bid: args.max_bid },
             testing: args.testing,
             chains,
             artifact_types: types.collect(),

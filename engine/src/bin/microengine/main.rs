@@ -103,7 +103,8 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
         if !promises.is_empty() {
             tracing::info!(%chain, count = promises.len(), "taking up assertions of earlier runs");
         }
-        let driver = Driver::new(microengine(setup, chain).map_err(Ended::Usage)?, account, setup.artifact_types.clone(), promises);
+        let core = microengine(setup, chain).map_err(Ended::Usage)?;
+        let driver = Driver::new(core, account, setup.artifact_types.clone(), promises).with_ceilings(setup.ceilings);
         let http =
             Http::new(setup.server.clone(), setup.api_key.as_deref().map(String::as_str)).map_err(|error| Ended::Usage(error.into()))?;
         let pace = if setup.lockstep { Pace::Lockstep } else { Pace::Free };

@@ -69,6 +69,7 @@ fn what_cannot_be_used_is_told_in_a_sentence() {
     check(&["--backend", "eicar", "--strategy", "stock/agressive"], "unknown strategy `stock/agressive`");
     check(&["--backend", "eicar", "--bid-strategy", "bold"], "[possible values: conservative, default, aggressive]");
     check(&["--backend", "eicar", "--chains", "moon"], "`moon` is neither `side` nor `home`");
+    check(&["--backend", "eicar", "--chain-id", "1", "--chains", "side,home"], "--chain-id is for one chain");
     check(&["--backend", "eicar", "--max-fee", "much"], "`much` is not an amount");
     check(&["--backend", "eicar", "--max-bid=-1"], "it is negative");
     check(&["--backend", "eicar", "--seed", "1"], "--lockstep");

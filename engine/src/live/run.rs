@@ -24,6 +24,7 @@ use wire::{
     flags::Flags,
     message::Event as Heard,
     metadata::{Environment, Scanner, VerdictMetadata},
+    transaction::Unsigned,
 };
 
 use super::{
@@ -31,11 +32,11 @@ use super::{
     events::Incoming,
     http::Transport,
     job::{Action, ActionError, ActionKind, Job, Outcome, ScanError, Standing, Subject},
-    journal::{Journal, Record},
+    journal::{Journal, Record, records_of_contracts},
     polyswarmd::{Polyswarmd, RequestError},
     summary::Summary,
     transactions::{self, Attempts, Queue, SendError},
-    verify::{Contracts, Expected},
+    verify::{Contracts, Expected, Refusal},
     wallet::Wallet,
 };
 use crate::{
@@ -87,13 +88,14 @@ impl<T: Transport> Office<T> {
         let client = Arc::new(client);
         let (blocks, seen) = watch::channel(BlockNumber(0));
         let queue = Queue::start(Arc::clone(&client), wallet, seen);
+        let contracts = Mutex::new(journal.contracts());
         let attempts = if pace == Pace::Lockstep { Attempts::One } else { Attempts::Several };
         Office {
             client,
             queue,
             journal,
             backends: backends.into(),
-            contracts: Mutex::default(),
+            contracts,
             metadata: Mutex::default(),
             blocks,
             attempts,
@@ -103,6 +105,30 @@ impl<T: Transport> Office<T> {
             receipts: Semaphore::new(RECEIPTS),
             lookups: Semaphore::new(LOOKUPS),
         }
+    }
+
+    /// Signs for no other chain than this one.
+    ///
+    /// # Errors
+    ///
+    /// The chain that the journal says was signed for, if it is another one.
+    pub fn pin_chain(&self, id: u64) -> Result<(), u64> {
+        let mut contracts = self.contracts.lock().expect("nobody panics while verifying");
+        match contracts.chain.replace(id) {
+            Some(before) if before != id => Err(before),
+            _ => Ok(()),
+        }
+    }
+
+    /// Verifies transactions, and notes the contracts that are new in the journal.
+    fn verify(&self, expected: &Expected, transactions: &[Unsigned]) -> Result<(), Refusal> {
+        let mut contracts = self.contracts.lock().expect("nobody panics while verifying");
+        let before = *contracts;
+        contracts.verify(expected, transactions)?;
+        if *contracts != before {
+            records_of_contracts(*contracts).for_each(|record| self.journal.write(record));
+        }
+        Ok(())
     }
 
     /// Carries out one job; `None` for those that nothing comes back from.
@@ -208,7 +234,7 @@ impl<T: Transport> Office<T> {
             }
             ActionKind::Settle => (self.client.build_settlement(guid).await?, Expected::Call(Call::SettleBounty { guid })),
         };
-        self.contracts.lock().expect("nobody panics while verifying").verify(&expected, &to_sign.transactions)?;
+        self.verify(&expected, &to_sign.transactions)?;
         if let ActionKind::Assert(promised) = &action.kind {
             self.journal.sync(Record::Promised(promised.clone())).await.map_err(ActionError::Journal)?;
         }

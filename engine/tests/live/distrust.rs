@@ -135,3 +135,23 @@ async fn metadata_at_no_address_is_left_out_of_the_reveal() {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_chain_is_refused_after_a_restart_too() {
+    let (folder, market) = setting();
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    market.post(&running.events, 1, 5).await;
+    running.mine(&market, 5 + REVEAL_WINDOW + VOTE_WINDOW + 5).await;
+    assert_eq!(running.stop().await.settled, 1);
+    let calls = || market.with(|state| state.calls.len());
+    let before = calls();
+
+    market.with(|state| state.faults.chain = Some(1));
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    market.post(&running.events, 2, 5).await;
+    running.mine(&market, 5).await;
+    let summary = running.stop().await;
+    assert_eq!((summary.refused, summary.errors, calls()), (1, 1, before));
+}

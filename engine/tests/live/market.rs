@@ -54,6 +54,10 @@ pub(crate) struct Faults {
     pub tamper: bool,
     /// Where metadata is said to be stored instead.
     pub metadata: Option<&'static str>,
+    /// The chain of transactions to sign, instead.
+    pub chain: Option<u64>,
+    /// Requests for reveals that end in a panic of the transport.
+    pub panics: u32,
     /// From this request on, nothing is answered any more.
     pub freeze_at: Option<usize>,
 }
@@ -257,7 +261,7 @@ impl State {
     fn build(&self, calls: &[(Address, Call)]) -> ToSign {
         let unsigned = |(position, (to, call)): (usize, &(Address, Call))| Unsigned {
             nonce: position as u64,
-            chain_id: Some(1338),
+            chain_id: self.faults.chain.or(Some(1338)),
             gas: 50_000_000,
             gas_price: U256::ZERO,
             value: U256::ZERO,

@@ -85,6 +85,9 @@ struct Args {
     /// Chains to work on: side, home
     #[arg(long, env = "CHAINS", value_name = "CHAIN", value_delimiter = ',', default_value = "side")]
     chains: Vec<Chain>,
+    /// Number of the chain to sign for; otherwise that of the first transactions, which the journal keeps
+    #[arg(long, env = "CHAIN_ID", value_name = "NUMBER")]
+    chain_id: Option<u64>,
     /// Artifact types to scan
     #[arg(long, env = "ARTIFACT_TYPE", value_name = "TYPE", value_delimiter = ',', default_value = "file")]
     artifact_type: Vec<ArtifactKind>,
@@ -163,6 +166,7 @@ pub(crate) struct Setup {
     pub(crate) ceilings: Ceilings,
     pub(crate) testing: Option<u64>,
     pub(crate) chains: Vec<Chain>,
+    pub(crate) chain_id: Option<u64>,
     pub(crate) artifact_types: Vec<ArtifactType>,
     pub(crate) journal: PathBuf,
     pub(crate) log: String,
@@ -232,6 +236,7 @@ impl Setup {
         chains.sort();
         chains.dedup();
         ensure!(!args.lockstep || chains == [Chain::Side], "--lockstep is for the side chain alone");
+        ensure!(args.chain_id.is_none() || chains.len() == 1, "--chain-id is for one chain; start an engine for each");
         let types = args.artifact_type.iter().map(|kind| match kind {
             ArtifactKind::File => ArtifactType::File,
             ArtifactKind::Url => ArtifactType::Url,
@@ -247,6 +252,7 @@ impl Setup {
             ceilings: Ceilings { fee: args.max_fee, bid: args.max_bid },
             testing: args.testing,
             chains,
+            chain_id: args.chain_id,
             artifact_types: types.collect(),
             journal: args.journal.map_or_else(default_journal, Ok)?,
             log: format!("error,engine={level},microengine={level}"),

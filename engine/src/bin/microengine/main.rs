@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use engine::{
     chance::Key,
     live::{
@@ -112,6 +112,12 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
         let tries = setup.lockstep.then_some(LOCKSTEP_TRIES);
         let client = Polyswarmd::new(http, account, chain);
         let office = Office::new(client, wallet.clone(), journal, setup.backends.clone(), setup.config.scan.slots as usize, pace);
+        if let Some(id) = setup.chain_id {
+            office.pin_chain(id).map_err(|before| {
+                let journal = setup.journal.display();
+                Ended::Usage(anyhow!("the journal in {journal} is of chain {before}, not {id}; use another folder for that chain"))
+            })?;
+        }
         let (to, from) = mpsc::channel(BACKLOG);
         tokio::spawn(events::listen(WebSocket::new(setup.server.events(chain)), to, tries));
         engines.spawn(run::run(office, driver, from, finish.clone(), pace));

@@ -193,7 +193,12 @@ impl Driver {
             let held = Held::new(account, promised, Next::LookUp { after: BlockNumber(0) });
             (held.promised.guid, Held { index, revealed, resumed: true, ..held })
         };
-        let (market, now, courses, ready, funds, summary, effects, jobs) = Default::default();
+        let (market, now, courses, ready, summary, effects, jobs) = Default::default();
+        let mut funds = Funds::default();
+        for promise in promises.iter().filter(|promise| promise.index.is_none()) {
+            // It may be on its way still.
+            funds.reserve(promise.promised.guid, promise.promised.price);
+        }
         let held = promises.into_iter().map(take_up).collect();
         let (stale, asking, stopping) = (false, false, false);
         let (ceilings, warned) = Default::default();
@@ -463,8 +468,45 @@ impl Driver {
             Outcome::Confirmed { action, result: Ok(receipt) } => self.on_receipt(&action, &receipt),
             Outcome::Confirmed { action, result: Err(error) } => self.on_no_receipt(&action, &error),
             Outcome::LookedUp { guid, result } => self.on_looked_up(guid, result),
+            Outcome::Panicked(job) => self.on_panic(*job),
         }
         std::mem::take(&mut self.jobs)
+    }
+
+    /// The chain is asked how far it came, or it is done once more.
+    fn on_panic(&mut self, job: Job) {
+        let cause = "a job failed by a mistake of the engine";
+        match job {
+            Job::ReadParameters => {
+                self.trouble(None, "parameters", &cause);
+                self.stale = true;
+            }
+            Job::AskBalance { .. } => {
+                self.trouble(None, "balance", &cause);
+                self.asking = false;
+            }
+            Job::List { guid, .. } | Job::Scan { guid, .. } => self.give_up(guid, &cause),
+            Job::Send(action) | Job::Confirm { action, .. } => {
+                let guid = action.guid;
+                self.trouble(Some(guid), action.name(), &cause);
+                match action.kind {
+                    ActionKind::Assert(_) => {
+                        self.funds.release(guid);
+                        self.look_up_when_expired(guid);
+                    }
+                    ActionKind::Reveal { .. } => self.reveal_failed(guid),
+                    ActionKind::Settle => self.settle_failed(guid),
+                }
+            }
+            Job::LookUp { guid, .. } => {
+                self.trouble(Some(guid), "lookup", &cause);
+                if let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome && !held.settling) {
+                    let after = held.fail(self.now, 6);
+                    held.next = Next::LookUp { after };
+                }
+            }
+            Job::Write(_) => self.trouble(None, "journal", &cause),
+        }
     }
 
     fn on_listed(&mut self, guid: Guid, result: Result<usize, ScanError>) {

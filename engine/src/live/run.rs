@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use alloy_primitives::U256;
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use market::{block::BlockNumber, commitment::Commitment, id::Guid, verdict::ArtifactSet};
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -129,6 +130,12 @@ impl<T: Transport> Office<T> {
             records_of_contracts(*contracts).for_each(|record| self.journal.write(record));
         }
         Ok(())
+    }
+
+    /// As [`Office::carry_out`], also if that panics.
+    async fn attempt(&self, job: Job) -> Option<Outcome> {
+        let again = job.clone();
+        AssertUnwindSafe(self.carry_out(job)).catch_unwind().await.unwrap_or_else(|_| Some(Outcome::Panicked(Box::new(again))))
     }
 
     /// Carries out one job; `None` for those that nothing comes back from.
@@ -416,10 +423,10 @@ impl<T: Transport> Desk<T> {
                 // In the order of the driver.
                 Job::Write(record) => self.office.journal.write(record),
                 Job::Send(_) | Job::Confirm { .. } => {
-                    acting.spawn(async move { office.carry_out(job).await });
+                    acting.spawn(async move { office.attempt(job).await });
                 }
                 _ => {
-                    looking.spawn(async move { office.carry_out(job).await });
+                    looking.spawn(async move { office.attempt(job).await });
                 }
             }
         }
@@ -430,7 +437,7 @@ impl<T: Transport> Desk<T> {
             Ok(Some(outcome)) => self.learn(outcome),
             Ok(None) => Vec::new(),
             Err(cause) => {
-                // Our mistake, and of one job: the others go on, and the journal has what matters.
+                // Panics end in outcomes; what is left is a runtime that ends.
                 tracing::error!(%cause, "a job failed");
                 Vec::new()
             }
@@ -490,7 +497,7 @@ impl<T: Transport> Desk<T> {
             if !others.is_empty() {
                 // All at once, but taken in in their order.
                 let office = Arc::clone(&self.office);
-                for outcome in join_all(others.into_iter().map(|job| office.carry_out(job))).await.into_iter().flatten() {
+                for outcome in join_all(others.into_iter().map(|job| office.attempt(job))).await.into_iter().flatten() {
                     jobs.extend(self.learn(outcome));
                 }
                 continue;
@@ -501,7 +508,7 @@ impl<T: Transport> Desk<T> {
             // Stable: as the driver asked, within an urgency.
             sends.sort_by_key(|action| action.urgency());
             for action in std::mem::take(&mut sends) {
-                if let Some(outcome) = self.office.carry_out(Job::Send(action)).await {
+                if let Some(outcome) = self.office.attempt(Job::Send(action)).await {
                     for job in self.learn(outcome) {
                         match job {
                             Job::Confirm { .. } => unconfirmed.push(job),

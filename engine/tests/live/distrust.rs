@@ -155,3 +155,34 @@ async fn another_chain_is_refused_after_a_restart_too() {
     let summary = running.stop().await;
     assert_eq!((summary.refused, summary.errors, calls()), (1, 1, before));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_panics_costs_no_reveal() {
+    for panics in [1, 2, 5] {
+        let (market, summary) = play(2, |faults| faults.panics = panics).await;
+        market.assert_nothing_is_lost();
+        assert_eq!((summary.revealed, summary.settled, summary.open, summary.errors), (2, 2, 0, u64::from(panics)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_life_promised_is_not_staked_twice() {
+    let (folder, market) = setting();
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    market.post(&running.events, 1, 20).await;
+    // It is in the pool, not yet in a block.
+    sleep(BLOCK_TIME).await;
+    running.kill().await;
+    // Enough for one bid and fee, and not for two.
+    market.with(|state| state.balance = Nct::wei(150_000_000_000_000_000));
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    market.post(&running.events, 2, 20).await;
+    sleep(BLOCK_TIME).await;
+    running.mine(&market, 20 + REVEAL_WINDOW + VOTE_WINDOW + 5).await;
+    let summary = running.stop().await;
+    market.assert_nothing_is_lost();
+    assert_eq!(summary.abstained, [(Abstention::Unfunded, 1)].into());
+    assert_eq!((summary.resumed, summary.settled), (1, 1));
+    assert_eq!(market.with(|state| state.failed.clone()), [""; 0]);
+}

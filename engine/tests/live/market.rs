@@ -366,6 +366,12 @@ impl Transport for Market {
                             state.faults.unbuilt_reveals = state.faults.unbuilt_reveals.saturating_sub(1);
                             unbuilt
                         });
+                        let panics = self.with(|state| {
+                            let panics = state.faults.panics > 0;
+                            state.faults.panics = state.faults.panics.saturating_sub(1);
+                            panics
+                        });
+                        assert!(!panics, "as the fault says");
                         if unbuilt {
                             return fail(400, Failure::text("Failed to reveal"));
                         }

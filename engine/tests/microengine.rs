@@ -46,7 +46,16 @@ fn help_has_examples_and_hides_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let output = microengine(folder.path()).arg("--help").env("API_KEY", "0123").assert().success().get_output().clone();
     let help = String::from_utf8(output.stdout).unwrap();
-    for words in ["Examples:", "Exit codes:", "--polyswarmd-addr", "[env: PASSWORD]", "--lockstep", "[env: MAX_FEE=]", "[env: MAX_BID=]"] {
+    for words in [
+        "Examples:",
+        "Exit codes:",
+        "--polyswarmd-addr",
+        "[env: PASSWORD]",
+        "--lockstep",
+        "[env: MAX_FEE=]",
+        "[env: MAX_BID=]",
+        "[env: CHAIN_ID=]",
+    ] {
         assert!(help.contains(words), "{words}");
     }
     assert!(!help.contains("0123"));

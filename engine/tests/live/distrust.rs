@@ -186,3 +186,19 @@ async fn what_an_earlier_life_promised_is_not_staked_twice() {
     assert_eq!((summary.resumed, summary.settled), (1, 1));
     assert_eq!(market.with(|state| state.failed.clone()), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_knows_of_a_quorum_before_the_reveal_is_not_believed() {
+    let (folder, market) = setting();
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    let guid = market.post(&running.events, 1, 6).await;
+    running.mine(&market, 2).await;
+    running.kill().await;
+    market.with(|state| state.bounties.get_mut(&guid).unwrap().quorum = true);
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 6 + REVEAL_WINDOW + VOTE_WINDOW + 5).await;
+    let summary = running.stop().await;
+    market.assert_nothing_is_lost();
+    assert_eq!((summary.resumed, summary.revealed, summary.settled), (1, 1, 1));
+}

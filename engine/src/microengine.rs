@@ -79,6 +79,12 @@ pub enum Abstention {
     Late,
     /// The wallet does not cover bids and fee.
     Unfunded,
+    /// The market asks for a higher fee than allowed.
+    CostlyFee,
+    /// A bid would be higher than allowed.
+    CostlyBid,
+    /// The reveal window is too short to be met.
+    ShortWindow,
 }
 
 impl std::fmt::Display for Abstention {
@@ -88,6 +94,9 @@ impl std::fmt::Display for Abstention {
             Abstention::NoStake => "no_stake",
             Abstention::Late => "late",
             Abstention::Unfunded => "unfunded",
+            Abstention::CostlyFee => "costly_fee",
+            Abstention::CostlyBid => "costly_bid",
+            Abstention::ShortWindow => "short_window",
         })
     }
 }

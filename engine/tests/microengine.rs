@@ -7,9 +7,21 @@ use assert_cmd::Command;
 /// The command in a folder of its own, without the environment's settings.
 fn microengine(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_microengine"));
-    for name in
-        ["POLYSWARMD_ADDR", "KEYFILE", "API_KEY", "BACKEND", "ENGINE", "BID_STRATEGY", "TESTING", "CHAINS", "ARTIFACT_TYPE", "JOURNAL"]
-    {
+    for name in [
+        "POLYSWARMD_ADDR",
+        "KEYFILE",
+        "API_KEY",
+        "BACKEND",
+        "ENGINE",
+        "BID_STRATEGY",
+        "TESTING",
+        "CHAINS",
+        "ARTIFACT_TYPE",
+        "JOURNAL",
+        "MAX_FEE",
+        "MAX_BID",
+        "CHAIN_ID",
+    ] {
         command.env_remove(name);
     }
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/microengine.json");
@@ -34,7 +46,16 @@ fn help_has_examples_and_hides_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let output = microengine(folder.path()).arg("--help").env("API_KEY", "0123").assert().success().get_output().clone();
     let help = String::from_utf8(output.stdout).unwrap();
-    for words in ["Examples:", "Exit codes:", "--polyswarmd-addr", "[env: PASSWORD]", "--lockstep"] {
+    for words in [
+        "Examples:",
+        "Exit codes:",
+        "--polyswarmd-addr",
+        "[env: PASSWORD]",
+        "--lockstep",
+        "[env: MAX_FEE=]",
+        "[env: MAX_BID=]",
+        "[env: CHAIN_ID=]",
+    ] {
         assert!(help.contains(words), "{words}");
     }
     assert!(!help.contains("0123"));
@@ -57,6 +78,9 @@ fn what_cannot_be_used_is_told_in_a_sentence() {
     check(&["--backend", "eicar", "--strategy", "stock/agressive"], "unknown strategy `stock/agressive`");
     check(&["--backend", "eicar", "--bid-strategy", "bold"], "[possible values: conservative, default, aggressive]");
     check(&["--backend", "eicar", "--chains", "moon"], "`moon` is neither `side` nor `home`");
+    check(&["--backend", "eicar", "--chain-id", "1", "--chains", "side,home"], "--chain-id is for one chain");
+    check(&["--backend", "eicar", "--max-fee", "much"], "`much` is not an amount");
+    check(&["--backend", "eicar", "--max-bid=-1"], "it is negative");
     check(&["--backend", "eicar", "--seed", "1"], "--lockstep");
     check(&["--backend", "eicar", "--lockstep", "--chains", "home"], "--lockstep is for the side chain alone");
     check(&["--backend", "eicar", "--polyswarmd-addr", "ftp://x"], "`ftp://` is neither http:// nor https://");

@@ -253,7 +253,9 @@ impl Submitted {
 
     /// True if the transaction is on its way, by this submission or an earlier one.
     pub fn is_underway(&self) -> bool {
-        !self.is_error || self.message.contains(KNOWN_TRANSACTION)
+        // An unknown transaction is none that is known.
+        let is_told = |at: usize| !self.message[..at].ends_with(char::is_alphanumeric);
+        !self.is_error || self.message.match_indices(KNOWN_TRANSACTION).any(|(at, _)| is_told(at))
     }
 }
 
@@ -274,6 +276,18 @@ mod tests {
             value: U256::from(1_000_000_000_000_000_000u64),
             to: Address::repeat_byte(0x35),
             data: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn a_known_transaction_is_underway_and_an_unknown_one_is_not() {
+        let is_underway = |message: &str| Submitted::refused(message).is_underway();
+        assert!(Submitted::accepted(B256::ZERO).is_underway());
+        for message in ["known transaction: ab", "error: known transaction", "unknown transaction, then known transaction"] {
+            assert!(is_underway(message), "{message}");
+        }
+        for message in ["unknown transaction", "nonce too low", ""] {
+            assert!(!is_underway(message), "{message}");
         }
     }
 

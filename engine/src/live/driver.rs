@@ -6,7 +6,10 @@
 //! Times: with the event of block `N`, the next transaction is mined in block `N + 1` at the earliest. Work scheduled for
 //! block `B` is done at the first block after `B`, as polyswarm-client does it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy_primitives::{Address, B256, U256};
 use market::{
@@ -42,6 +45,26 @@ use crate::{
 
 /// Settlements tried in vain before a bounty is left to the next start.
 const SETTLEMENTS_MAXIMUM: u32 = 12;
+
+/// Blocks that a reveal window must have. A reveal is sent with the block after the expiration and mined in the one after
+/// that.
+const REVEAL_WINDOW_MINIMUM: u64 = 3;
+
+/// The highest prices that are paid, whatever the server says that the market asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ceilings {
+    /// Fee of an assertion.
+    pub fee: Nct,
+    /// Each bid.
+    pub bid: Nct,
+}
+
+impl Default for Ceilings {
+    /// 1 NCT each: with BountyRegistry 1.6.1 the fee is 0.03125 NCT, and no bid exceeds 1 NCT.
+    fn default() -> Ceilings {
+        Ceilings { fee: Nct::whole(1), bid: Nct::whole(1) }
+    }
+}
 
 /// True for the contracts' words about a settlement that was made before: `Bounty has already been settled for sender`,
 /// or `Sender already settled`.
@@ -84,6 +107,14 @@ struct Held {
     resumed: bool,
     /// The core knows that it is on chain.
     scheduled: bool,
+    /// The core has had it settled: no reveal is due any more.
+    settling: bool,
+    /// It is said that the bounty is decided or settled; the chain is to be asked.
+    rumoured: bool,
+    /// Its reveal is missed.
+    forfeited: bool,
+    /// What its settlement is said to have paid.
+    payout: Option<Nct>,
     next: Next,
     /// In a row.
     failures: u32,
@@ -92,8 +123,8 @@ struct Held {
 impl Held {
     fn new(account: Address, promised: Promised, next: Next) -> Held {
         let commitment = Commitment::compute(account, promised.opening());
-        let (index, revealed, resumed, scheduled, failures) = Default::default();
-        Held { promised, commitment, index, revealed, resumed, scheduled, next, failures }
+        let (index, revealed, resumed, scheduled, settling, rumoured, forfeited, payout, failures) = Default::default();
+        Held { promised, commitment, index, revealed, resumed, scheduled, settling, rumoured, forfeited, payout, next, failures }
     }
 
     /// One more failure; the block after which to try again: soon at first, then ever later.
@@ -135,6 +166,9 @@ pub struct Driver {
     engine: Microengine,
     account: Address,
     types: Vec<ArtifactType>,
+    ceilings: Ceilings,
+    /// Reasons that were warned of.
+    warned: BTreeSet<Abstention>,
     market: Option<Market>,
     /// The parameters may have changed, and nobody is asking.
     stale: bool,
@@ -159,10 +193,39 @@ impl Driver {
             let held = Held::new(account, promised, Next::LookUp { after: BlockNumber(0) });
             (held.promised.guid, Held { index, revealed, resumed: true, ..held })
         };
-        let (market, now, courses, ready, funds, summary, effects, jobs) = Default::default();
+        let (market, now, courses, ready, summary, effects, jobs) = Default::default();
+        let mut funds = Funds::default();
+        for promise in promises.iter().filter(|promise| promise.index.is_none()) {
+            // It may be on its way still.
+            funds.reserve(promise.promised.guid, promise.promised.price);
+        }
         let held = promises.into_iter().map(take_up).collect();
         let (stale, asking, stopping) = (false, false, false);
-        Driver { engine, account, types, market, stale, now, courses, ready, asking, held, funds, summary, stopping, effects, jobs }
+        let (ceilings, warned) = Default::default();
+        Driver {
+            engine,
+            account,
+            types,
+            ceilings,
+            warned,
+            market,
+            stale,
+            now,
+            courses,
+            ready,
+            asking,
+            held,
+            funds,
+            summary,
+            stopping,
+            effects,
+            jobs,
+        }
+    }
+
+    /// The same with other ceilings than the usual ones.
+    pub fn with_ceilings(self, ceilings: Ceilings) -> Driver {
+        Driver { ceilings, ..self }
     }
 
     /// The last block heard of.
@@ -201,9 +264,9 @@ impl Driver {
         match message.event {
             Heard::Block(block) => self.on_block(block.number),
             Heard::Bounty(bounty) => self.on_bounty(bounty, posted),
-            Heard::Quorum(quorum) => self.quorum(quorum.bounty_guid),
+            Heard::Quorum(quorum) => self.hear_of_end(quorum.bounty_guid, None),
             Heard::SettledBounty(settled) if settled.settler == self.account => {
-                self.finish(settled.bounty_guid, settled.payout);
+                self.hear_of_end(settled.bounty_guid, Some(settled.payout));
             }
             Heard::FeeUpdate(update) => {
                 if let Some(market) = &mut self.market {
@@ -261,6 +324,10 @@ impl Driver {
         }
         for (&guid, held) in &mut self.held {
             match held.next {
+                Next::Core if held.rumoured => {
+                    (held.next, held.rumoured) = (Next::Outcome, false);
+                    self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
+                }
                 Next::LookUp { after } if after < self.now => {
                     held.next = Next::Outcome;
                     self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
@@ -293,16 +360,12 @@ impl Driver {
                         self.jobs.push(Job::Scan { guid, subject, artifacts });
                     }
                 }
-                Effect::Abstain { guid, reason } => {
-                    tracing::info!(%guid, %reason, "left alone");
-                    *self.summary.abstained.entry(reason).or_default() += 1;
-                    self.courses.remove(&guid);
-                }
+                Effect::Abstain { guid, reason } => self.abstain(guid, reason),
                 Effect::PostAssertion(assertion) => self.assert(assertion),
                 Effect::RevealAssertion { guid, index, opening } => self.reveal(guid, index, opening),
                 Effect::SettleBounty { guid } => {
                     if let Some(held) = self.held.get_mut(&guid) {
-                        (held.next, held.failures) = (Next::Outcome, 0);
+                        (held.next, held.failures, held.settling) = (Next::Outcome, 0, true);
                         self.jobs.push(Job::Send(Box::new(Action { guid, kind: ActionKind::Settle, latest: None })));
                     }
                 }
@@ -311,8 +374,31 @@ impl Driver {
         self.effects = effects;
     }
 
+    fn abstain(&mut self, guid: Guid, reason: Abstention) {
+        tracing::info!(%guid, %reason, "left alone");
+        let Ceilings { fee, bid } = self.ceilings;
+        let warning = match reason {
+            Abstention::CostlyFee => format!("the market asks for a fee of more than {fee} NCT; nothing is asserted meanwhile"),
+            Abstention::CostlyBid => format!("the strategy bids more than {bid} NCT on this market; such bounties are left alone"),
+            Abstention::ShortWindow => {
+                format!("the reveal window is shorter than {REVEAL_WINDOW_MINIMUM} blocks; nothing is asserted meanwhile")
+            }
+            _ => String::new(),
+        };
+        if !warning.is_empty() && self.warned.insert(reason) {
+            tracing::warn!("{warning}");
+        }
+        *self.summary.abstained.entry(reason).or_default() += 1;
+        self.courses.remove(&guid);
+    }
+
     fn assert(&mut self, assertion: Assertion) {
         let Assertion { guid, bids, mask, opening } = assertion;
+        if bids.iter().any(|&bid| bid > self.ceilings.bid) {
+            self.abstain(guid, Abstention::CostlyBid);
+            self.engine.on_event(self.now, Event::Refused { guid }, &mut self.effects);
+            return;
+        }
         let (Some(course), Some(market)) = (self.courses.remove(&guid), &self.market) else { return };
         let expiration = course.bounty.expiration;
         let price = bids.iter().try_fold(market.fees.assertion, |sum, &bid| sum.checked_add(bid));
@@ -335,14 +421,14 @@ impl Driver {
 
     fn reveal(&mut self, guid: Guid, index: u64, opening: Opening) {
         let (Some(held), Some(market)) = (self.held.get_mut(&guid), &self.market) else { return };
-        if held.revealed {
+        if held.revealed || held.forfeited {
             return;
         }
         let closes = market.windows.vote_start(held.promised.expiration());
         if closes.is_some_and(|closes| self.now.0.saturating_add(1) >= closes.0) {
             tracing::error!(%guid, "the assertion can no longer be revealed: its window is over");
             (self.summary.unrevealed, self.summary.errors) = (self.summary.unrevealed + 1, self.summary.errors + 1);
-            held.next = Next::Core;
+            (held.next, held.forfeited) = (Next::Core, true);
             return;
         }
         held.next = Next::Outcome;
@@ -382,8 +468,45 @@ impl Driver {
             Outcome::Confirmed { action, result: Ok(receipt) } => self.on_receipt(&action, &receipt),
             Outcome::Confirmed { action, result: Err(error) } => self.on_no_receipt(&action, &error),
             Outcome::LookedUp { guid, result } => self.on_looked_up(guid, result),
+            Outcome::Panicked(job) => self.on_panic(*job),
         }
         std::mem::take(&mut self.jobs)
+    }
+
+    /// The chain is asked how far it came, or it is done once more.
+    fn on_panic(&mut self, job: Job) {
+        let cause = "a job failed by a mistake of the engine";
+        match job {
+            Job::ReadParameters => {
+                self.trouble(None, "parameters", &cause);
+                self.stale = true;
+            }
+            Job::AskBalance { .. } => {
+                self.trouble(None, "balance", &cause);
+                self.asking = false;
+            }
+            Job::List { guid, .. } | Job::Scan { guid, .. } => self.give_up(guid, &cause),
+            Job::Send(action) | Job::Confirm { action, .. } => {
+                let guid = action.guid;
+                self.trouble(Some(guid), action.name(), &cause);
+                match action.kind {
+                    ActionKind::Assert(_) => {
+                        self.funds.release(guid);
+                        self.look_up_when_expired(guid);
+                    }
+                    ActionKind::Reveal { .. } => self.reveal_failed(guid),
+                    ActionKind::Settle => self.settle_failed(guid),
+                }
+            }
+            Job::LookUp { guid, .. } => {
+                self.trouble(Some(guid), "lookup", &cause);
+                if let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome && !held.settling) {
+                    let after = held.fail(self.now, 6);
+                    held.next = Next::LookUp { after };
+                }
+            }
+            Job::Write(_) => self.trouble(None, "journal", &cause),
+        }
     }
 
     fn on_listed(&mut self, guid: Guid, result: Result<usize, ScanError>) {
@@ -438,6 +561,15 @@ impl Driver {
     fn decide(&mut self) {
         for guid in std::mem::take(&mut self.ready) {
             let (Some(course), Some(market)) = (self.courses.get(&guid), &self.market) else { continue };
+            let reason = if market.fees.assertion > self.ceilings.fee {
+                Some(Abstention::CostlyFee)
+            } else {
+                (market.windows.reveal() < U256::from(REVEAL_WINDOW_MINIMUM)).then_some(Abstention::ShortWindow)
+            };
+            if let Some(reason) = reason {
+                self.abstain(guid, reason);
+                continue;
+            }
             // The block that an assertion is mined in, at the earliest.
             let now = BlockNumber(self.now.0.saturating_add(1));
             let view = MarketView {
@@ -517,20 +649,25 @@ impl Driver {
         }
         match action.kind {
             ActionKind::Assert(_) if self.held.get(&guid).is_none_or(|held| held.index.is_some()) => {}
-            ActionKind::Assert(_) if failed => {
-                self.funds.release(guid);
-                self.drop_promise(guid);
-                self.summary.refused += 1;
+            ActionKind::Assert(_) => {
+                // The receipt is of two transactions: the assertion may stand though the other one failed.
+                if failed {
+                    self.funds.release(guid);
+                }
+                self.look_up_when_expired(guid);
             }
-            ActionKind::Assert(_) => self.look_up_when_expired(guid),
             ActionKind::Reveal { .. } => self.reveal_failed(guid),
-            ActionKind::Settle if settled => self.finish(guid, Nct::ZERO),
-            ActionKind::Settle => self.settle_failed(guid),
+            // The contract refuses what an event says is done: two agree that nothing is left to do.
+            ActionKind::Settle => match self.held.get(&guid).and_then(|held| held.payout) {
+                Some(payout) if failed => self.finish(guid, payout),
+                None if settled => self.finish(guid, Nct::ZERO),
+                _ => self.settle_failed(guid),
+            },
         }
     }
 
     fn on_looked_up(&mut self, guid: Guid, result: Result<Standing, RequestError>) {
-        let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome) else { return };
+        let Some(held) = self.held.get_mut(&guid).filter(|held| held.next == Next::Outcome && !held.settling) else { return };
         let missing = match &result {
             Ok(standing) => *standing == Standing::Missing,
             Err(error) => error.is_missing(),
@@ -539,29 +676,38 @@ impl Driver {
             Ok(Standing::Found { index, revealed, quorum }) => {
                 held.failures = 0;
                 if held.scheduled {
+                    held.next = Next::Core;
+                    held.payout = held.payout.filter(|_| quorum);
                     if revealed {
                         self.revealed(guid);
                     } else {
                         let opening = held.promised.opening();
                         self.reveal(guid, index, opening);
                     }
-                    return;
+                } else {
+                    held.revealed |= revealed;
+                    self.asserted(guid, index);
                 }
-                held.revealed |= revealed;
-                self.asserted(guid, index);
-                if quorum {
-                    self.quorum(guid);
+                // Nobody votes before the reveals are over.
+                if quorum && self.is_past_reveal(guid) {
+                    self.tell_core(Event::QuorumReached { guid });
                 }
                 self.tell_core(Event::NewBlock);
             }
             _ if missing && held.index.is_none() => {
-                if self.now > held.promised.expiration() {
+                if self.now <= held.promised.expiration() {
+                    self.look_up_when_expired(guid);
+                    return;
+                }
+                self.funds.release(guid);
+                if self.is_past_reveal(guid) {
                     self.trouble(Some(guid), "assertion", &"it is not on chain, and the bounty has expired");
                     self.drop_promise(guid);
-                    self.funds.release(guid);
                     self.summary.refused += 1;
-                } else {
-                    self.look_up_when_expired(guid);
+                } else if let Some(held) = self.held.get_mut(&guid) {
+                    // The server may be behind the chain; its secret is kept for as long as it is worth something.
+                    let after = held.fail(self.now, 2);
+                    held.next = Next::LookUp { after };
                 }
             }
             // It was there once; perhaps the server is behind the chain. Given up when there is nothing left to gain.
@@ -617,9 +763,31 @@ impl Driver {
         self.jobs.push(Job::Write(Record::Revealed { guid }));
     }
 
-    fn quorum(&mut self, guid: Guid) {
-        if self.held.get(&guid).is_some_and(|held| held.scheduled) {
-            self.tell_core(Event::QuorumReached { guid });
+    /// True when nobody can reveal on the bounty of a promise any more, so that its secret is worth nothing.
+    fn is_past_reveal(&self, guid: Guid) -> bool {
+        let (Some(held), Some(market)) = (self.held.get(&guid), &self.market) else { return false };
+        market.windows.vote_start(held.promised.expiration()).is_none_or(|closes| self.now >= closes)
+    }
+
+    /// It is said that a bounty is decided, or was settled for this account and paid so much. No secret is given up for
+    /// that: what is said ahead of the reveal is not true, and afterwards the chain and the contract are asked.
+    fn hear_of_end(&mut self, guid: Guid, payout: Option<Nct>) {
+        let past = self.is_past_reveal(guid);
+        let Some(held) = self.held.get_mut(&guid).filter(|held| held.scheduled) else { return };
+        if !past && (!held.revealed || payout.is_some()) {
+            tracing::warn!(%guid, "said to be over before its reveals are; not believed");
+            return;
+        }
+        held.payout = payout.or(held.payout);
+        match held.next {
+            Next::Core if !held.settling => {
+                held.next = Next::Outcome;
+                self.jobs.push(Job::LookUp { guid, commitment: held.commitment });
+            }
+            Next::Outcome if !held.settling => held.rumoured = true,
+            // Once more, for the contract's word.
+            Next::Settle { .. } | Next::Nothing if payout.is_some() => held.next = Next::Settle { after: self.now },
+            _ => {}
         }
     }
 
@@ -656,6 +824,14 @@ impl Driver {
     }
 
     fn finish(&mut self, guid: Guid, paid: Nct) {
+        if !self.is_past_reveal(guid)
+            && let Some(held) = self.held.get_mut(&guid).filter(|held| !held.revealed)
+        {
+            // That cannot be; its secret is kept, and the core hears of it anew.
+            (held.scheduled, held.settling, held.next) = (false, false, Next::LookUp { after: self.now });
+            self.trouble(Some(guid), "settlement", &"it is said to be settled before its reveals are over");
+            return;
+        }
         if self.held.remove(&guid).is_some() {
             tracing::info!(%guid, %paid, "settled");
             self.summary.settled += 1;

@@ -167,6 +167,8 @@ pub enum Outcome {
         /// How it stands.
         result: Result<Standing, RequestError>,
     },
+    /// Of any job that panicked: our mistake, and of one job. How far it came is not known.
+    Panicked(Box<Job>),
 }
 
 /// Why there are no answers about artifacts.

@@ -24,7 +24,7 @@ use market::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::polyswarmd::Chain;
+use super::{polyswarmd::Chain, verify::Contracts};
 use crate::chance::fnv1a64;
 
 /// Bytes written after which the journal is rewritten with what is still open.
@@ -47,6 +47,23 @@ pub enum Record {
         chain: String,
         /// Where the chain is reached. On another one, nothing of this is to be found.
         server: String,
+    },
+    /// The chain that was signed for.
+    ChainId {
+        /// Its number.
+        id: u64,
+    },
+    /// NectarToken, as it was called.
+    Token {
+        /// Its address.
+        #[serde(with = "wire::address")]
+        address: Address,
+    },
+    /// BountyRegistry, as it was called.
+    Registry {
+        /// Its address.
+        #[serde(with = "wire::address")]
+        address: Address,
     },
     /// An assertion is about to be made.
     Promised(Promised),
@@ -214,7 +231,7 @@ fn open_promises(records: impl IntoIterator<Item = Record>) -> Vec<OpenPromise> 
     let mut places = GuidMap::<usize>::default();
     for record in records {
         match record {
-            Record::Journal { .. } => {}
+            Record::Journal { .. } | Record::ChainId { .. } | Record::Token { .. } | Record::Registry { .. } => {}
             Record::Promised(promised) => {
                 places.insert(promised.guid, promises.len());
                 promises.push(Some(OpenPromise { promised, index: None, revealed: false }));
@@ -239,6 +256,28 @@ fn open_promises(records: impl IntoIterator<Item = Record>) -> Vec<OpenPromise> 
     promises.into_iter().flatten().collect()
 }
 
+/// The contracts and the chain that were signed for: what was noted last.
+fn contracts_of(records: &[Record]) -> Contracts {
+    let mut contracts = Contracts::default();
+    for record in records {
+        match record {
+            Record::ChainId { id } => contracts.chain = Some(*id),
+            Record::Token { address } => contracts.token = Some(*address),
+            Record::Registry { address } => contracts.registry = Some(*address),
+            _ => {}
+        }
+    }
+    contracts
+}
+
+/// The records that say the same as `contracts`.
+pub(super) fn records_of_contracts(contracts: Contracts) -> impl Iterator<Item = Record> {
+    let chain = contracts.chain.map(|id| Record::ChainId { id });
+    let token = contracts.token.map(|address| Record::Token { address });
+    let registry = contracts.registry.map(|address| Record::Registry { address });
+    [chain, token, registry].into_iter().flatten()
+}
+
 /// The records that say the same as `promise`.
 fn records_of(promise: &OpenPromise) -> impl Iterator<Item = Record> {
     let guid = promise.promised.guid;
@@ -257,6 +296,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub struct Journal {
     entries: mpsc::UnboundedSender<Entry>,
+    contracts: Contracts,
 }
 
 /// A journal's writing end; awaiting it after the last [`Journal`] is dropped makes sure that all is on disk.
@@ -307,15 +347,22 @@ impl Journal {
             }
             Some(_) => return Err(JournalError::Foreign { path: path.display().to_string(), account, chain }),
         };
+        // Another server may be of another market; its contracts are learnt anew.
+        let contracts = if made_at.as_deref() == Some(server) { contracts_of(&records) } else { Contracts::default() };
         let promises = open_promises(records);
         if let Some(made_at) = made_at.filter(|made_at| made_at != server && !promises.is_empty()) {
             return Err(JournalError::MadeElsewhere { path: path.display().to_string(), open: promises.len(), server: made_at });
         }
         let header = Record::Journal { version: 1, account, chain: chain.to_string(), server: server.to_owned() };
-        let file = rewrite(&path, &header, &promises).map_err(io(&path))?;
+        let file = rewrite(&path, &header, contracts, &promises).map_err(io(&path))?;
         let (entries, inbox) = mpsc::unbounded_channel();
         let writer = Writer(tokio::spawn(write(file, lock, path, COMPACT_AFTER, inbox)));
-        Ok((Journal { entries }, writer, promises))
+        Ok((Journal { entries, contracts }, writer, promises))
+    }
+
+    /// The contracts and the chain that earlier runs signed for, by the same server.
+    pub fn contracts(&self) -> Contracts {
+        self.contracts
     }
 
     /// Writes a record and returns when it is on disk.
@@ -378,14 +425,16 @@ fn compact(path: &Path) -> io::Result<File> {
     let damaged = |line| io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is damaged"));
     let records = read(&fs::read(path)?).map_err(damaged)?;
     let header = records.first().cloned().ok_or_else(|| damaged(1))?;
-    rewrite(path, &header, &open_promises(records))
+    let contracts = contracts_of(&records);
+    rewrite(path, &header, contracts, &open_promises(records))
 }
 
-/// Replaces the file by a header and `promises`, at once or not at all, and opens it for more.
-fn rewrite(path: &Path, header: &Record, promises: &[OpenPromise]) -> io::Result<File> {
+/// Replaces the file by a header, `contracts` and `promises`, at once or not at all, and opens it for more.
+fn rewrite(path: &Path, header: &Record, contracts: Contracts, promises: &[OpenPromise]) -> io::Result<File> {
     let fresh = path.with_extension("journal.new");
     let mut file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(&fresh)?;
     let mut text = line(header);
+    records_of_contracts(contracts).for_each(|record| text.push_str(&line(&record)));
     promises.iter().flat_map(records_of).for_each(|record| text.push_str(&line(&record)));
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
@@ -540,6 +589,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn contracts_are_known_to_the_next_run_by_the_same_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = Contracts { chain: Some(1338), token: Some(Address::repeat_byte(0x2a)), registry: Some(Address::repeat_byte(0x21)) };
+        let open = |server: &str| Journal::open(folder.path(), ACCOUNT, Chain::Side, server).unwrap();
+        let (journal, writer, _) = open(SERVER);
+        assert_eq!(journal.contracts(), Contracts::default());
+        records_of_contracts(known).for_each(|record| journal.write(record));
+        drop(journal);
+        writer.finish().await;
+        for (server, expected) in [(SERVER, known), (SERVER, known), ("http://mock", Contracts::default())] {
+            let (journal, writer, _) = open(server);
+            assert_eq!(journal.contracts(), expected, "{server}");
+            drop(journal);
+            writer.finish().await;
+        }
+    }
+
+    #[tokio::test]
     async fn a_journal_that_has_grown_is_rewritten_with_what_is_open() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, writer, _) = Journal::open(folder.path(), ACCOUNT, Chain::Side, SERVER).unwrap();
@@ -549,7 +616,9 @@ mod tests {
         let (entries, inbox) = mpsc::unbounded_channel();
         let [to, lock] = ["journal", "lock"].map(|kind| OpenOptions::new().append(true).open(path.with_extension(kind)).unwrap());
         let writer = tokio::spawn(write(to, lock, path.clone(), 2000, inbox));
-        let journal = Journal { entries };
+        let contracts = Contracts { chain: Some(7), ..Contracts::default() };
+        let journal = Journal { entries, contracts };
+        records_of_contracts(contracts).for_each(|record| journal.write(record));
         for guid in 1..=100 {
             journal.sync(Record::Promised(promised(guid))).await.unwrap();
             if guid % 10 != 0 {
@@ -560,7 +629,8 @@ mod tests {
         }
         drop(journal);
         writer.await.unwrap();
-        let (lines, longest) = (fs::read_to_string(&path).unwrap().lines().count(), 11 + 16);
+        assert_eq!(contracts_of(&read(&fs::read(&path).unwrap()).unwrap()), contracts);
+        let (lines, longest) = (fs::read_to_string(&path).unwrap().lines().count(), 12 + 16);
         assert!(lines <= longest, "{lines} lines for ten open promises");
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use alloy_primitives::U256;
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use market::{block::BlockNumber, commitment::Commitment, id::Guid, verdict::ArtifactSet};
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -18,11 +19,13 @@ use tokio::{
     task::JoinSet,
 };
 use wire::{
+    artifact::UriKind,
     assertion::{PostAssertion, RevealAssertion},
     calldata::{self, Call},
     flags::Flags,
     message::Event as Heard,
     metadata::{Environment, Scanner, VerdictMetadata},
+    transaction::Unsigned,
 };
 
 use super::{
@@ -30,11 +33,11 @@ use super::{
     events::Incoming,
     http::Transport,
     job::{Action, ActionError, ActionKind, Job, Outcome, ScanError, Standing, Subject},
-    journal::{Journal, Record},
+    journal::{Journal, Record, records_of_contracts},
     polyswarmd::{Polyswarmd, RequestError},
     summary::Summary,
     transactions::{self, Attempts, Queue, SendError},
-    verify::{Contracts, Expected},
+    verify::{Contracts, Expected, Refusal},
     wallet::Wallet,
 };
 use crate::{
@@ -86,13 +89,14 @@ impl<T: Transport> Office<T> {
         let client = Arc::new(client);
         let (blocks, seen) = watch::channel(BlockNumber(0));
         let queue = Queue::start(Arc::clone(&client), wallet, seen);
+        let contracts = Mutex::new(journal.contracts());
         let attempts = if pace == Pace::Lockstep { Attempts::One } else { Attempts::Several };
         Office {
             client,
             queue,
             journal,
             backends: backends.into(),
-            contracts: Mutex::default(),
+            contracts,
             metadata: Mutex::default(),
             blocks,
             attempts,
@@ -102,6 +106,36 @@ impl<T: Transport> Office<T> {
             receipts: Semaphore::new(RECEIPTS),
             lookups: Semaphore::new(LOOKUPS),
         }
+    }
+
+    /// Signs for no other chain than this one.
+    ///
+    /// # Errors
+    ///
+    /// The chain that the journal says was signed for, if it is another one.
+    pub fn pin_chain(&self, id: u64) -> Result<(), u64> {
+        let mut contracts = self.contracts.lock().expect("nobody panics while verifying");
+        match contracts.chain.replace(id) {
+            Some(before) if before != id => Err(before),
+            _ => Ok(()),
+        }
+    }
+
+    /// Verifies transactions, and notes the contracts that are new in the journal.
+    fn verify(&self, expected: &Expected, transactions: &[Unsigned]) -> Result<(), Refusal> {
+        let mut contracts = self.contracts.lock().expect("nobody panics while verifying");
+        let before = *contracts;
+        contracts.verify(expected, transactions)?;
+        if *contracts != before {
+            records_of_contracts(*contracts).for_each(|record| self.journal.write(record));
+        }
+        Ok(())
+    }
+
+    /// As [`Office::carry_out`], also if that panics.
+    async fn attempt(&self, job: Job) -> Option<Outcome> {
+        let again = job.clone();
+        AssertUnwindSafe(self.carry_out(job)).catch_unwind().await.unwrap_or_else(|_| Some(Outcome::Panicked(Box::new(again))))
     }
 
     /// Carries out one job; `None` for those that nothing comes back from.
@@ -207,7 +241,7 @@ impl<T: Transport> Office<T> {
             }
             ActionKind::Settle => (self.client.build_settlement(guid).await?, Expected::Call(Call::SettleBounty { guid })),
         };
-        self.contracts.lock().expect("nobody panics while verifying").verify(&expected, &to_sign.transactions)?;
+        self.verify(&expected, &to_sign.transactions)?;
         if let ActionKind::Assert(promised) = &action.kind {
             self.journal.sync(Record::Promised(promised.clone())).await.map_err(ActionError::Journal)?;
         }
@@ -222,6 +256,10 @@ impl<T: Transport> Office<T> {
             return address;
         }
         match self.client.post_metadata(&verdict_metadata(artifacts)).await {
+            Ok(address) if UriKind::of(&address).is_none() => {
+                tracing::warn!(%guid, "revealing without metadata: the server's address of it is none");
+                String::new()
+            }
             Ok(address) => {
                 self.metadata.lock().expect("nobody panics with it").insert(artifacts, address.clone());
                 address
@@ -385,10 +423,10 @@ impl<T: Transport> Desk<T> {
                 // In the order of the driver.
                 Job::Write(record) => self.office.journal.write(record),
                 Job::Send(_) | Job::Confirm { .. } => {
-                    acting.spawn(async move { office.carry_out(job).await });
+                    acting.spawn(async move { office.attempt(job).await });
                 }
                 _ => {
-                    looking.spawn(async move { office.carry_out(job).await });
+                    looking.spawn(async move { office.attempt(job).await });
                 }
             }
         }
@@ -399,7 +437,7 @@ impl<T: Transport> Desk<T> {
             Ok(Some(outcome)) => self.learn(outcome),
             Ok(None) => Vec::new(),
             Err(cause) => {
-                // Our mistake, and of one job: the others go on, and the journal has what matters.
+                // Panics end in outcomes; what is left is a runtime that ends.
                 tracing::error!(%cause, "a job failed");
                 Vec::new()
             }
@@ -459,7 +497,7 @@ impl<T: Transport> Desk<T> {
             if !others.is_empty() {
                 // All at once, but taken in in their order.
                 let office = Arc::clone(&self.office);
-                for outcome in join_all(others.into_iter().map(|job| office.carry_out(job))).await.into_iter().flatten() {
+                for outcome in join_all(others.into_iter().map(|job| office.attempt(job))).await.into_iter().flatten() {
                     jobs.extend(self.learn(outcome));
                 }
                 continue;
@@ -470,7 +508,7 @@ impl<T: Transport> Desk<T> {
             // Stable: as the driver asked, within an urgency.
             sends.sort_by_key(|action| action.urgency());
             for action in std::mem::take(&mut sends) {
-                if let Some(outcome) = self.office.carry_out(Job::Send(action)).await {
+                if let Some(outcome) = self.office.attempt(Job::Send(action)).await {
                     for job in self.learn(outcome) {
                         match job {
                             Job::Confirm { .. } => unconfirmed.push(job),

@@ -2,8 +2,11 @@
 //!
 //! polyswarmd builds the transactions and the engine signs them, so a server that is broken, or not ours, could have it
 //! sign away its Nectar. Every transaction must be the expected call with the expected arguments, to the contract it
-//! always was, on the chain it always was, without ether, and with a fee that is not absurd. The nonce that the server
-//! proposes does not matter: the engine puts its own.
+//! was when the account's journal was begun, on the chain it was then, without ether, and with a fee that is not absurd. The
+//! nonce that the server proposes does not matter: the engine puts its own.
+//!
+//! The first transactions of a new journal are not compared with anything but `--chain-id`, where that is given: whoever
+//! builds them says which contracts the market consists of.
 
 use alloy_primitives::{Address, U256};
 use market::nct::Nct;
@@ -29,7 +32,7 @@ pub enum Expected {
     Call(Call),
 }
 
-/// The contracts and the chain, as the first verified transactions had them.
+/// The contracts and the chain, as the first verified transactions had them; the journal keeps them between runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Contracts {
     /// Id of the chain.
@@ -61,14 +64,14 @@ pub enum Refusal {
         cause: MalformedCall,
     },
     /// Another call, or other arguments.
-    #[error("transaction {position} to sign was not asked for: {found:?} instead of {expected:?}")]
+    #[error("transaction {position} to sign was not asked for: {function} {difference}")]
     NotAsked {
         /// Which, from 1 on.
         position: usize,
-        /// What it would do.
-        found: Box<Call>,
-        /// What was asked for.
-        expected: Box<Call>,
+        /// The function it would call.
+        function: &'static str,
+        /// What differs; no values, since nonces and verdicts are secret.
+        difference: String,
     },
     /// It would send ether.
     #[error("transaction {position} to sign sends {value} wei of ether")]
@@ -144,7 +147,11 @@ impl Contracts {
     fn check(&mut self, position: usize, transaction: &Unsigned, expected: &Call, role: Role) -> Result<(), Refusal> {
         let found = Call::decode(&transaction.data).map_err(|cause| Refusal::NoCall { position, cause })?;
         if found != *expected {
-            return Err(Refusal::NotAsked { position, found: Box::new(found), expected: Box::new(expected.clone()) });
+            let difference = match difference(&found, expected) {
+                Some(argument) => format!("with another {argument}"),
+                None => format!("instead of {}", name(expected)),
+            };
+            return Err(Refusal::NotAsked { position, function: name(&found), difference });
         }
         if !transaction.value.is_zero() {
             return Err(Refusal::SendsEther { position, value: transaction.value });
@@ -174,6 +181,47 @@ impl Contracts {
         // An allowance for a contract that is not the known market never gets here: the call would differ in its spender,
         // unless the second transaction went there too, which is refused. All transactions are checked before any is signed.
         Ok(())
+    }
+}
+
+/// Name of the function that is called.
+fn name(call: &Call) -> &'static str {
+    match call {
+        Call::Approve { .. } => "approve",
+        Call::Transfer { .. } => "transfer",
+        Call::PostBounty(_) => "postBounty",
+        Call::PostAssertion(_) => "postAssertion",
+        Call::RevealAssertion(_) => "revealAssertion",
+        Call::VoteOnBounty { .. } => "voteOnBounty",
+        Call::SettleBounty { .. } => "settleBounty",
+        Call::Deposit { .. } => "deposit",
+        Call::Withdraw { .. } => "withdraw",
+        _ => "another function",
+    }
+}
+
+/// The first argument that differs between two calls of one function.
+fn difference(found: &Call, expected: &Call) -> Option<&'static str> {
+    let first = |fields: &[(bool, &'static str)]| fields.iter().find(|(same, _)| !same).map(|&(_, field)| field);
+    match (found, expected) {
+        (Call::Approve { spender, amount }, Call::Approve { spender: to, amount: asked }) => {
+            first(&[(spender == to, "spender"), (amount == asked, "amount")])
+        }
+        (Call::PostAssertion(found), Call::PostAssertion(asked)) => first(&[
+            (found.guid == asked.guid, "guid"),
+            (found.bids == asked.bids, "bid"),
+            (found.mask == asked.mask, "mask"),
+            (found.commitment == asked.commitment, "commitment"),
+        ]),
+        (Call::RevealAssertion(found), Call::RevealAssertion(asked)) => first(&[
+            (found.guid == asked.guid, "guid"),
+            (found.index == asked.index, "index"),
+            (found.nonce == asked.nonce, "nonce"),
+            (found.verdicts == asked.verdicts, "verdicts"),
+            (found.metadata == asked.metadata, "metadata"),
+        ]),
+        (Call::SettleBounty { .. }, Call::SettleBounty { .. }) => Some("guid"),
+        _ => None,
     }
 }
 
@@ -272,6 +320,25 @@ mod tests {
         check(&|all| all.truncate(1), "1 transactions to sign instead of 2");
         check(&|all| all.push(all[0].clone()), "3 transactions to sign instead of 2");
         check(&|all| all.reverse(), "was not asked for");
+    }
+
+    #[test]
+    fn a_refused_reveal_gives_no_secret_away() {
+        let (expected, _) = reveal();
+        let refused = |change: &dyn Fn(&mut calldata::RevealAssertion)| {
+            let (Expected::Call(Call::RevealAssertion(mut call)), _) = reveal() else { unreachable!("it is a reveal") };
+            change(&mut call);
+            let transaction = unsigned(REGISTRY, &Call::RevealAssertion(call));
+            Contracts::default().verify(&expected, &[transaction]).unwrap_err().to_string()
+        };
+        let said = |field: &str| format!("transaction 1 to sign was not asked for: revealAssertion with another {field}");
+        assert_eq!(refused(&|call| call.nonce = U256::from(12_345)), said("nonce"));
+        assert_eq!(refused(&|call| call.verdicts = ArtifactSet::EMPTY), said("verdicts"));
+        assert_eq!(refused(&|call| call.metadata = "1".repeat(100_000)), said("metadata"));
+        let (_, transaction) = reveal();
+        let settle = Expected::Call(Call::SettleBounty { guid: Guid::random(7) });
+        let refused = Contracts::default().verify(&settle, &[transaction]).unwrap_err().to_string();
+        assert_eq!(refused, "transaction 1 to sign was not asked for: revealAssertion instead of settleBounty");
     }
 
     fn flipped(data: &Bytes, at: prop::sample::Index, bit: u8) -> Bytes {

@@ -1,5 +1,6 @@
 //! The live engine against a polyswarmd in memory, with virtual time: whole lives of bounties, and all that can go wrong.
 
+mod distrust;
 mod market;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -10,7 +11,7 @@ use engine::{
     chance::Key,
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{
-        driver::Driver,
+        driver::{Ceilings, Driver},
         events::Incoming,
         journal::{Journal, Writer},
         polyswarmd::{Chain, Polyswarmd},
@@ -43,12 +44,16 @@ struct Running {
 
 impl Running {
     async fn start(market: &Market, journal: &Path, pace: Pace) -> Running {
+        Running::start_with(market, journal, pace, Ceilings::default()).await
+    }
+
+    async fn start_with(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings) -> Running {
         let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(Eicar)];
         let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
         let mut core = Microengine::new(1, config.distiller(), stake::build("null/min").unwrap(), Key::root(1));
         core.draw_nonces(run::random_nonce);
         let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
-        let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises);
+        let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises).with_ceilings(ceilings);
         let client = Polyswarmd::new(market.clone(), wallet().address(), Chain::Side);
         let office = Office::new(client, wallet(), journal, backends, 2, pace);
         let (events, from) = mpsc::channel(4096);

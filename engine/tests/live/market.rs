@@ -52,6 +52,12 @@ pub(crate) struct Faults {
     pub unbuilt_reveals: u32,
     /// Bids are raised by one wei in the transactions to sign.
     pub tamper: bool,
+    /// Where metadata is said to be stored instead.
+    pub metadata: Option<&'static str>,
+    /// The chain of transactions to sign, instead.
+    pub chain: Option<u64>,
+    /// Requests for reveals that end in a panic of the transport.
+    pub panics: u32,
     /// From this request on, nothing is answered any more.
     pub freeze_at: Option<usize>,
 }
@@ -161,7 +167,7 @@ impl Market {
     }
 }
 
-async fn tell(to: &mpsc::Sender<Incoming>, event: Event) {
+pub(crate) async fn tell(to: &mpsc::Sender<Incoming>, event: Event) {
     // Nobody listens to a dead engine's socket.
     let _ = to.send(Incoming::Message(Box::new(Message::plain(event)))).await;
 }
@@ -255,7 +261,7 @@ impl State {
     fn build(&self, calls: &[(Address, Call)]) -> ToSign {
         let unsigned = |(position, (to, call)): (usize, &(Address, Call))| Unsigned {
             nonce: position as u64,
-            chain_id: Some(1338),
+            chain_id: self.faults.chain.or(Some(1338)),
             gas: 50_000_000,
             gas_price: U256::ZERO,
             value: U256::ZERO,
@@ -322,7 +328,7 @@ impl Transport for Market {
             (Method::Get, ["pending"]) => ok(Pending(self.with(|state| state.pool.keys().copied().collect()))),
             (Method::Get, ["artifacts", _]) => ok([Artifact { name: "0".to_owned(), hash: "Qm".to_owned() }]),
             (Method::Get, ["artifacts", _, "0"]) => Ok(Response { status: 200, body: b"harmless".to_vec() }),
-            (Method::Post, ["bounties", "metadata"]) => ok("QmRRX2"),
+            (Method::Post, ["bounties", "metadata"]) => ok(self.with(|state| state.faults.metadata.unwrap_or("QmRRX2"))),
             (method, ["bounties", guid, rest @ ..]) => {
                 let guid = wire::guid::parse(guid).unwrap();
                 match (method, rest) {
@@ -360,6 +366,12 @@ impl Transport for Market {
                             state.faults.unbuilt_reveals = state.faults.unbuilt_reveals.saturating_sub(1);
                             unbuilt
                         });
+                        let panics = self.with(|state| {
+                            let panics = state.faults.panics > 0;
+                            state.faults.panics = state.faults.panics.saturating_sub(1);
+                            panics
+                        });
+                        assert!(!panics, "as the fault says");
                         if unbuilt {
                             return fail(400, Failure::text("Failed to reveal"));
                         }

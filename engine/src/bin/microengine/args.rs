@@ -12,9 +12,10 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEn
 use engine::{
     backend::Backend,
     config::{BackendConfig, BackendKind, EngineConfig},
-    live::{http::ServerAddress, polyswarmd::Chain},
+    live::{driver::Ceilings, http::ServerAddress, polyswarmd::Chain},
     stake,
 };
+use market::nct::Nct;
 use wire::artifact::ArtifactType;
 use zeroize::Zeroizing;
 
@@ -72,12 +73,21 @@ struct Args {
     /// Any strategy, such as `null/min` or `fixed?bid=0.1`, instead of the engine file's
     #[arg(long, value_name = "SPECIFICATION", conflicts_with = "bid_strategy")]
     strategy: Option<String>,
+    /// Highest fee of an assertion to pay; above, bounties are left alone, whatever the server says that the market asks for
+    #[arg(long, env = "MAX_FEE", value_name = "NCT", default_value = "1")]
+    max_fee: Nct,
+    /// Highest bid on an artifact; bounties that would take a higher one are left alone
+    #[arg(long, env = "MAX_BID", value_name = "NCT", default_value = "1")]
+    max_bid: Nct,
     /// Stop after so many settled bounties, and fail if anything went wrong
     #[arg(long, env = "TESTING", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     testing: Option<u64>,
     /// Chains to work on: side, home
     #[arg(long, env = "CHAINS", value_name = "CHAIN", value_delimiter = ',', default_value = "side")]
     chains: Vec<Chain>,
+    /// Number of the chain to sign for; otherwise that of the first transactions, which the journal keeps
+    #[arg(long, env = "CHAIN_ID", value_name = "NUMBER")]
+    chain_id: Option<u64>,
     /// Artifact types to scan
     #[arg(long, env = "ARTIFACT_TYPE", value_name = "TYPE", value_delimiter = ',', default_value = "file")]
     artifact_type: Vec<ArtifactKind>,
@@ -153,8 +163,10 @@ pub(crate) struct Setup {
     pub(crate) api_key: Option<Zeroizing<String>>,
     pub(crate) config: EngineConfig,
     pub(crate) backends: Vec<Arc<dyn Backend>>,
+    pub(crate) ceilings: Ceilings,
     pub(crate) testing: Option<u64>,
     pub(crate) chains: Vec<Chain>,
+    pub(crate) chain_id: Option<u64>,
     pub(crate) artifact_types: Vec<ArtifactType>,
     pub(crate) journal: PathBuf,
     pub(crate) log: String,
@@ -224,6 +236,7 @@ impl Setup {
         chains.sort();
         chains.dedup();
         ensure!(!args.lockstep || chains == [Chain::Side], "--lockstep is for the side chain alone");
+        ensure!(args.chain_id.is_none() || chains.len() == 1, "--chain-id is for one chain; start an engine for each");
         let types = args.artifact_type.iter().map(|kind| match kind {
             ArtifactKind::File => ArtifactType::File,
             ArtifactKind::Url => ArtifactType::Url,
@@ -236,8 +249,10 @@ impl Setup {
             api_key,
             config,
             backends,
+            ceilings: Ceilings { fee: args.max_fee, bid: args.max_bid },
             testing: args.testing,
             chains,
+            chain_id: args.chain_id,
             artifact_types: types.collect(),
             journal: args.journal.map_or_else(default_journal, Ok)?,
             log: format!("error,engine={level},microengine={level}"),

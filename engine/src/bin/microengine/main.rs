@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use engine::{
     chance::Key,
     live::{
@@ -103,7 +103,8 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
         if !promises.is_empty() {
             tracing::info!(%chain, count = promises.len(), "taking up assertions of earlier runs");
         }
-        let driver = Driver::new(microengine(setup, chain).map_err(Ended::Usage)?, account, setup.artifact_types.clone(), promises);
+        let core = microengine(setup, chain).map_err(Ended::Usage)?;
+        let driver = Driver::new(core, account, setup.artifact_types.clone(), promises).with_ceilings(setup.ceilings);
         let http =
             Http::new(setup.server.clone(), setup.api_key.as_deref().map(String::as_str)).map_err(|error| Ended::Usage(error.into()))?;
         let pace = if setup.lockstep { Pace::Lockstep } else { Pace::Free };
@@ -111,6 +112,12 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
         let tries = setup.lockstep.then_some(LOCKSTEP_TRIES);
         let client = Polyswarmd::new(http, account, chain);
         let office = Office::new(client, wallet.clone(), journal, setup.backends.clone(), setup.config.scan.slots as usize, pace);
+        if let Some(id) = setup.chain_id {
+            office.pin_chain(id).map_err(|before| {
+                let journal = setup.journal.display();
+                Ended::Usage(anyhow!("the journal in {journal} is of chain {before}, not {id}; use another folder for that chain"))
+            })?;
+        }
         let (to, from) = mpsc::channel(BACKLOG);
         tokio::spawn(events::listen(WebSocket::new(setup.server.events(chain)), to, tries));
         engines.spawn(run::run(office, driver, from, finish.clone(), pace));

@@ -306,7 +306,7 @@ fn block_hash(seed: Key, block: BlockNumber) -> B256 {
 
 impl World {
     /// A market at its first block, with everybody funded and the arbiters in office. Events are kept for
-    /// [`World::drain_events`] if `recording`.
+    /// [`World::take_events`] if `recording`.
     ///
     /// # Errors
     ///

@@ -20,7 +20,6 @@ use crate::{
 
 /// A call of one of the contracts. Which contract, the transaction's recipient says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Call {
     /// Lets a contract take up to `amount` from the sender.
     Approve {

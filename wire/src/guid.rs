@@ -6,19 +6,9 @@
 use market::id::Guid;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
-/// Bits of an RFC 4122 guid that name its version and its variant.
-const FIXED: u128 = 0xf << 76 | 0b11 << 62;
-/// Those bits in a version-4 guid.
-const VERSION_4: u128 = 0x4 << 76 | 0b10 << 62;
-
-/// The guid of these bits with version and variant forced to those of a random (version 4) UUID.
-pub fn force_v4(bits: u128) -> Guid {
-    Guid(bits & !FIXED | VERSION_4)
-}
-
-/// True for a guid that polyswarm-client accepts.
+/// True for a guid that polyswarm-client accepts, as those of [`Guid::random`].
 pub fn is_v4(guid: Guid) -> bool {
-    guid.0 & FIXED == VERSION_4
+    guid == Guid::random(guid.0)
 }
 
 /// Why a text is no guid.
@@ -66,8 +56,8 @@ mod tests {
 
     #[test]
     fn any_bits_can_be_made_a_version_4_guid() {
-        assert_eq!(force_v4(0).to_string(), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(force_v4(u128::MAX).to_string(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(Guid::random(0).to_string(), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(Guid::random(u128::MAX).to_string(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert!(is_v4(parse("0aa55ccc-0e1c-4296-bc3d-5f88e8688e56").unwrap()));
         assert!(!is_v4(parse("0aa55ccc-0e1c-1296-bc3d-5f88e8688e56").unwrap()));
         assert!(!is_v4(parse("0aa55ccc-0e1c-4296-7c3d-5f88e8688e56").unwrap()));

@@ -285,8 +285,8 @@ proptest! {
     }
 
     #[test]
-    fn forced_guids_are_version_4(bits in any::<u128>()) {
-        let guid = guid::force_v4(bits);
+    fn random_guids_are_version_4(bits in any::<u128>()) {
+        let guid = market::id::Guid::random(bits);
         prop_assert!(guid::is_v4(guid));
         prop_assert_eq!(&guid.to_string()[14..15], "4");
         prop_assert!(["8", "9", "a", "b"].contains(&&guid.to_string()[19..20]));

@@ -196,7 +196,6 @@ fn name(call: &Call) -> &'static str {
         Call::SettleBounty { .. } => "settleBounty",
         Call::Deposit { .. } => "deposit",
         Call::Withdraw { .. } => "withdraw",
-        _ => "another function",
     }
 }
 

@@ -356,7 +356,6 @@ impl Client {
         let none = Opening { nonce: U256::ZERO, verdicts: ArtifactSet::EMPTY };
         let flags = |flags: &[bool]| wire::flags::Flags::from_bools(flags).unwrap();
         for (at, act) in due {
-            let json = |value: String| value;
             match act {
                 Act::Assert { bounty, verdicts, bid, nonce } => {
                     let opening = opening(verdicts, *nonce);
@@ -371,7 +370,7 @@ impl Client {
                 }
                 Act::Reveal { bounty, wrong } => {
                     let (index, opening) = self.memory.openings[bounty];
-                    let artifacts = if guids.len() > 4 { 1 } else { self.artifacts(guids[*bounty]).await };
+                    let artifacts = self.artifacts(guids[*bounty]).await;
                     let body = wire::assertion::RevealAssertion {
                         nonce: opening.nonce + U256::from(*wrong),
                         verdicts: wire::flags::Flags::new(opening.verdicts, artifacts),
@@ -386,7 +385,7 @@ impl Client {
                         .await;
                 }
                 Act::Settle { bounty } => {
-                    self.transact(*at, None, none, &format!("/bounties/{}/settle", guids[*bounty]), json(String::new())).await;
+                    self.transact(*at, None, none, &format!("/bounties/{}/settle", guids[*bounty]), String::new()).await;
                 }
                 Act::Deposit { amount } => {
                     let body = serde_json::to_string(&wire::account::Amount { amount: *amount }).unwrap();
@@ -552,10 +551,8 @@ fn conforms(name: &str, script: Script, expected: &[(usize, &str)]) {
     assert!(in_process.lines().count() > 50, "{name}: something was played");
 }
 
-const WALLET: fn() -> Nct = || Nct::whole(100);
-
 fn script(artifacts: u32, visitors: usize, lines: Vec<Line>) -> Script {
-    Script { scenario: scenario(artifacts), wallets: vec![WALLET(); visitors], lines }
+    Script { scenario: scenario(artifacts), wallets: vec![Nct::whole(100); visitors], lines }
 }
 
 fn assert_on(bounty: usize, verdicts: &[Option<bool>]) -> Act {

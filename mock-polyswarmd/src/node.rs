@@ -270,8 +270,12 @@ impl Node {
     ///
     /// If there is nothing at the address, or an invariant is broken.
     pub fn recall(&mut self, uri: &str) -> Result<(), NoContent> {
-        let artifacts: Option<Vec<Brought>> = self.store.listing(uri)?.uploads().map(|files| files.map(Brought::of).collect());
-        if let Some(artifacts) = artifacts.filter(|_| !self.chains.knows_artifacts(uri)) {
+        let listing = self.store.listing(uri)?;
+        if self.chains.knows_artifacts(uri) {
+            return Ok(());
+        }
+        let artifacts: Option<Vec<Brought>> = listing.uploads().map(|files| files.map(Brought::of).collect());
+        if let Some(artifacts) = artifacts {
             self.perform(Input::Upload { uri: uri.to_owned(), artifacts }).map_err(NoContent::Play)?;
         }
         Ok(())

@@ -659,12 +659,7 @@ impl World {
         match self.market.post_bounty(author, post) {
             Ok(_) => {}
             // Ambassadors can run dry; then there is no bounty, and nobody knows of it.
-            Err(Rejection::BalanceShort { .. }) => {
-                self.unposted += 1;
-                self.spent.push(plan);
-                return Ok(());
-            }
-            Err(_) if self.is_open() => {
+            Err(rejection) if matches!(rejection, Rejection::BalanceShort { .. }) || self.is_open() => {
                 self.unposted += 1;
                 self.spent.push(plan);
                 return Ok(());
@@ -784,7 +779,7 @@ impl World {
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
             // A bid out of the limits is the rival's own fault and costs it nothing.
             Err(Rejection::BidBelowMinimum { .. } | Rejection::BidAboveMaximum { .. }) => {}
-            Err(_) if self.engine.is_none() => {}
+            Err(_) if self.is_open() => {}
             Err(rejection) => return Err(PlayError::Invariant(format!("a rival's assertion was refused: {rejection}"))),
         }
         Ok(())
@@ -882,7 +877,7 @@ impl World {
             Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret)))
         });
         match self.market.reveal_all(reveals, plan.guid, &None) {
-            Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
+            Err(rejection) if !self.is_open() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
             _ => Ok(()),
         }
     }
@@ -894,7 +889,7 @@ impl World {
             Ok(_) => Ok(()),
             // With the switch that closes voting at quorum, later votes are not taken.
             Err(Rejection::VoteWindow { .. }) if self.setup.rules.switches.close_votes_at_quorum => Ok(()),
-            Err(_) if self.engine.is_none() => Ok(()),
+            Err(_) if self.is_open() => Ok(()),
             Err(rejection) => Err(PlayError::Invariant(format!("a vote was refused: {rejection}"))),
         }
     }
@@ -926,7 +921,7 @@ impl World {
 
     fn settled(&self, guid: Guid, result: Result<Nct, Rejection>) -> Result<(), PlayError> {
         match result {
-            Err(rejection) if self.engine.is_some() => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
+            Err(rejection) if !self.is_open() => Err(PlayError::Invariant(format!("{guid} could not be settled: {rejection}"))),
             _ => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ use replay::{
     journal::Journal,
     plan::{Brought, Setup},
     scenario::{Arrival, Scenario},
-    world::{ClosedBounty, Observer, PlayError, Seat, World},
+    world::{Blind, PlayError, Seat, World},
 };
 use tokio::net::TcpListener;
 use wire::{
@@ -125,12 +125,6 @@ fn setup(scenario: &Scenario) -> Arc<Setup> {
 
 fn key(visitor: usize) -> SecretKey {
     SecretKey::from_bytes(&[visitor as u8 + 1; 32]).unwrap()
-}
-
-struct Blind;
-
-impl Observer for Blind {
-    fn closed(&mut self, _: &ClosedBounty<'_>) {}
 }
 
 fn world(setup: &Arc<Setup>) -> World {

@@ -17,7 +17,7 @@ use market::{
 };
 use replay::{
     plan::{Brought, Setup},
-    world::{Observer, PATIENCE, PlayError, Seat, Showcase, World},
+    world::{Blind, Observer, PATIENCE, PlayError, Seat, Showcase, World},
 };
 use serde::{Deserialize, Serialize};
 use wire::calldata::Call;
@@ -167,6 +167,11 @@ pub struct Outcome {
     pub refused: Option<String>,
 }
 
+/// Where transfers to the other chain go.
+pub fn relay() -> Address {
+    named_address("relay")
+}
+
 /// Both chains.
 #[derive(Debug)]
 pub struct Chains {
@@ -194,11 +199,10 @@ impl Chains {
         let mut world = World::new(setup.clone(), Seat::Visitor(seat), Some(showcase), true)?;
         let deployment = Deployment { start: world.market().now(), ..Deployment::of(&setup.rules) };
         let mut home = Market::deploy(setup.rules.clone(), deployment).recording();
-        let relay = named_address("relay");
-        let relay = [home.account(relay), world.visitor(relay)];
+        let relay = [home.account(self::relay()), world.visitor(self::relay())];
         let mut chains = Chains { world, home, relay, artifacts: HashMap::new(), visitors: GuidMap::default() };
         for chain in [ChainName::Home, ChainName::Side] {
-            chains.fund(chain, named_address("relay"), Nct::whole(RELAY_FUNDS)).expect("within 256 bits");
+            chains.fund(chain, self::relay(), Nct::whole(RELAY_FUNDS)).expect("within 256 bits");
         }
         chains.home.take_events();
         chains.world.take_events();
@@ -221,11 +225,6 @@ impl Chains {
     /// True if it is known what is behind an address.
     pub fn knows_artifacts(&self, uri: &str) -> bool {
         self.artifacts.contains_key(uri)
-    }
-
-    /// Where transfers to the other chain go.
-    pub fn relay(&self) -> Address {
-        named_address("relay")
     }
 
     /// The account of an address on a chain, if it was ever seen there.
@@ -371,7 +370,7 @@ impl Chains {
         self.home.submit(account, command)?;
         if let Some(value) = relayed {
             let to = self.world.visitor(sender);
-            self.world.submit(self.relay[1], Command::Transfer { to, value }, &mut Nobody)?;
+            self.world.submit(self.relay[1], Command::Transfer { to, value }, &mut Blind)?;
         }
         Ok(())
     }
@@ -439,11 +438,4 @@ fn command(call: &Call, account: &mut dyn FnMut(Address) -> AccountId) -> Comman
         Call::Deposit { amount } => Command::Deposit(*amount),
         Call::Withdraw { amount } => Command::Withdraw(*amount),
     }
-}
-
-/// Looks away.
-pub struct Nobody;
-
-impl Observer for Nobody {
-    fn closed(&mut self, _: &replay::world::ClosedBounty<'_>) {}
 }

@@ -17,7 +17,7 @@ use market::{
 };
 use replay::{
     plan::{Brought, Setup, VISITOR},
-    world::{Observer, PlayError, Showcase},
+    world::{Blind, Observer, PlayError, Showcase},
 };
 use serde::{Deserialize, Serialize};
 use wire::{
@@ -26,7 +26,7 @@ use wire::{
 };
 
 use crate::{
-    chain::{ChainName, Chains, Input, Nobody, Order},
+    chain::{self, ChainName, Chains, Input, Order},
     content::{self, NoContent, Store, Upload},
     messages,
     pool::{NotTaken, Pool},
@@ -319,7 +319,7 @@ impl Node {
         let world = self.chains.world();
         let known = self.chains.account(ChainName::Side, address);
         let simulated = known.is_some_and(|account| !world.names()[account.0 as usize].starts_with("0x"));
-        if simulated || address == self.chains.relay() || self.visitors.len() >= VISITORS_MAXIMUM {
+        if simulated || address == chain::relay() || self.visitors.len() >= VISITORS_MAXIMUM {
             return Ok(Vec::new());
         }
         self.visitors.insert(address, Visitor { came: true, ..Visitor::default() });
@@ -391,7 +391,7 @@ impl Node {
 
     /// Does `input` and keeps it.
     fn perform_and_tell(&mut self, input: Input) -> Result<(Vec<Mail>, Option<String>), PlayError> {
-        let outcome = self.chains.apply(&input, &mut Nobody)?;
+        let outcome = self.chains.apply(&input, &mut Blind)?;
         self.rendered.clear();
         let number = self.inputs.len() as u64;
         let now = self.now();

@@ -13,7 +13,7 @@ use market::nct::NctDelta;
 use rayon::prelude::*;
 use replay::{
     plan::Setup,
-    world::{self, ClosedBounty, NoJournal, Observer, PlayError, Played},
+    world::{self, Blind, ClosedBounty, NoJournal, Observer, PlayError, Played},
 };
 
 use crate::{
@@ -67,13 +67,6 @@ impl Observer for Watcher {
             bounties.add(closed);
         }
     }
-}
-
-/// Looks away.
-struct Blind;
-
-impl Observer for Blind {
-    fn closed(&mut self, _: &ClosedBounty<'_>) {}
 }
 
 /// Plays `setup` with as many threads as wished; `progress` hears of bounties that are over, those of the null

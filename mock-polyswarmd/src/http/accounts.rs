@@ -18,9 +18,12 @@ use wire::{
 
 use super::{
     answer::{Answer, Body, Caller, Fail, Segments, Success, address, json},
-    transactions::{relay, to_sign},
+    transactions::to_sign,
 };
-use crate::{chain::ChainName, server::Server};
+use crate::{
+    chain::{self, ChainName},
+    server::Server,
+};
 
 type Shared = State<Arc<Server>>;
 
@@ -86,7 +89,7 @@ fn to_other_chain(caller: &Caller, from: ChainName, amount: Nct) -> Answer<ToSig
     if caller.chain != from {
         return Err(Fail::bad(format_args!("this path moves Nectar away from the {0} chain: ask with `chain={0}`", from.name())));
     }
-    Ok(Success(to_sign(caller, None, Call::Transfer { to: relay(), amount })))
+    Ok(Success(to_sign(caller, None, Call::Transfer { to: chain::relay(), amount })))
 }
 
 pub(super) async fn nonce(State(server): Shared, caller: Caller) -> Answer<Nonce> {

@@ -9,13 +9,16 @@ use axum::{
 };
 use market::{id::Address, nct::Nct};
 use prometheus_client::{encoding::text::encode, metrics::gauge::Gauge, registry::Registry};
-use replay::{journal::Journal, world::PlayError};
+use replay::{
+    journal::Journal,
+    world::{Blind, PlayError},
+};
 use serde::{Deserialize, Serialize};
 use wire::account::Balance;
 
 use super::answer::{Answer, Body, Caller, Fail, Raw, Segments, Success, json};
 use crate::{
-    chain::{Nobody, Order},
+    chain::Order,
     clock,
     node::{Figures, Node, State as NodeState, StateError},
     server::Server,
@@ -261,7 +264,7 @@ pub(super) async fn journal(State(server): Shared) -> Result<Response, Fail> {
     let lines = tokio::task::spawn_blocking(move || {
         let mut lines = Vec::new();
         let recording = server.node().recording();
-        recording.play::<PlayError>(&mut Nobody, &mut |now, event, names| {
+        recording.play::<PlayError>(&mut Blind, &mut |now, event, names| {
             Journal::<std::io::Sink>::line(now, event, names, &mut lines).map_err(PlayError::from)
         })?;
         lines.flush()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, U256};
 use axum::extract::State;
-use market::{id::Address, market::named_address, nct::Nct};
+use market::{id::Address, nct::Nct};
 use tokio::time::{Instant, timeout_at};
 use wire::{
     calldata::Call,
@@ -38,11 +38,6 @@ pub(super) fn to_sign(caller: &Caller, price: Option<Nct>, call: Call) -> ToSign
         data: call.encode().into(),
     };
     ToSign { transactions: calls.enumerate().map(unsigned).collect() }
-}
-
-/// The address that transfers to the other chain go to.
-pub(super) fn relay() -> Address {
-    named_address("relay")
 }
 
 /// Every refusal is a list of entries, whatever is wrong: clients look into nothing else.

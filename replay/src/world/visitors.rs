@@ -39,7 +39,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As [`Market::submit`].
+    /// As [`Market::submit`](market::market::Market::submit).
     pub fn govern(&mut self, command: Command) -> Result<Accepted, Rejection> {
         let accepted = self.market.submit(self.owner, command)?;
         if self.market.windows() != self.windows {
@@ -100,7 +100,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As [`Market::submit`].
+    /// As [`Market::submit`](market::market::Market::submit).
     pub fn submit(&mut self, sender: AccountId, command: Command, observer: &mut dyn Observer) -> Result<Accepted, Rejection> {
         enum Scored {
             Assertion,

@@ -20,8 +20,9 @@ use market::{
     verdict::ArtifactSet,
 };
 use replay::{
-    plan::Setup,
+    plan::{Scans, Setup, choose_backends},
     scenario::{RivalModel, Scenario},
+    verdicts::VerdictTable,
     world::{self, NoJournal},
 };
 use sim::score::Scorecard;
@@ -125,7 +126,9 @@ pub fn setup(rivals: u32, bounties: u64) -> Arc<Setup> {
     let mut scenario = Scenario { bounties, ..Scenario::default() };
     scenario.rivals[0].model = RivalModel::TwoFactor;
     scenario.rivals[0].count = rivals;
-    Arc::new(Setup::new(scenario, corpus, summary, &folder, &folder).expect("the default scenario fits the panel"))
+    choose_backends(&mut scenario.engine, &corpus).expect("recorded engines");
+    let scans = Scans::Table(VerdictTable::default());
+    Arc::new(Setup::new(scenario, corpus, summary, scans, &folder).expect("the default scenario fits the panel"))
 }
 
 /// Plays a run with scores on and the journal off; answers with the number of bounties that were settled.

@@ -1,5 +1,9 @@
 //! What there is to scan, and what one backend says about it.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 /// One artifact as an engine sees it. What the corpus or the arbiters think of it is not in here.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Artifact<'a> {
@@ -31,5 +35,101 @@ impl ScanResult {
     /// A plain verdict.
     pub const fn verdict(malicious: bool) -> ScanResult {
         ScanResult { malicious: Some(malicious), confidence: None }
+    }
+}
+
+/// What a backend found in one artifact.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Finding {
+    /// Its answer.
+    pub result: ScanResult,
+    /// The malware family, in the backend's words: text from rules, signatures and programs, never to be trusted.
+    pub family: Option<String>,
+}
+
+impl From<ScanResult> for Finding {
+    fn from(result: ScanResult) -> Finding {
+        Finding { result, family: None }
+    }
+}
+
+/// Why a backend has no answer on an artifact.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{kind}: {detail}")]
+pub struct Failure {
+    /// What reports count it under.
+    pub kind: FailureKind,
+    /// What happened, for whoever looks into it; may hold hostile text.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure with its story.
+    pub fn new(kind: FailureKind, detail: impl Into<String>) -> Failure {
+        Failure { kind, detail: detail.into() }
+    }
+}
+
+/// The kinds of failures, as reports and verdict tables name them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// It does not deal with such artifacts.
+    NotMine,
+    /// The artifact is larger than the backend's limit.
+    TooLarge,
+    /// It was not done in time.
+    TimedOut,
+    /// It panicked.
+    Panicked,
+    /// What it needs is not there: a service, a program.
+    Unavailable,
+    /// It answered with something else than a verdict.
+    BadAnswer,
+    /// An archive was not opened in full, and what was seen of it is benign.
+    Incomplete,
+    /// The file is not there.
+    Missing,
+    /// The file is not what the corpus says: it was changed.
+    Changed,
+    /// The file cannot be read.
+    Unreadable,
+}
+
+impl FailureKind {
+    /// All of them, in order.
+    pub const ALL: [FailureKind; 10] = [
+        FailureKind::NotMine,
+        FailureKind::TooLarge,
+        FailureKind::TimedOut,
+        FailureKind::Panicked,
+        FailureKind::Unavailable,
+        FailureKind::BadAnswer,
+        FailureKind::Incomplete,
+        FailureKind::Missing,
+        FailureKind::Changed,
+        FailureKind::Unreadable,
+    ];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FailureKind::NotMine => "not-mine",
+            FailureKind::TooLarge => "too-large",
+            FailureKind::TimedOut => "timed-out",
+            FailureKind::Panicked => "panicked",
+            FailureKind::Unavailable => "unavailable",
+            FailureKind::BadAnswer => "bad-answer",
+            FailureKind::Incomplete => "incomplete",
+            FailureKind::Missing => "missing",
+            FailureKind::Changed => "changed",
+            FailureKind::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -1,23 +1,86 @@
-//! Analysis backends: each answers with malicious, benign, or nothing. One file each.
+//! Analysis backends: each answers with malicious, benign, or not at all. One file each.
+//!
+//! A backend sees one content at a time. Archives are opened before it is asked, and what does not hold its limits, its
+//! time or its word is dealt with around it: it may fail, it may not lie.
 
-pub mod known_hash;
+pub mod eicar;
+pub mod hash_list;
 pub mod recorded;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, io, path::Path, sync::Arc, time::Instant};
 
-use crate::artifact::{Artifact, ScanResult};
+use crate::{
+    artifact::{Artifact, Failure, Finding},
+    config::{BackendConfig, BackendKind},
+};
 
 /// Something that can look at an artifact.
 pub trait Backend: Debug + Send + Sync {
-    /// Its name in reports.
+    /// Its name in reports, unique within an engine.
     fn name(&self) -> &str;
 
-    /// Identifies everything its answers depend on: version, rules, lists.
-    fn fingerprint(&self) -> String;
+    /// Identifies everything its answers depend on: version, rules, lists, settings. Cheap: no rule is compiled for it.
+    fn fingerprint(&self) -> &str;
 
-    /// True if it looks at the content of artifacts.
-    fn needs_content(&self) -> bool;
+    /// True if it looks at the content of artifacts; else it is asked once, whatever the artifact holds.
+    fn needs_content(&self) -> bool {
+        true
+    }
 
-    /// Its answer.
-    fn scan(&self, artifact: &Artifact<'_>) -> ScanResult;
+    /// True if it opens archives itself: then it is shown the outermost file alone.
+    fn opens_archives(&self) -> bool {
+        false
+    }
+
+    /// Its answer, before `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] with its reason, if it has no answer.
+    fn scan(&self, artifact: &Artifact<'_>, deadline: Instant) -> Result<Finding, Failure>;
+}
+
+/// Why a backend cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// A file that it names cannot be read.
+    #[error("backend `{name}`: cannot read {path}: {cause}; name {expected}")]
+    Unreadable { name: String, path: String, cause: io::Error, expected: &'static str },
+    /// A file that it names holds something else.
+    #[error("backend `{name}`: {path}, line {line}: {problem}")]
+    Malformed { name: String, path: String, line: usize, problem: String },
+    /// A setting cannot be used.
+    #[error("backend `{name}`: {problem}")]
+    Unusable { name: String, problem: String },
+    /// It is not part of this build.
+    #[error("backend `{name}`: {what} is not part of this build; build with the feature `{feature}`")]
+    NotBuilt { name: String, what: &'static str, feature: &'static str },
+}
+
+/// The backends of an engine, in order, with files relative to `folder`.
+///
+/// # Errors
+///
+/// If one cannot be set up; says which, and why.
+pub fn build_all(configs: &[BackendConfig], folder: &Path) -> Result<Vec<Arc<dyn Backend>>, BackendError> {
+    let mut recorded = 0;
+    configs
+        .iter()
+        .map(|config| {
+            let slot = recorded;
+            recorded += usize::from(config.kind == BackendKind::Recorded);
+            build(config, folder, slot)
+        })
+        .collect()
+}
+
+/// A backend, with files relative to `folder`; if it is a recorded one, its answers stand at `slot`.
+fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn Backend>, BackendError> {
+    Ok(match config.kind {
+        BackendKind::Recorded => Arc::new(recorded::Recorded::new(config.name(), slot)),
+        BackendKind::Eicar => Arc::new(eicar::Eicar),
+        BackendKind::HashList => Arc::new(hash_list::HashList::open(config, folder)?),
+        other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
+    })
 }

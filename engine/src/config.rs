@@ -18,21 +18,12 @@
 //! fpr = 0.001
 //! ```
 
-use std::{path::Path, sync::Arc};
-
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    backend::{
-        Backend,
-        known_hash::{Eicar, HashListError, KnownHash},
-        recorded::Recorded,
-    },
-    distill::{
-        Distiller,
-        log_odds::{LogOddsDistiller, Record},
-        majority::MajorityDistiller,
-    },
+use crate::distill::{
+    Distiller,
+    log_odds::{LogOddsDistiller, Record},
+    majority::MajorityDistiller,
 };
 
 /// An engine as its file describes it.
@@ -47,6 +38,8 @@ pub struct EngineConfig {
     pub distiller: DistillerConfig,
     /// How fast it scans.
     pub scan: ScanConfig,
+    /// How archives are opened before the backends see them.
+    pub archives: ArchiveConfig,
     /// Its backends; without any, the corpus decides: its first recorded column, or the test files.
     pub backends: Vec<BackendConfig>,
 }
@@ -58,6 +51,7 @@ impl Default for EngineConfig {
             strategy: "stock/default".to_owned(),
             distiller: DistillerConfig::default(),
             scan: ScanConfig::default(),
+            archives: ArchiveConfig::default(),
             backends: Vec::new(),
         }
     }
@@ -97,7 +91,9 @@ pub enum DistillerKind {
 pub struct ScanConfig {
     /// Scans that run at the same time.
     pub slots: u32,
-    /// Median time of one scan in milliseconds.
+    /// Whether a replay takes the times that scans really took, where they were measured.
+    pub times: ScanTimes,
+    /// Where they were not: median time of one scan in milliseconds.
     pub milliseconds: u64,
     /// Standard deviation of the logarithm of that time; 0 for the same time always.
     pub spread: f64,
@@ -105,22 +101,100 @@ pub struct ScanConfig {
 
 impl Default for ScanConfig {
     fn default() -> ScanConfig {
-        ScanConfig { slots: 2, milliseconds: 500, spread: 0.5 }
+        ScanConfig { slots: 2, times: ScanTimes::default(), milliseconds: 500, spread: 0.5 }
     }
 }
 
-/// One backend.
+/// Where a replay has the times of scans from.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScanTimes {
+    /// From the scans themselves; drawn for recorded backends.
+    #[default]
+    Measured,
+    /// Drawn for all.
+    Modelled,
+}
+
+/// How far archives are opened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveConfig {
+    /// Archives within archives that are opened; 0 opens none at all.
+    pub depth: u32,
+    /// Most members of one artifact, all depths together.
+    pub members: u32,
+    /// Most unpacked bytes of one artifact, all depths together.
+    pub bytes: u64,
+    /// Most unpacked bytes per packed byte, from the first mebibyte on.
+    pub ratio: u64,
+    /// Passwords that are tried on locked members.
+    pub passwords: Vec<String>,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> ArchiveConfig {
+        ArchiveConfig { depth: 4, members: 10_000, bytes: 256 << 20, ratio: 250, passwords: vec!["infected".to_owned()] }
+    }
+}
+
+/// One backend: its kind, what that kind needs, and its limits.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackendConfig {
-    /// `recorded`, `eicar` or `known-hash`.
+    /// Which one.
     pub kind: BackendKind,
+    /// Its name in reports; its kind, if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// recorded: the column of the corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// known-hash: the list, relative to the engine file.
+    /// hash-list: hashes of malicious files, relative to the engine file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad: Option<String>,
+    /// hash-list: hashes of benign files, relative to the engine file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good: Option<String>,
+    /// yara: files and folders of rules, relative to the engine file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<String>>,
+    /// yara: the library that runs the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<YaraLibrary>,
+    /// clamav: where clamd listens, `unix:/run/clamav/clamd.ctl` or `tcp:127.0.0.1:3310`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// model: the model's file, relative to the engine file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// static, model: probability from which an artifact is called malicious.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// command: the program and its arguments; `{file}` stands for the artifact's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// command: how the artifact is handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<CommandInput>,
+    /// command: how the verdict comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<CommandOutput>,
+    /// command: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// command: most memory that it may have, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+    /// Most time for one artifact, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_milliseconds: Option<u64>,
+    /// Largest content that it is shown, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_limit: Option<u64>,
+    /// Artifacts that it is shown at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
     /// Known share of malicious artifacts that it finds, for log-odds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tpr: Option<f64>,
@@ -132,17 +206,6 @@ pub struct BackendConfig {
     pub trials: Option<f64>,
 }
 
-impl std::fmt::Display for BackendKind {
-    /// As the engine's file writes it.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            BackendKind::Recorded => "recorded",
-            BackendKind::Eicar => "eicar",
-            BackendKind::KnownHash => "known-hash",
-        })
-    }
-}
-
 /// The backends there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -151,9 +214,120 @@ pub enum BackendKind {
     Recorded,
     /// EICAR and GTUBE.
     Eicar,
-    /// A list of hashes.
-    KnownHash,
+    /// Lists of hashes.
+    HashList,
+    /// YARA rules.
+    Yara,
+    /// A clamd.
+    Clamav,
+    /// Features of the file, and a small scoring model that comes with the engine.
+    Static,
+    /// A trained model over the same features.
+    Model,
+    /// Any program.
+    Command,
 }
+
+impl BackendKind {
+    /// All of them, in order.
+    pub const ALL: [BackendKind; 8] = [
+        BackendKind::Recorded,
+        BackendKind::Eicar,
+        BackendKind::HashList,
+        BackendKind::Yara,
+        BackendKind::Clamav,
+        BackendKind::Static,
+        BackendKind::Model,
+        BackendKind::Command,
+    ];
+
+    /// As the engine's file writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BackendKind::Recorded => "recorded",
+            BackendKind::Eicar => "eicar",
+            BackendKind::HashList => "hash-list",
+            BackendKind::Yara => "yara",
+            BackendKind::Clamav => "clamav",
+            BackendKind::Static => "static",
+            BackendKind::Model => "model",
+            BackendKind::Command => "command",
+        }
+    }
+
+    /// True if it looks at the content of artifacts.
+    pub const fn reads_files(self) -> bool {
+        !matches!(self, BackendKind::Recorded | BackendKind::HashList)
+    }
+
+    /// The keys that it knows besides those of every backend, and whether it can do without.
+    pub const fn keys(self) -> &'static [(&'static str, Needed)] {
+        use Needed::{No, Yes};
+        match self {
+            BackendKind::Recorded => &[("column", Yes)],
+            BackendKind::Eicar => &[],
+            BackendKind::HashList => &[("bad", No), ("good", No)],
+            BackendKind::Yara => &[("rules", Yes), ("library", No)],
+            BackendKind::Clamav => &[("address", No)],
+            BackendKind::Static => &[("threshold", No)],
+            BackendKind::Model => &[("file", Yes), ("threshold", No)],
+            BackendKind::Command => &[("command", Yes), ("input", No), ("output", No), ("version", No), ("memory_limit", No)],
+        }
+    }
+}
+
+/// Whether a kind of backend can do without a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Needed {
+    /// It cannot.
+    Yes,
+    /// It can.
+    No,
+}
+
+impl std::fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The libraries that can run YARA rules.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum YaraLibrary {
+    /// In every build; precise timeouts.
+    #[default]
+    Boreal,
+    /// With the feature `yara-x`.
+    YaraX,
+}
+
+/// How a program gets the artifact.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandInput {
+    /// As a path in the place of `{file}`, or as the last argument.
+    #[default]
+    File,
+    /// On its standard input.
+    Stdin,
+}
+
+/// How a program answers.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandOutput {
+    /// 0 benign, 1 malicious, anything else no answer: as clamscan does.
+    #[default]
+    ExitCode,
+    /// One JSON object on its standard output.
+    Json,
+}
+
+/// Most time for one artifact, in milliseconds, where nothing else is said.
+pub const TIMEOUT_MILLISECONDS: u64 = 10_000;
+/// Largest content that a backend is shown, in bytes, where nothing else is said.
+pub const SIZE_LIMIT: u64 = 64 << 20;
 
 impl BackendConfig {
     /// A backend that replays `column`.
@@ -163,7 +337,59 @@ impl BackendConfig {
 
     /// A backend with nothing but a kind.
     pub fn of(kind: BackendKind) -> BackendConfig {
-        BackendConfig { kind, column: None, file: None, tpr: None, fpr: None, trials: None }
+        BackendConfig {
+            kind,
+            name: None,
+            column: None,
+            bad: None,
+            good: None,
+            rules: None,
+            library: None,
+            address: None,
+            file: None,
+            threshold: None,
+            command: None,
+            input: None,
+            output: None,
+            version: None,
+            memory_limit: None,
+            timeout_milliseconds: None,
+            size_limit: None,
+            concurrency: None,
+            tpr: None,
+            fpr: None,
+            trials: None,
+        }
+    }
+
+    /// Its name in reports.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().or(self.column.as_deref()).unwrap_or(self.kind.name())
+    }
+
+    /// The paths that it names, for whoever moves the engine's file.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let BackendConfig { bad, good, rules, file, .. } = self;
+        [bad, good, file].into_iter().flatten().chain(rules.iter_mut().flatten())
+    }
+
+    /// Checks that the keys are those of the kind.
+    fn check_keys(&self, index: usize) -> Result<(), EngineConfigError> {
+        let every = ["kind", "name", "timeout_milliseconds", "size_limit", "concurrency", "tpr", "fpr", "trials"];
+        let table = toml::Table::try_from(self).map_err(|error| EngineConfigError::Unwritable(error.to_string()))?;
+        let own = self.kind.keys();
+        for key in table.keys().filter(|key| !every.contains(&key.as_str()) && !own.iter().any(|(name, _)| name == key)) {
+            return Err(EngineConfigError::Foreign { index, kind: self.kind, key: key.clone() });
+        }
+        for &(key, needed) in own {
+            if needed == Needed::Yes && !table.contains_key(key) {
+                return Err(EngineConfigError::Missing { index, kind: self.kind, key });
+            }
+        }
+        if self.kind == BackendKind::HashList && self.bad.is_none() && self.good.is_none() {
+            return Err(EngineConfigError::Missing { index, kind: self.kind, key: "bad` or `good" });
+        }
+        Ok(())
     }
 
     fn record(&self) -> Record {
@@ -180,12 +406,18 @@ pub enum EngineConfigError {
     /// A backend lacks something.
     #[error("backend {index} (`{kind}`) needs `{key}`")]
     Missing { index: usize, kind: BackendKind, key: &'static str },
+    /// A key is another kind's.
+    #[error("backend {index} (`{kind}`) has no use for `{key}`")]
+    Foreign { index: usize, kind: BackendKind, key: String },
     /// A number is out of its range.
     #[error("`{key}` is {value}, but must be {expected}")]
     OutOfRange { key: String, value: f64, expected: &'static str },
-    /// A hash list cannot be used.
-    #[error(transparent)]
-    HashList(#[from] HashListError),
+    /// Two backends have one name.
+    #[error("two backends are called `{0}`; give one of them another `name`")]
+    SameName(String),
+    /// The description cannot be written as TOML.
+    #[error("an engine's description must be TOML: {0}")]
+    Unwritable(String),
 }
 
 impl EngineConfig {
@@ -198,11 +430,11 @@ impl EngineConfig {
             .collect()
     }
 
-    /// Checks every number.
+    /// Checks every number, and that each backend has its keys.
     ///
     /// # Errors
     ///
-    /// [`EngineConfigError::OutOfRange`] names the first that is out of its range.
+    /// Names the first that is wrong.
     pub fn check(&self) -> Result<(), EngineConfigError> {
         let within = |key: String, value: f64, low: f64, high: f64, expected| {
             if value >= low && value <= high { Ok(()) } else { Err(EngineConfigError::OutOfRange { key, value, expected }) }
@@ -211,37 +443,24 @@ impl EngineConfig {
         within("distiller.rho".into(), self.distiller.rho, 0.0, 1.0, "within 0 and 1")?;
         within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;
+        let mut names = std::collections::BTreeSet::new();
         for (index, backend) in self.backends.iter().enumerate() {
-            for (name, value) in [("tpr", backend.tpr), ("fpr", backend.fpr)] {
-                within(format!("backends.{index}.{name}"), value.unwrap_or(0.5), 0.0, 1.0, "within 0 and 1")?;
+            let key = |name: &str| format!("backends.{index}.{name}");
+            for (name, value) in [("tpr", backend.tpr), ("fpr", backend.fpr), ("threshold", backend.threshold)] {
+                within(key(name), value.unwrap_or(0.5), 0.0, 1.0, "within 0 and 1")?;
             }
-            within(format!("backends.{index}.trials"), backend.trials.unwrap_or(1.0), 1.0, 1e12, "at least 1")?;
+            within(key("trials"), backend.trials.unwrap_or(1.0), 1.0, 1e12, "at least 1")?;
+            let timeout = backend.timeout_milliseconds.unwrap_or(TIMEOUT_MILLISECONDS);
+            within(key("timeout_milliseconds"), timeout as f64, 1.0, 3.6e6, "within 1 and 3600000")?;
+            within(key("size_limit"), backend.size_limit.unwrap_or(SIZE_LIMIT) as f64, 1.0, 4e9, "within 1 and 4000000000")?;
+            within(key("concurrency"), f64::from(backend.concurrency.unwrap_or(1)), 1.0, 1e4, "within 1 and 10000")?;
+            within(key("memory_limit"), backend.memory_limit.unwrap_or(1 << 30) as f64, 1e6, 1e15, "at least 1000000")?;
+            backend.check_keys(index)?;
+            if !names.insert(backend.name()) {
+                return Err(EngineConfigError::SameName(backend.name().to_owned()));
+            }
         }
         Ok(())
-    }
-
-    /// The backends, with files relative to `folder`.
-    ///
-    /// # Errors
-    ///
-    /// If one lacks something or its file cannot be used.
-    pub fn backends(&self, folder: &Path) -> Result<Vec<Arc<dyn Backend>>, EngineConfigError> {
-        let mut slot = 0;
-        let build = |(index, backend): (usize, &BackendConfig)| -> Result<Arc<dyn Backend>, EngineConfigError> {
-            let missing = |key| EngineConfigError::Missing { index, kind: backend.kind, key };
-            Ok(match backend.kind {
-                BackendKind::Recorded => {
-                    slot += 1;
-                    Arc::new(Recorded::new(backend.column.as_deref().ok_or_else(|| missing("column"))?, slot - 1))
-                }
-                BackendKind::Eicar => Arc::new(Eicar),
-                BackendKind::KnownHash => {
-                    let file = backend.file.as_deref().ok_or_else(|| missing("file"))?;
-                    Arc::new(KnownHash::read("known-hash", &folder.join(file))?)
-                }
-            })
-        };
-        self.backends.iter().enumerate().map(build).collect()
     }
 
     /// The distiller for these backends.

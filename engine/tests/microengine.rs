@@ -68,9 +68,9 @@ fn what_cannot_be_used_is_told_in_a_sentence() {
         assert!(said.contains(words), "{arguments:?}: {said}");
     };
     check(&[], "no backend; say --backend eicar, or name an engine file with --engine");
-    check(&["--backend", "clamav"], "there is no backend `clamav`; there are `eicar` and `known-hash:FILE`");
-    check(&["--backend", "known-hash"], "backend `known-hash` needs a list: `known-hash:FILE`");
-    check(&["--backend", "known-hash:absent.txt"], "cannot read the hash list absent.txt");
+    check(&["--backend", "clamav"], "there is no backend `clamav`; there are `eicar` and `hash-list:FILE`");
+    check(&["--backend", "hash-list"], "backend `hash-list` needs a list of malicious files: `hash-list:FILE`");
+    check(&["--backend", "hash-list:absent.txt"], "backend `hash-list`: cannot read absent.txt");
     check(&["--engine", "absent.toml"], "cannot read the engine file absent.toml");
     check(&["--engine", "wrong.toml"], "wrong.toml is no engine file");
     check(&["--engine", "none.toml"], "the engine file names no backend");

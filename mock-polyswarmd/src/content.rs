@@ -21,7 +21,7 @@ pub const METADATA_MAXIMUM: usize = 1_000_000;
 /// Bytes of visitors' metadata that are kept in all.
 const METADATA_KEPT: usize = 256 << 20;
 /// Largest artifact that is read from a corpus, in bytes.
-const ARTIFACT_MAXIMUM: u64 = replay::plan::ARTIFACT_LIMIT;
+const ARTIFACT_MAXIMUM: u64 = 64 << 20;
 
 /// One artifact behind a URI.
 #[derive(Clone, Debug)]

@@ -72,20 +72,27 @@ impl ScanQueue {
     }
 
     /// The block in which all artifacts of a bounty posted at `posted` are scanned: each takes the slot that is free
-    /// first, in order, for a lognormal time. What cannot even be begun before `expiration` is left out: nobody scans
+    /// first, in order, for the seconds that were measured, or else for a lognormal time. What cannot even be begun before `expiration` is left out: nobody scans
     /// for a bounty that is over.
-    pub fn scan(&mut self, at: Key, posted: BlockNumber, expiration: BlockNumber, artifacts: usize) -> BlockNumber {
+    pub fn scan(
+        &mut self,
+        at: Key,
+        posted: BlockNumber,
+        expiration: BlockNumber,
+        measured: impl Iterator<Item = Option<f64>>,
+    ) -> BlockNumber {
         let (now, over) = (posted.0 as f64 * self.block_seconds, expiration.0 as f64 * self.block_seconds);
         let mut chance = at.named("scan").stream();
         let mut done = now;
-        for _ in 0..artifacts {
+        for measured in measured {
             let slot = self.free.iter_mut().min_by(|a, b| a.total_cmp(b)).expect("at least one slot");
             let normal: f64 = if self.config.spread > 0.0 { StandardNormal.sample(&mut chance) } else { 0.0 };
             let begun = slot.max(now);
             if begun >= over {
                 return expiration;
             }
-            *slot = begun + self.config.milliseconds as f64 / 1000.0 * libm::exp(self.config.spread * normal);
+            let drawn = || self.config.milliseconds as f64 / 1000.0 * libm::exp(self.config.spread * normal);
+            *slot = begun + measured.unwrap_or_else(drawn);
             done = slot.max(done);
         }
         BlockNumber(posted.0.saturating_add(libm::ceil((done - now) / self.block_seconds) as u64))
@@ -94,6 +101,8 @@ impl ScanQueue {
 
 #[cfg(test)]
 mod tests {
+    use engine::config::ScanTimes;
+
     use super::*;
 
     #[test]
@@ -120,14 +129,25 @@ mod tests {
 
     #[test]
     fn a_busy_scanner_is_late() {
-        let config = ScanConfig { slots: 2, milliseconds: 15_000, spread: 0.0 };
+        let config = ScanConfig { slots: 2, milliseconds: 15_000, spread: 0.0, times: ScanTimes::Modelled };
         let mut queue = ScanQueue::new(&config, 15.0);
-        let mut scan = |posted, expiration, artifacts| queue.scan(Key::root(1), BlockNumber(posted), BlockNumber(expiration), artifacts).0;
+        let mut scan = |posted, expiration, artifacts| {
+            let times = std::iter::repeat_n(None, artifacts);
+            queue.scan(Key::root(1), BlockNumber(posted), BlockNumber(expiration), times).0
+        };
         let done: Vec<u64> = (0..5).map(|_| scan(10, 30, 1)).collect();
         assert_eq!(done, [11, 11, 12, 12, 13]);
         assert_eq!(scan(20, 40, 3), 22);
         // An overloaded scanner leaves out what is over before its turn, and is in time for the next.
         assert_eq!((0..6).map(|_| scan(50, 52, 1)).collect::<Vec<_>>(), [51, 51, 52, 52, 52, 52]);
         assert_eq!(scan(52, 60, 1), 53);
+    }
+
+    #[test]
+    fn a_measured_time_counts_before_a_drawn_one() {
+        let config = ScanConfig { slots: 1, milliseconds: 1_000_000, spread: 0.5, times: ScanTimes::Measured };
+        let mut queue = ScanQueue::new(&config, 15.0);
+        let times = [Some(14.0), Some(0.5), Some(0.6)].into_iter();
+        assert_eq!(queue.scan(Key::root(1), BlockNumber(10), BlockNumber(90), times), BlockNumber(12));
     }
 }

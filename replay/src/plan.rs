@@ -7,10 +7,10 @@ use std::{path::Path, sync::Arc};
 
 use datasets::{ArtifactId, Corpus, CorpusError, CorpusSummary, Row, Rows, Truth};
 use engine::{
-    artifact::{Artifact, ScanResult},
-    backend::{Backend, known_hash::Eicar},
+    artifact::ScanResult,
+    backend::eicar::Eicar,
     chance::{Key, fnv1a64},
-    config::EngineConfigError,
+    config::{BackendConfig, BackendKind, EngineConfig, ScanTimes},
     stake::StrategyError,
 };
 use market::{block::BlockNumber, id::Guid, ruleset::RuleSet, verdict::ArtifactSet};
@@ -23,6 +23,7 @@ use crate::{
     profiles::FALLBACK_TYPE,
     rivals::{Population, PopulationError, RivalPlan, Surroundings, Target},
     scenario::{Arrival, Scenario, ScenarioError},
+    verdicts::VerdictTable,
 };
 
 /// Words of addresses.
@@ -40,8 +41,6 @@ mod word {
 const CHUNK: usize = 256;
 /// Rows of a corpus that are kept in memory; a longer corpus is read again for every pass.
 const CACHED_ROWS: u64 = 1 << 15;
-/// Largest artifact that is handed to a backend, in bytes.
-pub const ARTIFACT_LIMIT: u64 = 64 << 20;
 
 /// Why a scenario cannot be played on a corpus.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +52,14 @@ pub enum SetupError {
     Corpus(#[from] CorpusError),
     #[error(transparent)]
     Population(#[from] PopulationError),
-    #[error("engine")]
-    Engine(#[from] EngineConfigError),
     #[error("engine.strategy")]
     Strategy(#[from] StrategyError),
     #[error("engine: the corpus has no recorded engine `{name}`; it has {known}")]
     UnknownColumn { name: String, known: String },
     #[error("engine: backend `{backend}` looks at files, but the corpus has none; use a `recorded` backend")]
     NoFiles { backend: String },
+    #[error("the corpus' row {row} was not scanned; scan the corpus before it is replayed")]
+    NotScanned { row: u64 },
     #[error(
         "the corpus has neither recorded engines nor files: there is nothing for an engine to scan; add engine columns or a `path` column"
     )]
@@ -86,16 +85,30 @@ pub struct Setup {
     pub bounties: u64,
     /// Things a user should know before believing the result.
     pub warnings: Vec<String>,
-    /// What was decided about an engine that names no backend.
-    pub chosen: Option<String>,
-    /// What the files that the scenario names hold: hash lists and profiles.
+    /// What the run depends on besides scenario and corpus: backends that were asked, profiles.
     pub inputs: Vec<String>,
-    backends: Vec<Arc<dyn Backend>>,
-    /// For each recorded backend, its column in the corpus.
-    own_columns: Vec<usize>,
-    /// True if any of the backends looks at files.
-    needs_content: bool,
+    /// Where each of the engine's backends has its answers from; none for an engine from outside.
+    sources: Vec<AnswerSource>,
+    verdicts: VerdictTable,
     cached: Option<Vec<Exhibit>>,
+}
+
+/// Where a backend's answers stand.
+#[derive(Clone, Copy, Debug)]
+enum AnswerSource {
+    /// In that column of the corpus.
+    Column(usize),
+    /// At that place of the verdict table.
+    Table(usize),
+}
+
+/// The engine's side of a setup.
+#[derive(Debug)]
+pub enum Scans {
+    /// The engine comes from outside, and scans for itself.
+    Elsewhere,
+    /// What the backends that look at artifacts said; empty if all of them are recorded.
+    Table(VerdictTable),
 }
 
 /// A row of the corpus, with what every plan about it needs.
@@ -107,40 +120,25 @@ struct Exhibit {
     file_type: usize,
     /// Hash of its family's name.
     family: Option<u64>,
-    /// Answers of the engine's backends, unless they look at files: those are read when they are due.
+    /// Answers of the engine's backends.
     results: SmallVec<[ScanResult; 2]>,
+    /// Time that the scan took, in seconds, where it was measured.
+    scan_seconds: Option<f64>,
 }
 
 impl Setup {
-    /// Checks scenario and corpus against each other. Files of the engine are relative to `engine_folder`, those of
-    /// rivals to `folder`.
+    /// Checks scenario and corpus against each other. Files of rivals are relative to `folder`.
+    ///
+    /// The scenario must name its backends: [`choose_backends`].
     ///
     /// # Errors
     ///
     /// If either is unusable, or they do not fit.
-    pub fn new(
-        mut scenario: Scenario,
-        corpus: Corpus,
-        summary: CorpusSummary,
-        engine_folder: &Path,
-        folder: &Path,
-    ) -> Result<Setup, SetupError> {
+    pub fn new(scenario: Scenario, corpus: Corpus, summary: CorpusSummary, scans: Scans, folder: &Path) -> Result<Setup, SetupError> {
         scenario.check()?;
         let rules = scenario.rule_set()?;
         let columns: Vec<String> = corpus.engines().iter().map(|column| column.name.clone()).collect();
-        let mut chosen = None;
-        if scenario.engine.backends.is_empty() {
-            scenario.engine.backends = default_backends(&corpus, &columns)?;
-            chosen = scenario.engine.backends.first().map(|backend| match &backend.column {
-                Some(column) => format!("the engine names no backend: it repeats the first recorded column, `{}`", column.escape_debug()),
-                None => "the engine names no backend: it looks for the test files EICAR and GTUBE".to_owned(),
-            });
-        }
         crate::oracle::build(&scenario.engine.strategy, &Default::default())?;
-        let backends = scenario.engine.backends(engine_folder)?;
-        if let Some(backend) = backends.iter().find(|backend| backend.needs_content() && !corpus.has_files()) {
-            return Err(SetupError::NoFiles { backend: backend.name().to_owned() });
-        }
         let own_names = scenario.engine.recorded_columns();
         let position = |name: &&str| {
             columns.iter().position(|column| column == name).ok_or_else(|| {
@@ -159,30 +157,26 @@ impl Setup {
         let duration = scenario.ambassadors.duration;
         let surroundings = Surroundings { rules: &rules, columns: &columns, own_columns: &own_names, types: &types, duration, folder };
         let population = Population::new(&scenario.rivals, &surroundings)?;
-        let files = backends.iter().zip(&scenario.engine.backends).filter(|(_, config)| config.file.is_some());
-        let inputs = files.map(|(backend, _)| backend.fingerprint()).chain(population.inputs().iter().cloned()).collect();
+        let (verdicts, sources) = match scans {
+            Scans::Elsewhere => (VerdictTable::default(), Vec::new()),
+            Scans::Table(verdicts) => {
+                let (mut recorded, mut scanned) = (own_columns.iter().copied(), 0..);
+                let source = |backend: &BackendConfig| match backend.kind {
+                    BackendKind::Recorded => recorded.next().map(AnswerSource::Column),
+                    _ => scanned.next().map(AnswerSource::Table),
+                };
+                let sources = scenario.engine.backends.iter().filter_map(source).collect();
+                (verdicts, sources)
+            }
+        };
+        let inputs = verdicts.backends().iter().chain(population.inputs()).cloned().collect();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
         let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
-        let needs_content = backends.iter().any(|backend| backend.needs_content());
         let cached = None;
-        let mut setup = Setup {
-            scenario,
-            rules,
-            corpus,
-            summary,
-            population,
-            bounties,
-            warnings,
-            chosen,
-            inputs,
-            backends,
-            own_columns,
-            needs_content,
-            cached,
-        };
+        let mut setup = Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, cached };
         if setup.summary.rows <= CACHED_ROWS {
-            setup.cached = Some(setup.corpus.rows()?.map(|row| Ok(setup.exhibit(row?))).collect::<Result<_, SetupError>>()?);
+            setup.cached = Some(setup.corpus.rows()?.map(|row| setup.exhibit(row?)).collect::<Result<_, SetupError>>()?);
         }
         Ok(setup)
     }
@@ -210,18 +204,34 @@ impl Setup {
 
     /// Number of backends of the engine under test.
     pub fn backends(&self) -> usize {
-        self.backends.len()
+        self.sources.len()
     }
 }
 
-/// What an engine without backends uses: the first recorded column, or the test files.
-fn default_backends(corpus: &Corpus, columns: &[String]) -> Result<Vec<engine::config::BackendConfig>, SetupError> {
-    use engine::config::{BackendConfig, BackendKind};
-    match columns.first() {
-        Some(column) => Ok(vec![BackendConfig::recorded(column)]),
-        None if corpus.has_files() => Ok(vec![BackendConfig::of(BackendKind::Eicar)]),
-        None => Err(SetupError::NothingToScan),
+/// Gives an engine without backends some: the first recorded column, or one for the test files. Says what it chose.
+///
+/// # Errors
+///
+/// If the corpus has neither recorded engines nor files, or an engine that looks at files meets a corpus without.
+pub fn choose_backends(engine: &mut EngineConfig, corpus: &Corpus) -> Result<Option<String>, SetupError> {
+    if let Some(backend) = engine.backends.iter().find(|backend| backend.kind.reads_files() && !corpus.has_files()) {
+        return Err(SetupError::NoFiles { backend: backend.name().to_owned() });
     }
+    if !engine.backends.is_empty() {
+        return Ok(None);
+    }
+    let (backend, chosen) = match corpus.engines().first() {
+        Some(column) => (
+            BackendConfig::recorded(&column.name),
+            format!("the engine names no backend: it repeats the first recorded column, `{}`", column.name.escape_debug()),
+        ),
+        None if corpus.has_files() => {
+            (BackendConfig::of(BackendKind::Eicar), "the engine names no backend: it looks for the test files EICAR and GTUBE".to_owned())
+        }
+        None => return Err(SetupError::NothingToScan),
+    };
+    engine.backends.push(backend);
+    Ok(Some(chosen))
 }
 
 fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, population: &Population, bounties: u64) -> Vec<String> {
@@ -313,8 +323,7 @@ impl Brought {
     /// What there is to know of an artifact with that content.
     pub fn of(content: &[u8]) -> Brought {
         let id = ArtifactId(Sha256::digest(content).into());
-        let artifact = Artifact { sha256: id.0, file_type: None, size: Some(content.len() as u64), content: Some(content), recorded: &[] };
-        Brought { id, test_file: Eicar.scan(&artifact).malicious == Some(true) }
+        Brought { id, test_file: Eicar::matches(content) }
     }
 }
 
@@ -418,11 +427,12 @@ impl Planner {
             plan.posted = self.arrivals.next(at, exhibits.get(first_row).row.first_seen);
             plan.duration = scenario.ambassadors.duration;
             let expiration = BlockNumber(plan.posted.0 + plan.duration);
-            plan.scanned = self.scans.scan(at, plan.posted, expiration, plan.artifacts.len());
+            let times = (first_row..row_of(number + 1)).map(|row| exhibits.get(row).scan_seconds);
+            plan.scanned = self.scans.scan(at, plan.posted, expiration, times);
             plans.push(plan);
         }
         self.next += count;
-        plans.par_iter_mut().with_min_len(16).try_for_each(|plan| setup.draw(seed, exhibits, plan))?;
+        plans.par_iter_mut().with_min_len(16).for_each(|plan| setup.draw(seed, exhibits, plan));
         Ok(plans)
     }
 
@@ -440,7 +450,7 @@ impl Source {
             *first = start;
             while (window.len() as u64) < end - start {
                 match rows.next() {
-                    Some(row) => window.push(setup.exhibit(row?)),
+                    Some(row) => window.push(setup.exhibit(row?)?),
                     None => *rows = setup.corpus.rows()?,
                 }
             }
@@ -471,19 +481,28 @@ impl<'a> Exhibits<'a> {
 
 impl Setup {
     /// Works out once what every plan about a row needs of it.
-    fn exhibit(&self, row: Row) -> Exhibit {
+    fn exhibit(&self, row: Row) -> Result<Exhibit, SetupError> {
+        let scanned = self.verdicts.get(&row.id);
+        let answer = |source: &AnswerSource| match *source {
+            AnswerSource::Column(column) => Ok(row.recorded[column]
+                .map_or(ScanResult::NONE, |recorded| ScanResult { malicious: Some(recorded.malicious), confidence: recorded.confidence })),
+            AnswerSource::Table(place) => scanned.map(|scanned| scanned.answers[place]).ok_or(SetupError::NotScanned { row: row.line }),
+        };
+        let results = self.sources.iter().map(answer).collect::<Result<_, _>>()?;
+        let measured = scanned.filter(|_| self.scenario.engine.scan.times == ScanTimes::Measured);
         let (file_type, family) = (row.file_type.clone(), row.family.clone());
-        Exhibit {
+        Ok(Exhibit {
             file_type: self.population.type_number(file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
             family: family.as_deref().map(fnv1a64),
-            results: if self.needs_content { SmallVec::new() } else { self.scan(&row, None).collect() },
+            results,
+            scan_seconds: measured.map(|scanned| f64::from(scanned.micros) / 1e6),
             facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
             row,
-        }
+        })
     }
 
     /// Draws the plan of a bounty of which number, rows and times are known.
-    fn draw(&self, seed: Key, exhibits: Exhibits<'_>, plan: &mut BountyPlan) -> Result<(), SetupError> {
+    fn draw(&self, seed: Key, exhibits: Exhibits<'_>, plan: &mut BountyPlan) {
         let at = seed.with(word::BOUNTY).with(plan.number);
         plan.guid = guid(at);
         plan.ambassador = at.with(word::AMBASSADOR).stream().below(u64::from(self.scenario.ambassadors.count)) as u32;
@@ -497,12 +516,7 @@ impl Setup {
             if malicious {
                 plan.labels.insert(index);
             }
-            if self.needs_content {
-                let content = self.corpus.read_artifact(row, ARTIFACT_LIMIT)?;
-                plan.results.extend(self.scan(row, Some(&content)));
-            } else {
-                plan.results.extend_from_slice(results);
-            }
+            plan.results.extend_from_slice(results);
             plan.file_types.push(*file_type);
             targets.push(Target { malicious, file_type: *file_type, family: *family, recorded: &row.recorded });
         }
@@ -510,7 +524,6 @@ impl Setup {
         self.population.plan(at, seed, &targets, &mut plan.rivals);
         plan.votes.clear();
         self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
-        Ok(())
     }
 
     /// Draws what everybody does about a bounty of a visitor whose number, guid, block and duration are known; false if
@@ -551,23 +564,6 @@ impl Setup {
         self.population.plan(at, seed, &targets, &mut plan.rivals);
         self.vote(at, plan.artifacts.len(), plan.labels, &mut plan.votes);
         true
-    }
-
-    /// What the engine's backends say of one artifact.
-    fn scan(&self, row: &Row, content: Option<&[u8]>) -> impl Iterator<Item = ScanResult> {
-        let recorded: SmallVec<[ScanResult; 8]> = self
-            .own_columns
-            .iter()
-            .map(|&column| {
-                row.recorded[column].map_or(ScanResult::NONE, |recorded| ScanResult {
-                    malicious: Some(recorded.malicious),
-                    confidence: recorded.confidence,
-                })
-            })
-            .collect();
-        self.backends.iter().map(move |backend| {
-            backend.scan(&Artifact { sha256: row.id.0, file_type: row.file_type.as_deref(), size: row.size, content, recorded: &recorded })
-        })
     }
 
     /// The arbiters' votes: the label, seen with noise.

@@ -2,7 +2,7 @@
 //!
 //! Every key has a default, so the empty file is a scenario. An unknown key is an error.
 
-use engine::config::EngineConfig;
+use engine::config::{EngineConfig, EngineConfigError};
 use market::{
     nct::Nct,
     ruleset::{self, RuleSet, Switches},
@@ -249,6 +249,9 @@ pub enum ScenarioError {
     /// A number is out of its range.
     #[error("`{key}` is {value}, but must be {expected}")]
     OutOfRange { key: String, value: String, expected: String },
+    /// The engine lacks something, or has too much.
+    #[error("engine: {0}")]
+    Engine(EngineConfigError),
 }
 
 fn out_of_range(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> ScenarioError {
@@ -387,10 +390,8 @@ impl Scenario {
             }
         }
         self.engine.check().map_err(|error| match error {
-            engine::config::EngineConfigError::OutOfRange { key, value, expected } => {
-                out_of_range(format!("engine.{key}"), value, expected)
-            }
-            other => out_of_range("engine", other, "usable"),
+            EngineConfigError::OutOfRange { key, value, expected } => out_of_range(format!("engine.{key}"), value, expected),
+            error => ScenarioError::Engine(error),
         })
     }
 }

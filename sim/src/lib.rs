@@ -7,6 +7,7 @@ pub mod score; // what is counted while a run is played
 pub mod run; // a finished run as data: run.json
 pub mod report; // the report in a terminal
 pub mod output; // the run directory
+pub mod scan; // what the backends say of a corpus
 pub mod execute; // from a checked setup to figures and files
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand

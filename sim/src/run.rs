@@ -342,7 +342,6 @@ impl Outcome<'_> {
     /// What a user should know before believing the result: the setup's warnings, and those that only a run can tell.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.setup.warnings.clone();
-        warnings.extend(self.setup.chosen.clone().filter(|_| self.visitor.is_none()));
         if !self.played.complete {
             warnings.push(
                 "interrupted: engine and accuracy cover the bounties that were over; balances of others include stakes in escrow"

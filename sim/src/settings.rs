@@ -279,16 +279,12 @@ impl Layers {
         scenario.check().map_err(|error| match &error {
             ScenarioError::OutOfRange { key, .. } => anyhow!("{}{error}", self.place(key)),
             ScenarioError::UnknownRules { .. } => anyhow!("{}{error}", self.place("rules")),
+            ScenarioError::Engine(EngineConfigError::Missing { index, .. } | EngineConfigError::Foreign { index, .. }) => {
+                let key = format!("engine.backends.{index}");
+                anyhow!("{}`{key}`: {}", self.place(&format!("{key}.kind")), error.to_string().trim_start_matches("engine: "))
+            }
+            ScenarioError::Engine(_) => anyhow!("{error}"),
         })?;
-        for (index, backend) in scenario.engine.backends.iter().enumerate() {
-            let key = match backend.kind {
-                BackendKind::Recorded if backend.column.is_none() => "column",
-                BackendKind::KnownHash if backend.file.is_none() => "file",
-                _ => continue,
-            };
-            let error = EngineConfigError::Missing { index, kind: backend.kind, key };
-            bail!("{}`engine.backends.{index}`: {error}", self.place(&format!("engine.backends.{index}.kind")));
-        }
         self.check_strategies(&scenario)?;
         Ok(scenario)
     }
@@ -328,7 +324,11 @@ impl Layers {
             let key = format!("engine.backends.{index}");
             let below = format!("{key}.");
             let place = self.origins.iter().find(|(known, _)| known.starts_with(&below)).map(|(_, origin)| format!("{origin}: "));
-            return anyhow!("{}`{key}` needs `kind`: `recorded`, `eicar` or `known-hash`", place.unwrap_or_default());
+            return anyhow!(
+                "{}`{key}` needs `kind`: `{}`",
+                place.unwrap_or_default(),
+                BackendKind::ALL.map(BackendKind::name).join("`, `")
+            );
         }
         let words: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
         anyhow!("{}; `sim config` prints an example", words.join(" "))

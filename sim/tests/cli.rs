@@ -227,7 +227,7 @@ fn a_wrong_type_hears_of_the_right_one() {
     );
     scenario_refused(
         "engine = { backends = [{ tpr = 0.5 }] }\n",
-        &["my.toml:1: `engine.backends.0` needs `kind`: `recorded`, `eicar` or `known-hash`"],
+        &["my.toml:1: `engine.backends.0` needs `kind`: `recorded`, `eicar`, `hash-list`"],
     );
     refused(
         &["config", "--set", "switches.freeze_fees=maybe"],

@@ -1,12 +1,15 @@
 //! Replays what a real engine once said: one recorded column of a corpus.
 
+use std::time::Instant;
+
 use super::Backend;
-use crate::artifact::{Artifact, ScanResult};
+use crate::artifact::{Artifact, Failure, Finding};
 
 /// The backend that repeats recorded answers.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     column: String,
+    fingerprint: String,
     /// Position of the column among [`Artifact::recorded`].
     slot: usize,
 }
@@ -14,7 +17,8 @@ pub struct Recorded {
 impl Recorded {
     /// Repeats `column`, which stands at `slot` among an artifact's recorded answers.
     pub fn new(column: impl Into<String>, slot: usize) -> Recorded {
-        Recorded { column: column.into(), slot }
+        let column = column.into();
+        Recorded { fingerprint: format!("recorded:{column}"), column, slot }
     }
 }
 
@@ -23,15 +27,15 @@ impl Backend for Recorded {
         &self.column
     }
 
-    fn fingerprint(&self) -> String {
-        format!("recorded:{}", self.column)
+    fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     fn needs_content(&self) -> bool {
         false
     }
 
-    fn scan(&self, artifact: &Artifact<'_>) -> ScanResult {
-        artifact.recorded.get(self.slot).copied().unwrap_or_default()
+    fn scan(&self, artifact: &Artifact<'_>, _: Instant) -> Result<Finding, Failure> {
+        Ok(artifact.recorded.get(self.slot).copied().unwrap_or_default().into())
     }
 }

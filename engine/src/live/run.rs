@@ -43,6 +43,7 @@ use super::{
 use crate::{
     artifact::{Artifact, ScanResult},
     backend::Backend,
+    config::TIMEOUT_MILLISECONDS,
 };
 
 /// Bounties whose artifacts are listed or downloaded at the same time; each holds one artifact in memory.
@@ -195,7 +196,10 @@ impl<T: Transport> Office<T> {
                     content: Some(&content),
                     recorded: &[],
                 };
-                let answers: Vec<ScanResult> = backends.iter().map(|backend| backend.scan(&artifact)).collect();
+                let deadline = std::time::Instant::now() + std::time::Duration::from_millis(TIMEOUT_MILLISECONDS);
+                let answer =
+                    |backend: &Arc<dyn Backend>| backend.scan(&artifact, deadline).map(|finding| finding.result).unwrap_or_default();
+                let answers: Vec<ScanResult> = backends.iter().map(answer).collect();
                 drop(slot);
                 answers
             });

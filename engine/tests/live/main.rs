@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use ::market::{id::Guid, nct::Nct};
 use engine::{
-    backend::{Backend, known_hash::Eicar},
+    backend::{Backend, eicar::Eicar},
     chance::Key,
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{

@@ -13,8 +13,12 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
+use engine::{backend, config::BackendConfig};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use replay::{plan::Setup, world::PlayError};
+use replay::{
+    plan::{Scans, Setup, choose_backends},
+    world::PlayError,
+};
 
 use super::Format;
 use crate::{
@@ -114,7 +118,7 @@ impl ReplayArgs {
             path::absolute(folder.join(file)).map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
         };
         let mut scenario = setup.scenario.clone();
-        for file in scenario.engine.backends.iter_mut().filter_map(|backend| backend.file.as_mut()) {
+        for file in scenario.engine.backends.iter_mut().flat_map(BackendConfig::paths_mut) {
             *file = absolute(&settings.engine_folder, file);
         }
         for group in scenario.rivals.iter_mut().filter(|group| group.profiles != "builtin") {
@@ -134,8 +138,14 @@ impl ReplayArgs {
         let options = CheckOptions { files: corpus.has_files() };
         let summary = corpus.check(options, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
-        let setup = Setup::new(settings.scenario.clone(), corpus, summary, &settings.engine_folder, self.scenario_folder());
-        setup.map(Arc::new).or_exit(Exit::Usage)
+        let mut scenario = settings.scenario.clone();
+        let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
+        let backends = backend::build_all(&scenario.engine.backends, &settings.engine_folder).or_exit(Exit::Usage)?;
+        let verdicts = crate::scan::scan(&corpus, &scenario.engine, &backends)?;
+        let setup = Setup::new(scenario, corpus, summary, Scans::Table(verdicts), self.scenario_folder());
+        let mut setup = setup.or_exit(Exit::Usage)?;
+        setup.warnings.extend(chosen);
+        Ok(Arc::new(setup))
     }
 }
 

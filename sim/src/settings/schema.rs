@@ -3,7 +3,7 @@
 //! Ranges are `Scenario::check`'s business.
 
 use anyhow::{Result, anyhow};
-use engine::config::{BackendConfig, BackendKind, EngineConfig};
+use engine::config::{BackendConfig, BackendKind, CommandInput, CommandOutput, EngineConfig, YaraLibrary};
 use market::nct::Nct;
 use replay::scenario::{MarketConfig, Scenario};
 use serde::Deserialize;
@@ -23,8 +23,23 @@ pub(super) fn specimen() -> Result<Value> {
     };
     let backend = BackendConfig {
         kind: BackendKind::Eicar,
+        name: Some(String::new()),
         column: Some(String::new()),
+        bad: Some(String::new()),
+        good: Some(String::new()),
+        rules: Some(vec![String::new()]),
+        library: Some(YaraLibrary::default()),
+        address: Some(String::new()),
         file: Some(String::new()),
+        threshold: Some(0.5),
+        command: Some(vec![String::new()]),
+        input: Some(CommandInput::default()),
+        output: Some(CommandOutput::default()),
+        version: Some(String::new()),
+        memory_limit: Some(0),
+        timeout_milliseconds: Some(0),
+        size_limit: Some(0),
+        concurrency: Some(0),
         tpr: Some(0.5),
         fpr: Some(0.5),
         trials: Some(1.0),

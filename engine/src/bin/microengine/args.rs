@@ -24,7 +24,7 @@ Examples:
   microengine --new-key key.json                                a new account
   microengine --keyfile key.json --backend eicar                a server on this machine
   microengine --keyfile key.json --engine engine.toml           backends and strategy of a file
-  microengine --keyfile key.json --backend known-hash:bad.txt --strategy 'fixed?bid=0.1'
+  microengine --keyfile key.json --backend hash-list:bad.txt --strategy 'fixed?bid=0.1'
   microengine --keyfile key.json --backend eicar --testing 3    stop after three settlements
   API_KEY=... microengine --polyswarmd-addr https://host/v1/default --engine engine.toml
 
@@ -61,7 +61,7 @@ struct Args {
     /// Send the API key over http://, too, where others can read it
     #[arg(long, env = "ALLOW_KEY_OVER_HTTP")]
     allow_key_over_http: bool,
-    /// The only backend: `eicar`, or `known-hash:FILE` with a list of SHA-256
+    /// The only backend: `eicar`, or `hash-list:FILE` with a list of SHA-256
     #[arg(long, env = "BACKEND", value_name = "NAME", conflicts_with = "engine")]
     backend: Option<String>,
     /// Engine file: backends, distiller, strategy, scan slots
@@ -225,10 +225,10 @@ impl Setup {
         for (index, backend) in config.backends.iter().enumerate() {
             ensure!(
                 backend.kind != BackendKind::Recorded,
-                "backend {index} is `recorded`: it replays a corpus, and a live market has none; use `eicar` or `known-hash`"
+                "backend {index} is `recorded`: it replays a corpus, and a live market has none; use one that looks at files"
             );
         }
-        let backends = config.backends(&folder)?;
+        let backends = backend::build_all(&config.backends, &folder)?;
         ensure!(!backends.is_empty(), "the engine file names no backend");
 
         let password = password(args.password, &format!("Password of {}: ", args.keyfile.display()))?;
@@ -283,11 +283,11 @@ fn read_engine(file: &Path) -> anyhow::Result<(EngineConfig, PathBuf)> {
 fn named(backend: &str) -> anyhow::Result<BackendConfig> {
     match backend.split_once(':') {
         None if backend == "eicar" => Ok(BackendConfig::of(BackendKind::Eicar)),
-        Some(("known-hash", file)) if !file.is_empty() => {
-            Ok(BackendConfig { file: Some(file.to_owned()), ..BackendConfig::of(BackendKind::KnownHash) })
+        Some(("hash-list", file)) if !file.is_empty() => {
+            Ok(BackendConfig { bad: Some(file.to_owned()), ..BackendConfig::of(BackendKind::HashList) })
         }
-        _ if backend == "known-hash" => bail!("backend `known-hash` needs a list: `known-hash:FILE`"),
-        _ => bail!("there is no backend `{backend}`; there are `eicar` and `known-hash:FILE`, and more in an engine file"),
+        _ if backend == "hash-list" => bail!("backend `hash-list` needs a list of malicious files: `hash-list:FILE`"),
+        _ => bail!("there is no backend `{backend}`; there are `eicar` and `hash-list:FILE`, and more in an engine file"),
     }
 }
 

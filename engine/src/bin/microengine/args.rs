@@ -228,7 +228,7 @@ impl Setup {
                 "backend {index} is `recorded`: it replays a corpus, and a live market has none; use one that looks at files"
             );
         }
-        let backends = backend::build_all(&config.backends, &folder)?;
+        let backends = engine::backend::build_all(&config.backends, &folder)?;
         ensure!(!backends.is_empty(), "the engine file names no backend");
 
         let password = password(args.password, &format!("Password of {}: ", args.keyfile.display()))?;

@@ -6,11 +6,13 @@
 //! reading order.
 pub mod chance; // named, addressed randomness
 pub mod artifact; // what there is to scan, and what a scan says
-pub mod backend; // analysis backends, one file each
 pub mod distill; // scan results into one verdict with an interval, one file each
+pub mod config; // the engine's TOML
+#[cfg(feature = "scanners")]
+pub mod archive; // archives, opened in memory
+pub mod backend; // analysis backends, one file each
 pub mod market_view; // all that a decision may look at
 pub mod stake; // staking strategies, one file each
-pub mod config; // the engine's TOML
 pub mod microengine; // events in, effects out
 #[cfg(feature = "live")]
 pub mod live; // on a real market, through polyswarmd

@@ -336,16 +336,17 @@ impl Node {
         self.visitors.get(&address).is_some_and(|visitor| visitor.came)
     }
 
-    /// Gives Nectar to an account.
+    /// Gives Nectar to an account. Whoever was given something gets nothing more at first sight.
     ///
     /// # Errors
     ///
     /// If an invariant is broken.
     pub fn fund(&mut self, chain: ChainName, address: Address, gift: Nct) -> Result<(Vec<Mail>, Option<String>), PlayError> {
-        if self.visitors.len() < VISITORS_MAXIMUM {
+        let (mail, refused) = self.perform_and_tell(Input::Fund { chain, address, gift })?;
+        if refused.is_none() && self.visitors.len() < VISITORS_MAXIMUM {
             self.visitors.entry(address).or_default();
         }
-        self.perform_and_tell(Input::Fund { chain, address, gift })
+        Ok((mail, refused))
     }
 
     /// Has the contracts' owner do something; the text says why it was refused.

@@ -151,12 +151,15 @@ fn what_is_wrong_is_told_in_a_sentence() {
     refused(&["starter", "--set", "no.such=1"], &["no"]);
     refused(&["starter", "--scenario", "/nowhere/my.toml"], &["/nowhere/my.toml"]);
     refused(&["starter", "--log", "[["], &["--log"]);
+    refused(&["starter", "--set", "wallets.engine=1000000000000001"], &["`wallets.engine`", "at most"]);
     for flags in [
         ["--block-time", "0s"],
         ["--block-time", "soon"],
         ["--fund", "x=1"],
         ["--account", "0x12"],
+        ["--fund", "0x05328f171b8c1463eaFDACCA478D9EE6a1d923F8=1000000000000001"],
         ["--wallet", "much"],
+        ["--wallet", "1000000000000001"],
         ["--bind", "here"],
     ] {
         let output = run(&flags);

@@ -131,6 +131,13 @@ async fn a_gift_that_was_refused_is_none() {
     market.post("/_mock/fund", json!({ "account": engine.address, "amount": U256::MAX.to_string() })).await.sentence();
     market.mine(10).await;
     market.concluded();
+    // Who was refused one still gets what everybody gets at first sight.
+    let stranger = Actor::new(14);
+    market.post("/_mock/fund", json!({ "account": stranger.address, "amount": U256::MAX.to_string() })).await.sentence();
+    market.come(14).await;
+    for chain in ["side", "home"] {
+        assert_eq!(market.balance(&stranger.address, chain).await, Nct::whole(50_000_000).to_uint().to_string());
+    }
 }
 
 #[tokio::test]

@@ -149,7 +149,10 @@ impl Server {
         }
         match node.visit(address) {
             Ok(mail) => {
-                tracing::info!(account = %address, "a visitor comes in");
+                // Contracts and simulated accounts are not let in.
+                if node.knows(address) {
+                    tracing::info!(account = %address, "a visitor comes in");
+                }
                 self.deliver(mail);
             }
             Err(error) => self.break_off(error),

@@ -322,6 +322,19 @@ fn cheats_move_to_the_admin_port_or_away() {
 }
 
 #[test]
+fn only_who_is_let_in_is_said_to_come() {
+    let mut server = Running::start(&["starter", "--block-time", "manual"]);
+    let address = server.address("polyswarmd");
+    let visitor = wire::address::to_text(market::id::Address::repeat_byte(7));
+    for account in
+        ["relay", "ambassador:1"].map(|name| wire::address::to_text(market::market::named_address(name))).iter().chain([&visitor])
+    {
+        assert!(ask(address, "GET", &format!("/nonce?account={account}"), "").contains("OK"));
+    }
+    assert_eq!(server.after("a visitor comes in"), format!(" account={visitor}"));
+}
+
+#[test]
 fn accounts_are_opened_before_the_first_block() {
     let (one, two) = ("0x05328f171b8c1463eaFDACCA478D9EE6a1d923F8", "0x4B1867c484871926109E3C47668d5C0938CA3527");
     let fund = format!("{two}=12.5");

@@ -175,6 +175,8 @@ pub struct Driver {
     /// The parameters may have changed since they were asked for.
     stale: bool,
     now: BlockNumber,
+    /// Connected, and no block heard of since: the market may have gone back meanwhile.
+    lost: bool,
     courses: GuidMap<Course>,
     /// Scanned, in order, and waiting for a balance.
     ready: Vec<Guid>,
@@ -202,7 +204,7 @@ impl Driver {
             funds.reserve(promise.promised.guid, promise.promised.price);
         }
         let held = promises.into_iter().map(take_up).collect();
-        let (reading, stale, asking, stopping) = Default::default();
+        let (reading, stale, lost, asking, stopping) = Default::default();
         let (ceilings, warned) = Default::default();
         Driver {
             engine,
@@ -214,6 +216,7 @@ impl Driver {
             reading,
             stale,
             now,
+            lost,
             courses,
             ready,
             asking,
@@ -236,6 +239,11 @@ impl Driver {
         self.now
     }
 
+    /// True if time would be that of `block`: blocks of the past are none, unless the link was lost in between.
+    pub fn is_news(&self, block: BlockNumber) -> bool {
+        self.lost || block > self.now
+    }
+
     /// What was done so far.
     pub fn summary(&self) -> Summary {
         Summary { open: self.held.len() as u64, ..self.summary.clone() }
@@ -256,7 +264,10 @@ impl Driver {
     /// Takes in what was heard; answers with what to do.
     pub fn on_incoming(&mut self, incoming: Incoming) -> Vec<Job> {
         match incoming {
-            Incoming::Connected => self.read_parameters(),
+            Incoming::Connected => {
+                self.lost = true;
+                self.read_parameters();
+            }
             Incoming::Message(message) => self.on_message(*message),
         }
         std::mem::take(&mut self.jobs)
@@ -313,10 +324,10 @@ impl Driver {
     }
 
     fn on_block(&mut self, block: BlockNumber) {
-        if block <= self.now {
+        if !self.is_news(block) {
             return;
         }
-        self.now = block;
+        (self.now, self.lost) = (block, false);
         if self.stale {
             self.read_parameters();
         }

@@ -128,6 +128,28 @@ async fn a_snapshot_brings_back_everything_as_often_as_wanted() {
     trade(&market, &mut Actor { nonce, ..engine }).await;
 }
 
+#[tokio::test]
+async fn whoever_listens_begins_anew_when_time_goes_elsewhere() {
+    let market = Polyswarmd::lively().await;
+    market.post("/_mock/snapshots/start", "").await.result();
+    let (start, state) = (market.now(), market.dump().await);
+    for load in [false, true] {
+        let mut links = [market.events("side").await, market.events("home").await];
+        market.mine(3).await;
+        if load {
+            market.call(Method::PUT, "/_mock/state", state.clone()).await.result();
+        } else {
+            market.post("/_mock/snapshots/start/revert", "").await.result();
+        }
+        for link in &mut links {
+            while link.next_text().await.is_some() {}
+        }
+        let mut anew = market.events("side").await;
+        market.mine(1).await;
+        anew.until_block(start + 1).await;
+    }
+}
+
 /// Answers are kept until something happens: going back is something, also to where nothing had happened yet.
 #[tokio::test]
 async fn what_is_gone_is_not_answered_from_memory() {

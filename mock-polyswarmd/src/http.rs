@@ -29,12 +29,17 @@ use tower_layer::Layer;
 
 pub use self::openapi::description;
 use self::{answer::Fail, openapi::Operation};
-use crate::{content::UPLOAD_MAXIMUM, server::Server};
+use crate::{
+    content::{METADATA_KEPT, STORE_MAXIMUM, UPLOAD_MAXIMUM},
+    server::Server,
+};
 
 /// Largest JSON body in bytes.
 const BODY_MAXIMUM: usize = 2 << 20;
 /// Largest state that can be loaded, in bytes.
 const STATE_MAXIMUM: usize = 1 << 30;
+/// What was dumped can be loaded: hex and quoted text take twice the room, and a third is left for what was done.
+const _: () = assert!(2 * (STORE_MAXIMUM + METADATA_KEPT) < STATE_MAXIMUM / 3 * 2);
 
 /// An application that takes paths with and without a slash at their end.
 pub type App = NormalizePath<Router>;

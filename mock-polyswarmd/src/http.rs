@@ -153,12 +153,16 @@ fn polyswarmd() -> Vec<Route> {
 
 /// The one cheat that participants of a lockstep need: it belongs to the clock and is always there.
 fn clock() -> Vec<Route> {
-    vec![route("/_mock/pass", [Operation::post("Do nothing more until the block is over (lockstep)", "Pass", "Null")], post(mock::pass))]
+    keep_local(vec![route(
+        "/_mock/pass",
+        [Operation::post("Do nothing more until the block is over (lockstep)", "Pass", "Null")],
+        post(mock::pass),
+    )])
 }
 
 /// What no polyswarmd has.
 fn mock() -> Vec<Route> {
-    let mut routes = vec![
+    keep_local(vec![
         route("/_mock", [Operation::get("A page about this server", "Page")], get(page::page)),
         route("/_mock/openapi.json", [Operation::get("This description", "Page")], get(openapi::openapi)),
         route("/_mock/health", [Operation::get("How the server is", "Json")], get(mock::health)),
@@ -178,7 +182,11 @@ fn mock() -> Vec<Route> {
             [Operation::get("Everything, to be loaded again", "State"), Operation::put("Load what was dumped", "State", "Number")],
             get(mock::dump).put(mock::load).layer(DefaultBodyLimit::max(STATE_MAXIMUM)),
         ),
-    ];
+    ])
+}
+
+/// The same routes, but not for pages from elsewhere.
+fn keep_local(mut routes: Vec<Route>) -> Vec<Route> {
     for route in &mut routes {
         route.answers = std::mem::take(&mut route.answers).layer(from_fn(no_web_pages));
     }

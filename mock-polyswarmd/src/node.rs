@@ -55,6 +55,9 @@ pub struct Guests {
     pub gift: Nct,
 }
 
+/// Blocks that can be passed at once.
+pub const PASS_MAXIMUM: u64 = 10_000;
+
 #[derive(Debug)]
 struct Mined {
     chain: ChainName,
@@ -523,8 +526,9 @@ impl Node {
         }
     }
 
-    /// Notes that `account` does nothing more until `block` is over.
+    /// Notes that `account` does nothing more until `block` is over, or [`PASS_MAXIMUM`] blocks if that is less.
     pub fn pass(&mut self, account: Address, block: u64) {
+        let block = block.min(self.now().0.saturating_add(PASS_MAXIMUM));
         if let Some(visitor) = self.took_part(account) {
             visitor.passed = visitor.passed.max(block);
         }

@@ -243,17 +243,20 @@ async fn uploads_outlive_what_is_taken_back() {
 #[tokio::test]
 async fn web_pages_from_elsewhere_cannot_cheat() {
     let market = Polyswarmd::quiet().await;
-    let ask = async |host: &str, origin: Option<&str>| {
-        let mut request = market.request(axum::http::Method::POST, "/_mock/mine").header("host", host);
-        if let Some(origin) = origin {
-            request = request.header("origin", origin);
-        }
-        market.send(request.body(axum::body::Bytes::new().into()).unwrap()).await.status.as_u16()
-    };
-    assert_eq!(ask("127.0.0.1:31337", None).await, 200);
-    assert_eq!(ask("localhost:31337", Some("http://localhost:31337")).await, 200);
-    assert_eq!(ask("[::1]:31337", None).await, 200);
-    assert_eq!(ask("127.0.0.1:31337", Some("https://evil.example")).await, 403);
-    assert_eq!(ask("127.0.0.1:31337", Some("null")).await, 403);
-    assert_eq!(ask("evil.example:31337", None).await, 403);
+    let pass = format!("/_mock/pass?{}", market.come(1).await.query());
+    for (path, body) in [("/_mock/mine", "{}"), (&pass, r#"{"block":1}"#)] {
+        let ask = async |host: &str, origin: Option<&str>| {
+            let mut request = market.request(axum::http::Method::POST, path).header("host", host);
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            market.send(request.body(axum::body::Bytes::from(body).into()).unwrap()).await.status.as_u16()
+        };
+        assert_eq!(ask("127.0.0.1:31337", None).await, 200);
+        assert_eq!(ask("localhost:31337", Some("http://localhost:31337")).await, 200);
+        assert_eq!(ask("[::1]:31337", None).await, 200);
+        assert_eq!(ask("127.0.0.1:31337", Some("https://evil.example")).await, 403);
+        assert_eq!(ask("127.0.0.1:31337", Some("null")).await, 403);
+        assert_eq!(ask("evil.example:31337", None).await, 403);
+    }
 }

@@ -215,14 +215,26 @@ async fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
     put(damage(&|state| state["inputs"][0] = json!({ "nothing": {} }))).await;
     put(damage(&|state| state["inputs"].as_array_mut().unwrap().push(json!({ "transact": { "chain": "side", "transaction": "00" } }))))
         .await;
-    // Blocks are numbers: one from the past is no harm, and the last of all is far beyond everything there is to do.
-    for block in [0, u64::MAX] {
-        let state = damage(&|state| state["inputs"].as_array_mut().unwrap().push(json!({ "mine": { "block": block } })));
-        let answer = market.call(Method::PUT, "/_mock/state", state).await;
-        assert!(!answer.status.is_server_error(), "{}", answer.text());
-        assert!(market.call(Method::PUT, "/_mock/state", before.clone()).await.result().is_u64());
-        assert_eq!(market.dump().await, before);
-    }
+    // Blocks are numbers: the last of all is far beyond everything there is to do.
+    let with_block = |block: u64| damage(&|state| state["inputs"].as_array_mut().unwrap().push(json!({ "mine": { "block": block } })));
+    let refused = put(with_block(u64::MAX)).await;
+    assert!(refused.starts_with("the state cannot be played: block 18446744073709551615 comes where block "), "{refused}");
+    // One from the past is no harm.
+    assert_eq!(market.call(Method::PUT, "/_mock/state", with_block(0)).await.result(), market.now());
+    assert!(market.call(Method::PUT, "/_mock/state", before.clone()).await.result().is_u64());
+    assert_eq!(market.dump().await, before);
+    market.mine(1).await;
+}
+
+#[tokio::test]
+async fn time_ends_for_a_market_at_rest_too() {
+    let market = Polyswarmd::quiet().await;
+    market.mine(200).await;
+    assert!(market.server.node().is_over());
+    let mut state: Value = market.get("/_mock/state").await.result();
+    state["inputs"].as_array_mut().unwrap().push(json!({ "mine": { "block": u64::MAX } }));
+    let refused = market.call(Method::PUT, "/_mock/state", state.to_string()).await.sentence();
+    assert!(refused.contains("block 18446744073709551615"), "{refused}");
     market.mine(1).await;
 }
 

@@ -11,6 +11,8 @@ pub mod config; // the engine's TOML
 #[cfg(feature = "scanners")]
 pub mod archive; // archives, opened in memory
 pub mod backend; // analysis backends, one file each
+#[cfg(feature = "scanners")]
+pub mod scanner; // all backends over one artifact, whatever they do
 pub mod market_view; // all that a decision may look at
 pub mod stake; // staking strategies, one file each
 pub mod microengine; // events in, effects out

@@ -42,7 +42,7 @@ use mock_polyswarmd::{
     server::Server,
 };
 use replay::{
-    plan::{Scans, Setup},
+    plan::Setup,
     scenario::{Arrival, Scenario},
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
@@ -138,7 +138,7 @@ fn files() -> Arc<Setup> {
     scenario.ambassadors.arrival = Arrival::Fixed;
     scenario.ambassadors.bounties_per_block = 4.0;
     scenario.rivals[0].count = 3;
-    Arc::new(Setup::new(scenario, corpus, summary, Scans::Elsewhere, &folder).expect("the scenario fits"))
+    Arc::new(Setup::new(scenario, corpus, summary, &folder).expect("the scenario fits"))
 }
 
 /// Plays the files over the wire with our own engine; seconds for all of it, and to the first settlement.

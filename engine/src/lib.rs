@@ -5,9 +5,14 @@
 //! with what to do. Nothing here knows the corpus' truth, the population of a market, or a clock. The modules stand in
 //! reading order.
 pub mod chance; // named, addressed randomness
+pub mod odds; // probabilities and log-odds
+pub mod regression; // logistic regression
 pub mod artifact; // what there is to scan, and what a scan says
 pub mod backend; // analysis backends, one file each
+pub mod interval; // how far a stated probability may be from the rate behind it
 pub mod distill; // scan results into one verdict with an interval, one file each
+pub mod calibrate; // scores into probabilities, one map a file
+pub mod judge; // distiller and calibration, learning in time
 pub mod market_view; // all that a decision may look at
 pub mod stake; // staking strategies, one file each
 pub mod config; // the engine's TOML

@@ -138,7 +138,7 @@ fn microengine(setup: &Setup, chain: Chain) -> anyhow::Result<Microengine> {
     let staker = stake::build(&setup.config.strategy)?;
     let secret = Key::root(setup.seed.unwrap_or_else(run::random_seed)).named("engine");
     let secret = if chain == Chain::Side { secret } else { secret.named("home") };
-    let mut engine = Microengine::new(setup.backends.len(), setup.config.distiller(), staker, secret);
+    let mut engine = Microengine::new(setup.backends.len(), setup.config.judge(), staker, secret);
     if setup.seed.is_none() {
         engine.draw_nonces(run::random_nonce);
     }

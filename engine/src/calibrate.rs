@@ -32,6 +32,19 @@ pub enum MapKind {
     Auto,
 }
 
+impl MapKind {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MapKind::None => "none",
+            MapKind::Platt => "platt",
+            MapKind::Beta => "beta",
+            MapKind::Isotonic => "isotonic",
+            MapKind::Auto => "auto",
+        }
+    }
+}
+
 /// A score and what came of it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Scored {

@@ -46,17 +46,13 @@ pub struct Lesson {
     pub answers: Box<[ScanResult]>,
     /// What the arbiters made of it.
     pub malicious: bool,
-    /// The probability that the distiller had given.
-    pub score: f64,
-    /// True if the distiller had learned by then all that it takes to be itself.
-    pub mature: bool,
 }
 
 /// Lessons that a distiller wants before it trusts what it has learned.
 pub const LESSONS_MINIMUM: usize = 100;
 
 /// True if there are enough lessons, and of both kinds.
-pub(crate) fn suffice(lessons: &[Lesson]) -> bool {
+pub(crate) fn suffice(lessons: &[&Lesson]) -> bool {
     lessons.len() >= LESSONS_MINIMUM && lessons.iter().any(|lesson| lesson.malicious) && !lessons.iter().all(|lesson| lesson.malicious)
 }
 
@@ -74,15 +70,18 @@ pub trait Distiller: Debug + Send + Sync {
     }
 
     /// Learns anew from these lessons, oldest first. False if they do not suffice, so that it makes shift without.
-    fn learn(&mut self, _lessons: &[Lesson]) -> bool {
+    fn learn(&mut self, _lessons: &[&Lesson]) -> bool {
         true
     }
+
+    /// Another one that knows the same.
+    fn twin(&self) -> Box<dyn Distiller>;
 }
 
 /// Lessons with the same answers, counted: many artifacts, few patterns. In an order of their own.
-pub(crate) fn patterns(lessons: &[Lesson]) -> Vec<Pattern<'_>> {
+pub(crate) fn patterns<'a>(lessons: &[&'a Lesson]) -> Vec<Pattern<'a>> {
     let key = |answer: &ScanResult| (answer.malicious, answer.confidence.map(f32::to_bits));
-    let mut sorted: Vec<&Lesson> = lessons.iter().collect();
+    let mut sorted = lessons.to_vec();
     sorted.sort_by(|one, other| one.answers.iter().map(key).cmp(other.answers.iter().map(key)));
     let equal = sorted.chunk_by(|one, other| one.answers.iter().map(key).eq(other.answers.iter().map(key)));
     let count = |lessons: &[&Lesson]| lessons.len() as f64;

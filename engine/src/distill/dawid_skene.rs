@@ -129,7 +129,7 @@ impl Distiller for DawidSkeneDistiller {
         true
     }
 
-    fn learn(&mut self, lessons: &[Lesson]) -> bool {
+    fn learn(&mut self, lessons: &[&Lesson]) -> bool {
         if lessons.len() >= LESSONS_MINIMUM {
             let votes = |answers: &[ScanResult]| answers.iter().map(|answer| answer.malicious).collect();
             let entries: Vec<Votes> =
@@ -138,6 +138,10 @@ impl Distiller for DawidSkeneDistiller {
             self.found = Some(LogOddsDistiller::new(prevalence, 0.0, &records));
         }
         self.found.is_some()
+    }
+
+    fn twin(&self) -> Box<dyn Distiller> {
+        Box::new(self.clone())
     }
 }
 
@@ -154,7 +158,7 @@ mod tests {
             let malicious = chance.uniform() < 0.3;
             let vote = |&(tpr, fpr): &(f64, f64)| ScanResult::verdict(chance.uniform() < if malicious { tpr } else { fpr });
             // The truth is not in there.
-            Lesson { answers: rates.iter().map(vote).collect(), malicious: false, score: 0.5, mature: true }
+            Lesson { answers: rates.iter().map(vote).collect(), malicious: false }
         };
         let lessons: Vec<Lesson> = (0..5000).map(lesson).collect();
         let votes = |lesson: &Lesson| Votes { votes: lesson.answers.iter().map(|answer| answer.malicious).collect(), artifacts: 1.0 };
@@ -165,9 +169,9 @@ mod tests {
         }
         let prior = LogOddsDistiller::new(0.5, 0.25, &[Record::default(); 4]);
         let mut distiller = DawidSkeneDistiller::new(prior.clone());
-        assert!(!distiller.learn(&lessons[..99]));
+        assert!(!distiller.learn(&lessons[..99].iter().collect::<Vec<_>>()));
         assert_eq!(distiller.distill(&lessons[0].answers), prior.distill(&lessons[0].answers));
-        assert!(distiller.learn(&lessons));
+        assert!(distiller.learn(&lessons.iter().collect::<Vec<_>>()));
         let probability = distiller.distill(&[true, false, true, false].map(ScanResult::verdict)).unwrap().probability;
         let odds = 3.0 / 7.0 * (0.9 / 0.02) * (0.4 / 0.9) * (0.8 / 0.05) * (0.5 / 0.99);
         assert!((probability - odds / (1.0 + odds)).abs() < 0.02, "{probability}");

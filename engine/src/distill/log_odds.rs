@@ -126,6 +126,10 @@ impl Distiller for LogOddsDistiller {
         let reach = Z95 * variance.sqrt() * shrink;
         Some(DistilledVerdict { probability: logistic(centre), interval: (logistic(centre - reach), logistic(centre + reach)) })
     }
+
+    fn twin(&self) -> Box<dyn Distiller> {
+        Box::new(self.clone())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Stacking: a logistic regression on the backends' answers, learned from what the arbiters decided.
 //!
-//! logit P = c + sum over answers of ±(u + v logit confidence), plus for malicious and minus for benign, with one `u` and
-//! one `v` per backend and a ridge of one on all of them (½ sum of squares, none on `c`). Unlike [`log_odds`] it sees which
-//! backends say the same thing. A confidence is kept within .01 and .99; none adds nothing to the vote.
+//! logit P = c ± a + sum over answers of ±(u + v logit confidence), plus for malicious and minus for benign, with one `u`
+//! and one `v` per backend and a ridge of one on all of them and on `a` (½ sum of squares, none on `c`). Unlike
+//! [`log_odds`] it sees which backends say the same thing. A confidence is kept within .01 and .99; none adds nothing to
+//! the vote.
+//!
+//! `a` stands for an alarm of any backend, as [`stock_any`](super::stock_any) has it: plus if there is one and minus if
+//! there is none. Real engines hardly ever err on benign files, so the first alarm says far more than the fifth, and
+//! votes alone cannot say that where backends are often silent: a silent backend lies halfway to an alarm.
 //!
 //! Its own interval is that of the weights, normally distributed around the fit (Laplace). Until there are
 //! [enough lessons](super::LESSONS_MINIMUM), of both kinds, it is [`log_odds`].
@@ -41,7 +46,7 @@ struct Columns {
 
 impl Columns {
     /// Those on which the lessons have anything to say.
-    fn of(lessons: &[Lesson]) -> Columns {
+    fn of(lessons: &[&Lesson]) -> Columns {
         let backends = lessons.first().map_or(0, |lesson| lesson.answers.len());
         let heard = |said: &dyn Fn(&ScanResult) -> bool| {
             (0..backends).filter(|&backend| lessons.iter().any(|lesson| said(&lesson.answers[backend]))).collect()
@@ -57,7 +62,8 @@ impl Columns {
         let sure = |answer: &ScanResult| answer.confidence.map_or(0.0, |confidence| logit(f64::from(confidence).clamp(0.01, 0.99)));
         let votes = self.votes.iter().map(|&backend| sign(&answers[backend]));
         let confidences = self.confidences.iter().map(|&backend| sign(&answers[backend]) * sure(&answers[backend]));
-        std::iter::once(1.0).chain(votes).chain(confidences).collect()
+        let alarm = if answers.iter().any(|answer| answer.malicious == Some(true)) { 1.0 } else { -1.0 };
+        [1.0, alarm].into_iter().chain(votes).chain(confidences).collect()
     }
 }
 
@@ -87,10 +93,11 @@ impl Distiller for StackDistiller {
         true
     }
 
-    fn learn(&mut self, lessons: &[Lesson]) -> bool {
+    fn learn(&mut self, lessons: &[&Lesson]) -> bool {
         if suffice(lessons) {
             let columns = Columns::of(lessons);
-            let mut ridge = vec![1.0; 1 + columns.votes.len() + columns.confidences.len()];
+            // One for `c`, one for `a`.
+            let mut ridge = vec![1.0; 2 + columns.votes.len() + columns.confidences.len()];
             ridge[0] = 0.0;
             let mut problem = Problem::new(ridge);
             for pattern in patterns(lessons) {
@@ -101,6 +108,10 @@ impl Distiller for StackDistiller {
             }
         }
         self.fit.is_some()
+    }
+
+    fn twin(&self) -> Box<dyn Distiller> {
+        Box::new(self.clone())
     }
 }
 
@@ -113,6 +124,10 @@ mod tests {
         StackDistiller::new(LogOddsDistiller::new(0.5, 0.25, &[Record::default(); 3]))
     }
 
+    fn refs(lessons: &[Lesson]) -> Vec<&Lesson> {
+        lessons.iter().collect()
+    }
+
     /// Three backends: the second is an echo of the first, the third is rarely wrong; malice is rare.
     fn lessons(count: u64) -> Vec<Lesson> {
         let mut chance = Key::root(5).stream();
@@ -120,7 +135,7 @@ mod tests {
             let malicious = chance.uniform() < 0.2;
             let mut vote = |right: f64| ScanResult::verdict((chance.uniform() < right) == malicious);
             let (first, third) = (vote(0.7), vote(0.95));
-            Lesson { answers: Box::new([first, first, third]), malicious, score: 0.5, mature: true }
+            Lesson { answers: Box::new([first, first, third]), malicious }
         };
         (0..count).map(lesson).collect()
     }
@@ -128,7 +143,7 @@ mod tests {
     #[test]
     fn it_learns_whom_to_believe_and_who_is_an_echo() {
         let mut stack = stack();
-        assert!(stack.learn(&lessons(5000)));
+        assert!(stack.learn(&refs(&lessons(5000))));
         let probability = |votes: [bool; 3]| stack.distill(&votes.map(ScanResult::verdict)).unwrap().probability;
         // Bayes' rule with the first two as one: odds 1/4, factors 7/3 and 19.
         let truth = |first: f64, third: f64| {
@@ -154,10 +169,10 @@ mod tests {
             let malicious = chance.uniform() < 0.5;
             let confidence = if chance.uniform() < 0.5 { 0.6 } else { 0.95 };
             let answer = ScanResult { malicious: Some(malicious == (chance.uniform() < confidence)), confidence: Some(confidence as f32) };
-            Lesson { answers: Box::new([answer]), malicious, score: 0.5, mature: true }
+            Lesson { answers: Box::new([answer]), malicious }
         };
         let mut stack = stack();
-        assert!(stack.learn(&(0..4000).map(lesson).collect::<Vec<_>>()));
+        assert!(stack.learn(&refs(&(0..4000).map(lesson).collect::<Vec<_>>())));
         for confidence in [0.6f32, 0.95] {
             let answer = ScanResult { malicious: Some(false), confidence: Some(confidence) };
             let probability = stack.distill(&[answer]).unwrap().probability;
@@ -169,9 +184,9 @@ mod tests {
     fn too_few_lessons_or_all_of_one_kind_leave_it_at_log_odds() {
         let answers = [ScanResult::verdict(true); 3];
         let (mut stack, before) = (stack(), stack().distill(&answers));
-        assert!(!stack.learn(&lessons(99)));
+        assert!(!stack.learn(&refs(&lessons(99))));
         let one_kind: Vec<Lesson> = lessons(500).into_iter().filter(|lesson| !lesson.malicious).collect();
-        assert!(!stack.learn(&one_kind));
+        assert!(!stack.learn(&refs(&one_kind)));
         assert_eq!(stack.distill(&answers), before);
         assert_eq!(stack.distill(&[ScanResult::NONE; 3]), None);
     }

@@ -20,10 +20,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::distill::{
-    Distiller,
-    log_odds::{LogOddsDistiller, Record},
-    majority::MajorityDistiller,
+use crate::{
+    calibrate::MapKind,
+    distill::{
+        Distiller,
+        dawid_skene::DawidSkeneDistiller,
+        log_odds::{LogOddsDistiller, Record},
+        majority::MajorityDistiller,
+        stack::StackDistiller,
+        stock_any::StockAnyDistiller,
+    },
+    judge::{Judge, Schedule},
 };
 
 /// An engine as its file describes it.
@@ -36,6 +43,8 @@ pub struct EngineConfig {
     pub strategy: String,
     /// How answers become one verdict.
     pub distiller: DistillerConfig,
+    /// How scores become probabilities.
+    pub calibration: CalibrationConfig,
     /// How fast it scans.
     pub scan: ScanConfig,
     /// How archives are opened before the backends see them.
@@ -50,6 +59,7 @@ impl Default for EngineConfig {
             name: "engine".to_owned(),
             strategy: "stock/default".to_owned(),
             distiller: DistillerConfig::default(),
+            calibration: CalibrationConfig::default(),
             scan: ScanConfig::default(),
             archives: ArchiveConfig::default(),
             backends: Vec::new(),
@@ -61,17 +71,21 @@ impl Default for EngineConfig {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistillerConfig {
-    /// `log-odds` or `majority`.
+    /// `log-odds`, `majority`, `stock-any`, `stack` or `dawid-skene`.
     pub kind: DistillerKind,
     /// log-odds: probability of malice before any answer.
     pub prior: f64,
     /// log-odds: correlation of backends, 0 to 1.
     pub rho: f64,
+    /// Whatever learns: settled artifacts from one lesson to the next.
+    pub refit: u32,
+    /// Whatever learns: settled artifacts that it learns from, the last ones.
+    pub window: u32,
 }
 
 impl Default for DistillerConfig {
     fn default() -> DistillerConfig {
-        DistillerConfig { kind: DistillerKind::LogOdds, prior: 0.5, rho: 0.25 }
+        DistillerConfig { kind: DistillerKind::LogOdds, prior: 0.5, rho: 0.25, refit: 200, window: 5000 }
     }
 }
 
@@ -83,6 +97,20 @@ pub enum DistillerKind {
     LogOdds,
     /// One backend, one vote.
     Majority,
+    /// Any backend's alarm is the engine's.
+    StockAny,
+    /// A regression on all answers, learned from the arbiters' consensus.
+    Stack,
+    /// Rates found from the answers alone.
+    DawidSkene,
+}
+
+/// Whether and how scores are calibrated on what the arbiters decided.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalibrationConfig {
+    /// `none`, `platt`, `beta`, `isotonic` or `auto`.
+    pub map: MapKind,
 }
 
 /// How long scans take and how many run at once.
@@ -441,6 +469,8 @@ impl EngineConfig {
         };
         within("distiller.prior".into(), self.distiller.prior, 1e-9, 1.0 - 1e-9, "between 0 and 1")?;
         within("distiller.rho".into(), self.distiller.rho, 0.0, 1.0, "within 0 and 1")?;
+        within("distiller.refit".into(), f64::from(self.distiller.refit), 1.0, 1e6, "within 1 and 1000000")?;
+        within("distiller.window".into(), f64::from(self.distiller.window), 100.0, 1e6, "within 100 and 1000000")?;
         within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;
         let mut names = std::collections::BTreeSet::new();
@@ -465,12 +495,22 @@ impl EngineConfig {
 
     /// The distiller for these backends.
     pub fn distiller(&self) -> Box<dyn Distiller> {
+        let log_odds = || {
+            let records: Vec<Record> = self.backends.iter().map(BackendConfig::record).collect();
+            LogOddsDistiller::new(self.distiller.prior, self.distiller.rho, &records)
+        };
         match self.distiller.kind {
             DistillerKind::Majority => Box::new(MajorityDistiller::new(self.backends.len())),
-            DistillerKind::LogOdds => {
-                let records: Vec<Record> = self.backends.iter().map(BackendConfig::record).collect();
-                Box::new(LogOddsDistiller::new(self.distiller.prior, self.distiller.rho, &records))
-            }
+            DistillerKind::LogOdds => Box::new(log_odds()),
+            DistillerKind::StockAny => Box::new(StockAnyDistiller),
+            DistillerKind::Stack => Box::new(StackDistiller::new(log_odds())),
+            DistillerKind::DawidSkene => Box::new(DawidSkeneDistiller::new(log_odds())),
         }
+    }
+
+    /// Distiller and calibration together.
+    pub fn judge(&self) -> Judge {
+        let schedule = Schedule { refit: u64::from(self.distiller.refit), window: self.distiller.window as usize };
+        Judge::new(self.distiller(), self.calibration.map, schedule)
     }
 }

@@ -9,15 +9,16 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
-use engine::{
+use market::nct::Nct;
+use wire::artifact::ArtifactType;
+use zeroize::Zeroizing;
+
+use crate::{
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{driver::Ceilings, http::ServerAddress, polyswarmd::Chain},
     scanner::Scanner,
     stake,
 };
-use market::nct::Nct;
-use wire::artifact::ArtifactType;
-use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -172,7 +172,7 @@ impl Default for ArchiveConfig {
 pub struct BackendConfig {
     /// Which one.
     pub kind: BackendKind,
-    /// Its name in reports; its kind, if none is given.
+    /// Its name in reports; its kind, if none is given. own: which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// recorded: the column of the corpus.
@@ -193,10 +193,10 @@ pub struct BackendConfig {
     /// clamav: where clamd listens, `unix:/run/clamav/clamd.ctl` or `tcp:127.0.0.1:3310`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// model: the model's file, relative to the engine file.
+    /// model, own: a file, relative to the engine file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// static, model: probability from which an artifact is called malicious.
+    /// static, model, own: probability from which an artifact is called malicious.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// command: the program and its arguments; `{file}` stands for the artifact's path.
@@ -208,7 +208,7 @@ pub struct BackendConfig {
     /// command: how the verdict comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
-    /// command: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
+    /// command, own: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// command: most memory that it may have, in bytes.
@@ -254,11 +254,13 @@ pub enum BackendKind {
     Model,
     /// Any program.
     Command,
+    /// One of somebody's own, which the program brings along.
+    Own,
 }
 
 impl BackendKind {
     /// All of them, in order.
-    pub const ALL: [BackendKind; 8] = [
+    pub const ALL: [BackendKind; 9] = [
         BackendKind::Recorded,
         BackendKind::Eicar,
         BackendKind::HashList,
@@ -267,6 +269,7 @@ impl BackendKind {
         BackendKind::Static,
         BackendKind::Model,
         BackendKind::Command,
+        BackendKind::Own,
     ];
 
     /// As the engine's file writes it.
@@ -280,6 +283,7 @@ impl BackendKind {
             BackendKind::Static => "static",
             BackendKind::Model => "model",
             BackendKind::Command => "command",
+            BackendKind::Own => "own",
         }
     }
 
@@ -300,6 +304,7 @@ impl BackendKind {
             BackendKind::Static => &[("threshold", No)],
             BackendKind::Model => &[("file", Yes), ("threshold", No)],
             BackendKind::Command => &[("command", Yes), ("input", No), ("output", No), ("version", No), ("memory_limit", No)],
+            BackendKind::Own => &[("file", No), ("threshold", No), ("version", No)],
         }
     }
 }
@@ -413,6 +418,9 @@ impl BackendConfig {
             if needed == Needed::Yes && !table.contains_key(key) {
                 return Err(EngineConfigError::Missing { index, kind: self.kind, key });
             }
+        }
+        if self.kind == BackendKind::Own && self.name.is_none() {
+            return Err(EngineConfigError::Missing { index, kind: self.kind, key: "name" });
         }
         if self.kind == BackendKind::HashList && self.bad.is_none() && self.good.is_none() {
             return Err(EngineConfigError::Missing { index, kind: self.kind, key: "bad` or `good" });

@@ -6,7 +6,7 @@ pub mod fixed;
 pub mod null;
 pub mod stock;
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{collections::BTreeMap, fmt::Debug, sync::OnceLock};
 
 use market::nct::Nct;
 
@@ -43,7 +43,7 @@ pub(crate) fn on_each_verdict(
 
 /// Parameters behind the `?` of a strategy's name.
 #[derive(Debug, Default)]
-pub(crate) struct Parameters<'a> {
+pub struct Parameters<'a> {
     strategy: &'a str,
     values: BTreeMap<&'a str, &'a str>,
 }
@@ -86,7 +86,11 @@ impl<'a> Parameters<'a> {
     }
 
     /// Takes an amount, or `default` if it is not given.
-    fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
+    ///
+    /// # Errors
+    ///
+    /// If it is no amount.
+    pub fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
         let Some(value) = self.values.remove(key) else { return Ok(default) };
         let sane = |amount: &Nct| *amount <= Nct::whole(1_000_000_000_000);
         value.parse().ok().filter(sane).ok_or_else(|| StrategyError::BadValue {
@@ -98,7 +102,11 @@ impl<'a> Parameters<'a> {
     }
 
     /// Takes a yes or no, or `default` if it is not given.
-    fn flag(&mut self, key: &'static str, default: bool) -> Result<bool, StrategyError> {
+    ///
+    /// # Errors
+    ///
+    /// If it is neither.
+    pub fn flag(&mut self, key: &'static str, default: bool) -> Result<bool, StrategyError> {
         let Some(value) = self.values.remove(key) else { return Ok(default) };
         value.parse().map_err(|_| StrategyError::BadValue {
             strategy: self.strategy.to_owned(),
@@ -108,8 +116,12 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// Nothing may be left over.
-    fn finish(&self, known: &[&str]) -> Result<(), StrategyError> {
+    /// Nothing may be left over; `known` are the parameters that there are.
+    ///
+    /// # Errors
+    ///
+    /// Names one that was not taken.
+    pub fn finish(&self, known: &[&str]) -> Result<(), StrategyError> {
         let Some(key) = self.values.keys().next() else { return Ok(()) };
         let known = if known.is_empty() { "none".to_owned() } else { format!("`{}`", known.join("`, `")) };
         Err(StrategyError::UnknownParameter { strategy: self.strategy.to_owned(), key: (*key).to_owned(), known })
@@ -157,10 +169,35 @@ pub fn build(specification: &str) -> Result<Box<dyn Staker>, StrategyError> {
         "null/random" => Box::new(null::Null::Coin),
         "null/mal" => Box::new(null::Null::Always { malicious: true }),
         "null/ben" => Box::new(null::Null::Always { malicious: false }),
-        name => return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name))),
+        name => {
+            let Some((_, _, make)) = own().iter().find(|(known, ..)| *known == name) else {
+                return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name).chain(own().iter().map(|(name, ..)| *name))));
+            };
+            return make(parameters);
+        }
     };
     parameters.finish(&[])?;
     Ok(staker)
+}
+
+/// Makes a strategy of somebody's own from the parameters behind the `?` of its name.
+pub type Make = fn(Parameters<'_>) -> Result<Box<dyn Staker>, StrategyError>;
+
+static OWN: OnceLock<&'static [(&'static str, &'static str, Make)]> = OnceLock::new();
+
+/// Makes strategies of one's own known, each with its name, its meaning, and how it is made; to be called once, at the
+/// start of a program that then runs `sim` or `microengine` as they are. A name of the [`CATALOGUE`] stays the catalogue's.
+///
+/// # Panics
+///
+/// If it was called before.
+pub fn register(strategies: &'static [(&'static str, &'static str, Make)]) {
+    assert!(OWN.set(strategies).is_ok(), "strategies are registered once");
+}
+
+/// What was registered.
+pub fn own() -> &'static [(&'static str, &'static str, Make)] {
+    OWN.get().copied().unwrap_or_default()
 }
 
 /// The error for a name that is none of `names`, with the nearest of them.

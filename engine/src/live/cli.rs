@@ -1,6 +1,7 @@
 //! The `microengine` command: the engine on a real market. Flags and environment are those of polyswarm-client.
 
 mod args;
+mod new;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -47,6 +48,7 @@ enum Ended {
 pub fn main() -> ExitCode {
     let interrupted = Arc::new(AtomicBool::new(false));
     let result = Setup::from_command_line().map_err(Ended::Usage).and_then(|task| match task {
+        Task::New(new) => start_project(&new),
         Task::NewKey { file, password } => new_key(&file, &password),
         Task::Run(setup) => live(*setup, &interrupted),
     });
@@ -62,6 +64,13 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     // Nobody reads it if standard error is closed.
     let _ = writeln!(io::stderr(), "microengine: {error:#}");
     ExitCode::from(code)
+}
+
+/// Writes a project, and says what to do with it.
+fn start_project(new: &new::NewArgs) -> Result<ExitCode, Ended> {
+    let next = new.run().map_err(Ended::Usage)?;
+    io::stdout().lock().write_all(next.as_bytes()).context("cannot write to standard output").map_err(Ended::Internal)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes an account; its address goes to standard output.

@@ -155,10 +155,9 @@ def assemble(given, partial):
 
 def dated(rows, seed):
     """The rows in order of when they were first seen: over a year, each family from its first day on."""
-    rng = random.Random(f"{seed}/first-seen")
-    for row in sorted(rows, key=lambda row: row["sha256"]):
+    for row in rows:
         first = FIRST_DAYS.get(row["family"], 0)
-        seconds = rng.randrange(first * 86_400, DAYS * 86_400)
+        seconds = random.Random(f"{seed}/first-seen/{row['sha256']}").randrange(first * 86_400, DAYS * 86_400)
         row["first_seen"] = (YEAR_BEGINS + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return sorted(rows, key=lambda row: (row["first_seen"], row["sha256"]))
 

@@ -39,21 +39,20 @@ PACKAGES = [
 ]
 
 # How many of a type are taken in each turn: what scanners are for comes first.
-WEIGHTS = {"elf": 4, "pe": 4, "python": 2, "shell": 2, "js": 2, "php": 2, "perl": 2, "html": 2, "pdf": 2, "jar": 2, "gzip": 2}
+WEIGHTS = {"elf": 4, "pe32": 4, "pe64": 4, "py": 2, "sh": 2, "js": 2, "php": 2, "pl": 2, "html": 2, "pdf": 2, "jar": 2, "gzip": 2}
 
-SUFFIXES = {
-    "py": "python", "pl": "perl", "pm": "perl", "sh": "shell", "js": "js", "mjs": "js", "cjs": "js", "php": "php", "rb": "ruby",
-    "lua": "lua", "tcl": "tcl", "vim": "vim", "html": "html", "htm": "html", "xml": "xml", "svg": "svg", "json": "json",
-    "yaml": "yaml", "yml": "yaml", "css": "css", "c": "c", "h": "c", "sql": "sql", "csv": "csv", "bat": "batch", "cmd": "batch",
-    "ps1": "powershell", "txt": "text", "md": "text", "rst": "text", "conf": "ini", "cfg": "ini", "ini": "ini",
-    "service": "ini", "ts": "typescript",
+# Suffixes of texts that are types, and others that stand for one of them.
+TEXTS = set("bat c css csv html ini js json lua php pl ps1 py rb sh sql svg tcl ts txt vim xml yaml".split())
+ALIASES = {
+    "cfg": "ini", "cjs": "js", "cmd": "bat", "conf": "ini", "h": "c", "htm": "html", "md": "txt", "mjs": "js", "pm": "pl",
+    "rst": "txt", "service": "ini", "yml": "yaml",
 }  # fmt: skip
 MAGICS = [
     (b"\x7fELF", "elf"), (b"%PDF-", "pdf"), (b"\x1f\x8b\x08", "gzip"), (b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"),
     (b"GIF8", "gif"), (b"\xcf\xfa\xed\xfe", "macho"), (b"\xce\xfa\xed\xfe", "macho"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
-    (b"\0\1\0\0\0", "font"), (b"OTTO", "font"), (b"wOF", "font"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"%!PS", "postscript"),
+    (b"\0\1\0\0\0", "font"), (b"OTTO", "font"), (b"wOF", "font"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"%!PS", "ps"),
 ]  # fmt: skip
-INTERPRETERS = [(b"python", "python"), (b"perl", "perl"), (b"node", "js"), (b"ruby", "ruby"), (b"tclsh", "tcl"), (b"sh", "shell")]
+INTERPRETERS = [(b"python", "py"), (b"perl", "pl"), (b"node", "js"), (b"ruby", "rb"), (b"tclsh", "tcl"), (b"sh", "sh")]
 OOXML = {"docx", "xlsx", "pptx", "dotx", "potx"}
 HEAD = 1024
 
@@ -73,7 +72,9 @@ def file_type(name, head):
     suffix = name.rsplit(".", 1)[-1].lower() if "." in name else ""
     if head.startswith(b"MZ"):
         at = int.from_bytes(head[60:64], "little")
-        return "pe" if head[at : at + 4] == b"PE\0\0" else None
+        if head[at : at + 4] != b"PE\0\0":
+            return None
+        return "pe64" if head[at + 24 : at + 26] == b"\x0b\x02" else "pe32"
     if head.startswith(b"\xca\xfe\xba\xbe"):
         # A fat Mach-O has a few architectures where a Java class has its version.
         return "class" if int.from_bytes(head[4:8], "big") >= 45 else "macho"
@@ -89,7 +90,8 @@ def file_type(name, head):
     if head.startswith(b"#!"):
         line = head.split(b"\n", 1)[0]
         return next((known for word, known in INTERPRETERS if word in line), None)
-    return SUFFIXES.get(suffix)
+    suffix = ALIASES.get(suffix, suffix)
+    return suffix if suffix in TEXTS else None
 
 
 def installed(max_size):

@@ -30,15 +30,15 @@ WORDS = (
 ).split()
 NAMES = "agenda backup draft export index invoice letter list memo notes order plan report sample setup summary".split()
 
-# Documents that are made; all but the first three can hold any bytes.
-DOCUMENTS = ["text", "mail", "json", "html", "pdf"]
-LINE_COMMENTS = {"python": b"# ", "shell": b"# ", "perl": b"# ", "ruby": b"# ", "tcl": b"# ", "js": b"// ", "php": b"// ", "lua": b"-- ", "text": b""}
-ENDS = {
+DOCUMENTS = ["txt", "eml", "json", "html", "pdf"]
+LINE_COMMENTS = {"py": b"# ", "sh": b"# ", "pl": b"# ", "rb": b"# ", "tcl": b"# ", "js": b"// ", "php": b"// ", "lua": b"-- ", "txt": b""}
+COMMENTS = {
     "html": (b"\n<!-- ", b" -->\n"), "xml": (b"\n<!-- ", b" -->\n"), "svg": (b"\n<!-- ", b" -->\n"),
     "css": (b"\n/* ", b" */\n"), "c": (b"\n/* ", b" */\n"),
 }  # fmt: skip
-BINARIES = ["elf", "pe", "macho", "png", "jpeg", "gif", "jar", "ooxml", "zip", "pdf", "class"]
-CARRIERS = [*LINE_COMMENTS, *ENDS, *BINARIES]
+PROGRAMS = ["elf", "pe32", "pe64"]
+BINARIES = [*PROGRAMS * 3, "macho", "png", "jpeg", "gif", "jar", "ooxml", "zip", "pdf", "class"]
+CARRIERS = [*LINE_COMMENTS, *COMMENTS, *BINARIES]
 # What a marked file is in; the rest is not in anything.
 WRAPPINGS = {"zip": 10, "locked": 9, "sealed": 3, "tar.gz": 7, "zip in zip": 6, "three deep": 5, "": 60}
 CARRIER_LIMIT = 256 << 10
@@ -66,7 +66,7 @@ def malicious(seed, benign):
         elif place < 18:
             yield _eicar(rng, benign)
         else:
-            yield _wrapped(rng, benign, "mail", GTUBE_FAMILY, _document(rng, "mail", GTUBE), rng.random() < 0.2)
+            yield _wrapped(rng, benign, "eml", GTUBE_FAMILY, _document(rng, "eml", GTUBE), rng.random() < 0.2)
 
 
 def look_alikes(seed, benign, rules):
@@ -75,13 +75,16 @@ def look_alikes(seed, benign, rules):
     for number in itertools.count():
         if number % 12 == 0:
             yield _quote(rng, rules)
+        elif number % 6 == 3:
+            kind = rng.choice(DOCUMENTS)
+            yield _wrapped(rng, benign, kind, "", _document(rng, kind, _sentence(rng).encode()), False)
         elif number % 2:
             text = "-".join(rng.sample(WORDS, 3)).upper().encode()
             yield _marked(rng, benign, rng.choice(list(DUMMIES)), text, "")
         else:
             kind = rng.choice(CARRIERS)
             content = benign(rng, kind, CARRIER_LIMIT)
-            kind, content = (kind, content) if content else ("text", _document(rng, "text", b""))
+            kind, content = (kind, content) if content else ("txt", _document(rng, "txt", b""))
             yield _wrapped(rng, benign, kind, "", content, True)
 
 
@@ -92,25 +95,25 @@ def _eicar(rng, benign):
     shape = rng.random()
     if shape < 0.08:
         attached = b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(content)
-        return Made("mail", EICAR_FAMILY, _document(rng, "mail", attached))
-    return _wrapped(rng, benign, "text", EICAR_FAMILY, content, shape < 0.5)
+        return Made("eml", EICAR_FAMILY, _document(rng, "eml", attached))
+    return _wrapped(rng, benign, "txt", EICAR_FAMILY, content, shape < 0.5)
 
 
 def _marked(rng, benign, name, text, family):
     """`text` in the encoding of that name, in a document or a copy of a benign file."""
     payload = ENCODINGS[name](rng, text)
     kind = rng.choice(BINARIES + ["pdf", "html"] if name in ("Wide", "Xor") else [*CARRIERS, *DOCUMENTS])
-    carrier = None if kind == "mail" or rng.random() < 0.15 else benign(rng, kind, CARRIER_LIMIT)
+    carrier = None if kind == "eml" or rng.random() < 0.15 else benign(rng, kind, CARRIER_LIMIT)
     if carrier is None:
-        kind = kind if kind in DOCUMENTS else "pdf" if kind in BINARIES else "text"
+        kind = kind if kind in DOCUMENTS else "pdf" if kind in BINARIES else "txt"
         content = _document(rng, kind, payload)
     elif kind in LINE_COMMENTS:
         lines = carrier.splitlines(keepends=True)
         at = rng.randint(1, len(lines)) if lines else 0
         comment = b"".join(LINE_COMMENTS[kind] + line + b"\n" for line in payload.split(b"\n"))
         content = b"".join([*lines[:at], b"" if not at or lines[at - 1].endswith(b"\n") else b"\n", comment, *lines[at:]])
-    elif kind in ENDS:
-        content = carrier + payload.join(ENDS[kind])
+    elif kind in COMMENTS:
+        content = carrier + payload.join(COMMENTS[kind])
     else:
         # Behind many a packed program there is a block of noise; behind a few harmless ones, too.
         noisy = rng.random() < (0.5 if family else 0.1)
@@ -162,14 +165,14 @@ def _document(rng, kind, payload):
     """A made document around `payload`."""
     before, after = (" ".join(_sentence(rng) for _ in range(rng.randint(1, 12))).encode() for _ in range(2))
     title = rng.choice(WORDS).encode()
-    if kind == "mail":
+    if kind == "eml":
         sender, receiver = (rng.choice(WORDS).encode() for _ in range(2))
         head = b"From: %b@example.org\nTo: %b@example.net\nSubject: %b\nMIME-Version: 1.0\n" % (sender, receiver, title)
         # What begins with a header of its own is the body; anything else stands in one.
         return head + (payload if payload.startswith(b"Content-") else b"\n%b\n\n%b\n\n%b\n" % (before, payload, after))
     if kind == "json":
         lines = b'",\n    "'.join(payload.split(b"\n"))
-        return b'{\n  "title": "%b",\n  "text": "%b",\n  "notes": [\n    "%b"\n  ],\n  "count": %d\n}\n' % (title, before, lines, rng.randrange(999))
+        return b'{\n  "title": "%b",\n  "txt": "%b",\n  "notes": [\n    "%b"\n  ],\n  "count": %d\n}\n' % (title, before, lines, rng.randrange(999))
     if kind == "html":
         body = b"<p>%b</p>\n<p>%b</p>\n<p>%b</p>" % (before, payload, after)
         return b"<!DOCTYPE html>\n<html>\n<head><title>%b</title></head>\n<body>\n%b\n</body>\n</html>\n" % (title, body)
@@ -198,7 +201,7 @@ def _pdf(page):
 
 def _quote(rng, rules):
     """A harmless document that quotes a rule, or names a marker: a naive rule is wrong about it."""
-    kind = rng.choice(["text", "html", "mail"])
+    kind = rng.choice(["txt", "html", "eml"])
     name = rng.choice(list(DUMMIES)).upper().encode()
     quoted = rng.choice(rules) if rng.random() < 0.5 else b"New today: files with %b%b in them." % (MARKER, name)
     return Made(kind, "", _document(rng, kind, quoted))
@@ -215,7 +218,7 @@ def _wrapped(rng, benign, kind, family, content, always):
     word = rng.choice(NAMES)
     members = [(f"{word}.{_suffix(kind)}", content)]
     for number in range(rng.randrange(3)):
-        beside = benign(rng, rng.choice(["text", "python", "html", "png"]), 32 << 10)
+        beside = benign(rng, rng.choice(["txt", "py", "html", "png"]), 32 << 10)
         if beside and how not in ("locked", "sealed"):
             members.append((f"{rng.choice(NAMES)}{number}.txt", beside))
     rng.shuffle(members)
@@ -231,4 +234,4 @@ def _wrapped(rng, benign, kind, family, content, always):
 
 
 def _suffix(kind):
-    return {"python": "py", "shell": "sh", "perl": "pl", "mail": "eml", "text": "txt", "pe": "exe", "elf": "bin", "ooxml": "docx"}.get(kind, kind)
+    return {"pe32": "exe", "pe64": "exe", "elf": "bin", "ooxml": "docx"}.get(kind, kind)

@@ -88,10 +88,11 @@ class Corpus:
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dest", metavar="DEST", type=Path, help="folder of the corpus; one assembled before is replaced")
-    parser.add_argument("--files", type=int, default=3000, metavar="N", help="benign files (default: %(default)s)")
-    parser.add_argument("--malicious", type=int, default=600, metavar="N", help="harmless files of the malicious class (default: %(default)s)")
-    parser.add_argument("--max-size", type=int, default=1 << 20, metavar="BYTES", help="largest file that is collected (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every choice (default: %(default)s)")
+    number = {"type": int, "metavar": "N"}
+    parser.add_argument("--files", **number, default=3000, help="benign files (default: %(default)s)")
+    parser.add_argument("--malicious", **number, default=600, help="harmless files of the malicious class (default: %(default)s)")
+    parser.add_argument("--max-size", **number, default=1 << 20, help="largest file that is collected, in bytes (default: %(default)s)")
+    parser.add_argument("--seed", **number, default=0, help="seed of every choice (default: %(default)s)")
     parser.add_argument("--offline", action="store_true", help="download nothing; packages downloaded before are used")
     given = parser.parse_args()
     given.dest = given.dest.resolve()

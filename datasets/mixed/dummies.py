@@ -30,6 +30,7 @@ WORDS = (
 ).split()
 NAMES = "agenda backup draft export index invoice letter list memo notes order plan report sample setup summary".split()
 
+# Documents that are made, comments that can be put into a text, and what takes anything behind its end.
 DOCUMENTS = ["txt", "eml", "json", "html", "pdf"]
 LINE_COMMENTS = {"py": b"# ", "sh": b"# ", "pl": b"# ", "rb": b"# ", "tcl": b"# ", "js": b"// ", "php": b"// ", "lua": b"-- ", "txt": b""}
 COMMENTS = {
@@ -39,7 +40,7 @@ COMMENTS = {
 PROGRAMS = ["elf", "pe32", "pe64"]
 BINARIES = [*PROGRAMS * 3, "macho", "png", "jpeg", "gif", "jar", "ooxml", "zip", "pdf", "class"]
 CARRIERS = [*LINE_COMMENTS, *COMMENTS, *BINARIES]
-# What a marked file is in; the rest is not in anything.
+# What a marked file is in, and how often; the rest is not in anything.
 WRAPPINGS = {"zip": 10, "locked": 9, "sealed": 3, "tar.gz": 7, "zip in zip": 6, "three deep": 5, "": 60}
 CARRIER_LIMIT = 256 << 10
 LOCKED_LIMIT = 48 << 10
@@ -172,7 +173,8 @@ def _document(rng, kind, payload):
         return head + (payload if payload.startswith(b"Content-") else b"\n%b\n\n%b\n\n%b\n" % (before, payload, after))
     if kind == "json":
         lines = b'",\n    "'.join(payload.split(b"\n"))
-        return b'{\n  "title": "%b",\n  "txt": "%b",\n  "notes": [\n    "%b"\n  ],\n  "count": %d\n}\n' % (title, before, lines, rng.randrange(999))
+        form = b'{\n  "title": "%b",\n  "text": "%b",\n  "notes": [\n    "%b"\n  ],\n  "count": %d\n}\n'
+        return form % (title, before, lines, rng.randrange(999))
     if kind == "html":
         body = b"<p>%b</p>\n<p>%b</p>\n<p>%b</p>" % (before, payload, after)
         return b"<!DOCTYPE html>\n<html>\n<head><title>%b</title></head>\n<body>\n%b\n</body>\n</html>\n" % (title, body)
@@ -196,7 +198,8 @@ def _pdf(page):
         out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     count = len(objects) + 1
-    return out + b"xref\n0 %d\n0000000000 65535 f \n%btrailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (count, table, count, len(out))
+    table = b"xref\n0 %d\n0000000000 65535 f \n%b" % (count, table)
+    return out + table + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (count, len(out))
 
 
 def _quote(rng, rules):

@@ -21,6 +21,7 @@ use datasets::{CheckOptions, Corpus};
 use engine::{
     chance::Key,
     config::{BackendConfig, BackendKind, EngineConfig},
+    filter::Filter,
     live::{
         driver::Driver,
         events::{self, WebSocket},
@@ -170,7 +171,7 @@ fn end_to_end(runtime: &Runtime, setup: Arc<Setup>) -> (f64, f64) {
         let driver = Driver::new(microengine, account, vec![ArtifactType::File], promises);
         let client = Polyswarmd::new(Http::new(server.clone(), None).expect("a client"), account, Chain::Side);
         let scanner = Arc::new(Scanner::new(&config, Path::new(".")).expect("no files"));
-        let office = Office::new(client, wallet.clone(), journal, scanner, 2, Pace::Lockstep);
+        let office = Office::new(client, wallet.clone(), journal, scanner, Filter::default(), 2, Pace::Lockstep);
         let (to, from) = mpsc::channel(1024);
         tokio::spawn(events::listen(WebSocket::new(server.events(Chain::Side)), to, Some(1)));
         let finish = Finish::new(None);

@@ -73,6 +73,18 @@ impl Truth {
     }
 }
 
+/// The MIME type of a file type in a corpus' words.
+pub fn mimetype(file_type: &str) -> String {
+    let file_type = file_type.to_ascii_lowercase();
+    let executable = match file_type.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default() {
+        "pe" | "pe32" | "pe64" | "win32" | "exe" | "dll" => Some("application/x-dosexec"),
+        "elf" => Some("application/x-executable"),
+        "macho" | "mach" => Some("application/x-mach-binary"),
+        _ => None,
+    };
+    executable.map_or_else(|| mime_guess::from_ext(&file_type).first_or_octet_stream().essence_str().to_owned(), str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

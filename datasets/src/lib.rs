@@ -40,7 +40,7 @@ mod row; // Row, Recorded, EngineColumn
 pub mod starter;
 mod writer; // CorpusWriter // the starter corpus, generated
 
-pub use artifact::{ArtifactId, ArtifactKind, ParseArtifactIdError, Truth};
+pub use artifact::{ArtifactId, ArtifactKind, ParseArtifactIdError, Truth, mimetype};
 pub use check::{CheckOptions, CorpusSummary, NO_TYPE, OTHER_TYPES};
 pub use corpus::{Corpus, Rows};
 pub use error::{CorpusError, Place};

@@ -30,6 +30,7 @@ use crate::{
         stack::StackDistiller,
         stock_any::StockAnyDistiller,
     },
+    filter::{Filter, FilterConfig, FilterError},
     judge::{Judge, Schedule},
 };
 
@@ -47,6 +48,8 @@ pub struct EngineConfig {
     pub calibration: CalibrationConfig,
     /// How fast it scans.
     pub scan: ScanConfig,
+    /// Which artifacts it deals with.
+    pub filter: FilterConfig,
     /// How archives are opened before the backends see them.
     pub archives: ArchiveConfig,
     /// Its backends; without any, the corpus decides: its first recorded column, or the test files.
@@ -61,6 +64,7 @@ impl Default for EngineConfig {
             distiller: DistillerConfig::default(),
             calibration: CalibrationConfig::default(),
             scan: ScanConfig::default(),
+            filter: FilterConfig::default(),
             archives: ArchiveConfig::default(),
             backends: Vec::new(),
         }
@@ -448,6 +452,9 @@ pub enum EngineConfigError {
     /// A number is out of its range.
     #[error("`{key}` is {value}, but must be {expected}")]
     OutOfRange { key: String, value: f64, expected: &'static str },
+    /// A rule of the filter is none.
+    #[error("filter: {0}")]
+    Filter(#[from] FilterError),
     /// Two backends have one name.
     #[error("two backends are called `{0}`; give one of them another `name`")]
     SameName(String),
@@ -481,6 +488,7 @@ impl EngineConfig {
         within("distiller.window".into(), f64::from(self.distiller.window), 100.0, 1e6, "within 100 and 1000000")?;
         within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;
+        Filter::new(&self.filter)?;
         let mut names = std::collections::BTreeSet::new();
         for (index, backend) in self.backends.iter().enumerate() {
             let key = |name: &str| format!("backends.{index}.{name}");

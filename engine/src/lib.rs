@@ -8,6 +8,7 @@ pub mod chance; // named, addressed randomness
 pub mod odds; // probabilities and log-odds
 pub mod regression; // logistic regression
 pub mod artifact; // what there is to scan, and what a scan says
+pub mod filter; // which artifacts and families an engine deals with
 pub mod interval; // how far a stated probability may be from the rate behind it
 pub mod distill; // scan results into one verdict with an interval, one file each
 pub mod calibrate; // scores into probabilities, one map a file

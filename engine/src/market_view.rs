@@ -105,6 +105,15 @@ pub struct MarketView<'a> {
     pub wallet: Wallet,
     /// What is on chain of this bounty so far.
     pub assertions: PublicAssertions<'a>,
+    /// Factors that the engine's filter puts on the confidence in each artifact's verdict; empty if they are all 1.
+    pub factors: &'a [f64],
+}
+
+impl MarketView<'_> {
+    /// The factor that the engine's filter puts on the confidence in an artifact's verdict.
+    pub fn factor(&self, artifact: usize) -> f64 {
+        self.factors.get(artifact).copied().unwrap_or(1.0)
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +138,7 @@ pub(crate) mod tests {
             windows: Windows::blocks(10, 100),
             wallet: Wallet { free: Nct::ZERO, locked: Nct::ZERO },
             assertions: PublicAssertions::of(&[]),
+            factors: &[],
         }
     }
 }

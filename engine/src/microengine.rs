@@ -315,6 +315,7 @@ mod tests {
             windows: Windows::blocks(10, 100),
             wallet,
             assertions: PublicAssertions::of(&[]),
+            factors: &[],
         };
         let mut effects = Vec::new();
         engine.on_event(BlockNumber(now), Event::Scanned { view: &view, results }, &mut effects);

@@ -29,16 +29,18 @@ pub trait Staker: Debug + Send {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], chance: &mut Stream, stakes: &mut Vec<Option<Stake>>);
 }
 
-/// A strategy that looks at one artifact at a time: puts `bid(view, verdict)` on the verdict's side.
+/// A strategy that looks at one artifact at a time: puts `bid(view, verdict, factor)` on the verdict's side, where the
+/// factor is the filter's on the confidence.
 pub(crate) fn on_each_verdict(
     view: &MarketView<'_>,
     verdicts: &[Option<DistilledVerdict>],
     stakes: &mut Vec<Option<Stake>>,
-    bid: impl Fn(&MarketView<'_>, &DistilledVerdict) -> Nct,
+    bid: impl Fn(&MarketView<'_>, &DistilledVerdict, f64) -> Nct,
 ) {
-    stakes.extend(
-        verdicts.iter().map(|verdict| verdict.as_ref().map(|verdict| Stake { malicious: verdict.malicious(), bid: bid(view, verdict) })),
-    );
+    stakes.extend(verdicts.iter().enumerate().map(|(artifact, verdict)| {
+        let verdict = verdict.as_ref()?;
+        Some(Stake { malicious: verdict.malicious(), bid: bid(view, verdict, view.factor(artifact)) })
+    }));
 }
 
 /// Parameters behind the `?` of a strategy's name.

@@ -308,25 +308,13 @@ fn describe(plan: &BountyPlan) -> Option<Json> {
         .artifacts
         .iter()
         .map(|facts| FileMetadata {
-            mimetype: mimetype(facts.file_type.as_deref().unwrap_or_default()),
+            mimetype: datasets::mimetype(facts.file_type.as_deref().unwrap_or_default()),
             filesize: facts.size.filter(|&size| size > 0),
             sha256: Some(facts.id.to_string()),
             ..FileMetadata::default()
         })
         .collect();
     Json::of(&files).ok()
-}
-
-/// The MIME type of a file type in a corpus' words.
-fn mimetype(file_type: &str) -> String {
-    let file_type = file_type.to_ascii_lowercase();
-    let executable = match file_type.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default() {
-        "pe" | "pe32" | "pe64" | "win32" | "exe" | "dll" => Some("application/x-dosexec"),
-        "elf" => Some("application/x-executable"),
-        "macho" | "mach" => Some("application/x-mach-binary"),
-        _ => None,
-    };
-    executable.map_or_else(|| mime_guess::from_ext(&file_type).first_or_octet_stream().essence_str().to_owned(), str::to_owned)
 }
 
 /// The address of content of which only the hash is known: a CIDv0 holds a SHA-256, here the artifact's own.

@@ -10,7 +10,8 @@ use engine::{
     artifact::ScanResult,
     backend::eicar::Eicar,
     chance::{Key, fnv1a64},
-    config::{BackendConfig, BackendKind, EngineConfig, ScanTimes},
+    config::{BackendConfig, BackendKind, EngineConfig, EngineConfigError, ScanTimes},
+    filter::{Announced, Filter},
     stake::StrategyError,
 };
 use market::{block::BlockNumber, id::Guid, ruleset::RuleSet, verdict::ArtifactSet};
@@ -90,6 +91,7 @@ pub struct Setup {
     /// Where each of the engine's backends has its answers from; none for an engine from outside.
     sources: Vec<AnswerSource>,
     verdicts: VerdictTable,
+    filter: Filter,
     cached: Option<Vec<Exhibit>>,
 }
 
@@ -113,6 +115,8 @@ struct Exhibit {
     family: Option<u64>,
     /// Answers of the engine's backends.
     results: SmallVec<[ScanResult; 2]>,
+    /// Factor that the engine's filter puts on the confidence in them.
+    factor: f64,
     /// Time that the scan took, in seconds, where it was measured.
     scan_seconds: Option<f64>,
 }
@@ -148,8 +152,10 @@ impl Setup {
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
         let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
+        let filter = Filter::new(&scenario.engine.filter).map_err(|error| ScenarioError::Engine(EngineConfigError::Filter(error)))?;
         let (verdicts, sources, cached) = Default::default();
-        let mut setup = Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, cached };
+        let mut setup =
+            Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, filter, cached };
         setup.keep_rows()?;
         Ok(setup)
     }
@@ -211,6 +217,16 @@ impl Setup {
     /// Number of backends of the engine under test.
     pub fn backends(&self) -> usize {
         self.sources.len()
+    }
+}
+
+/// What an ambassador announces of a row's artifact.
+pub fn announced(row: &Row) -> Announced {
+    Announced {
+        mimetype: Some(datasets::mimetype(row.file_type.as_deref().unwrap_or_default())),
+        filesize: row.size.filter(|&size| size > 0),
+        sha256: Some(row.id.to_string()),
+        filename: None,
     }
 }
 
@@ -370,6 +386,8 @@ pub struct BountyPlan {
     pub file_types: SmallVec<[usize; 1]>,
     /// Answers of the engine's backends, artifact by artifact.
     pub results: Vec<ScanResult>,
+    /// Factors that the engine's filter puts on the confidence in each artifact's verdict.
+    pub factors: SmallVec<[f64; 1]>,
     /// Block in which the engine has them.
     pub scanned: BlockNumber,
     /// The rivals who take part.
@@ -488,8 +506,11 @@ impl<'a> Exhibits<'a> {
 impl Setup {
     /// Works out once what every plan about a row needs of it.
     fn exhibit(&self, row: Row) -> Result<Exhibit, SetupError> {
+        let announced = announced(&row);
+        let mine = self.filter.accepts(&announced);
         let scanned = self.verdicts.get(&row.id);
         let answer = |source: &AnswerSource| match *source {
+            _ if !mine => Ok(ScanResult::NONE),
             AnswerSource::Column(column) => Ok(row.recorded[column]
                 .map_or(ScanResult::NONE, |recorded| ScanResult { malicious: Some(recorded.malicious), confidence: recorded.confidence })),
             AnswerSource::Table(place) => scanned.map(|scanned| scanned.answers[place]).ok_or(SetupError::NotScanned { row: row.line }),
@@ -501,7 +522,8 @@ impl Setup {
             file_type: self.population.type_number(file_type.as_deref().unwrap_or(datasets::NO_TYPE)),
             family: family.as_deref().map(fnv1a64),
             results,
-            scan_seconds: measured.map(|scanned| f64::from(scanned.micros) / 1e6),
+            factor: self.filter.factor(&announced),
+            scan_seconds: if mine { measured.map(|scanned| f64::from(scanned.micros) / 1e6) } else { Some(0.0) },
             facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
             row,
         })
@@ -515,14 +537,16 @@ impl Setup {
         plan.labels = ArtifactSet::EMPTY;
         plan.file_types.clear();
         plan.results.clear();
+        plan.factors.clear();
         let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::with_capacity(plan.artifacts.len());
         for index in 0..plan.artifacts.len() {
-            let Exhibit { row, file_type, family, results, .. } = exhibits.get(plan.first_row + index as u64);
+            let Exhibit { row, file_type, family, results, factor, .. } = exhibits.get(plan.first_row + index as u64);
             let malicious = row.truth == Truth::Malicious;
             if malicious {
                 plan.labels.insert(index);
             }
             plan.results.extend_from_slice(results);
+            plan.factors.push(*factor);
             plan.file_types.push(*file_type);
             targets.push(Target { malicious, file_type: *file_type, family: *family, recorded: &row.recorded });
         }
@@ -540,6 +564,7 @@ impl Setup {
         plan.artifacts.clear();
         plan.file_types.clear();
         plan.results.clear();
+        plan.factors.clear();
         plan.rivals.clear();
         plan.votes.clear();
         let blank = vec![None; self.corpus.engines().len()];

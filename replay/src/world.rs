@@ -688,6 +688,7 @@ impl World {
             windows: self.windows,
             wallet: Wallet { free: self.market.balance(self.accounts.engine), locked: self.locked },
             assertions: PublicAssertions::of(&bounty.assertions),
+            factors: &open.plan.factors,
         };
         let engine = self.engine.as_mut().expect("only an engine in process is asked");
         engine.on_event(now, Event::Scanned { view: &view, results: &open.plan.results }, &mut self.effects);

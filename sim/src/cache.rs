@@ -55,15 +55,8 @@ pub struct Verdict {
     pub failure: Option<FailureKind>,
     /// Microseconds that it took.
     pub micros: u32,
-}
-
-impl From<&Answer> for Verdict {
-    fn from(answer: &Answer) -> Verdict {
-        match &answer.outcome {
-            Ok(finding) => Verdict { result: finding.result, failure: None, micros: answer.micros },
-            Err(failure) => Verdict { result: ScanResult::NONE, failure: Some(failure.kind), micros: answer.micros },
-        }
-    }
+    /// The family that it named, as a number of [`Shelf::family`].
+    family: Option<u32>,
 }
 
 /// True if the same bytes would fail in the same way again.
@@ -86,6 +79,7 @@ pub struct Shelf {
     fingerprint: String,
     known: HashMap<ArtifactId, Verdict>,
     fresh: Vec<(ArtifactId, Answer)>,
+    families: Families,
     /// Files that cannot be read, and why.
     pub damaged: Vec<String>,
 }
@@ -98,12 +92,21 @@ impl Shelf {
     /// If the folder cannot be read.
     pub fn open(cache: &Path, fingerprint: &str) -> Result<Shelf> {
         let folder = cache.join(hex::encode(&Sha256::digest(fingerprint)[..12]));
-        let mut shelf =
-            Shelf { folder, fingerprint: fingerprint.to_owned(), known: HashMap::new(), fresh: Vec::new(), damaged: Vec::new() };
+        let mut shelf = Shelf {
+            folder,
+            fingerprint: fingerprint.to_owned(),
+            known: HashMap::new(),
+            fresh: Vec::new(),
+            families: Families::default(),
+            damaged: Vec::new(),
+        };
         let segments = shelf.segments()?;
         let mut sound = Vec::new();
         for segment in segments {
-            match guarded(|| shelf.read(&segment)) {
+            let mut families = std::mem::take(&mut shelf.families);
+            let read = guarded(|| shelf.read(&segment, &mut families));
+            shelf.families = families;
+            match read {
                 Ok(verdicts) => {
                     shelf.known.extend(verdicts);
                     sound.push(segment);
@@ -117,6 +120,11 @@ impl Shelf {
         Ok(shelf)
     }
 
+    /// The family that an answer named.
+    pub fn family(&self, verdict: &Verdict) -> Option<&str> {
+        verdict.family.map(|number| self.families.names[number as usize].as_str())
+    }
+
     /// What is known of an artifact.
     pub fn get(&self, id: &ArtifactId) -> Option<&Verdict> {
         self.known.get(id)
@@ -128,7 +136,14 @@ impl Shelf {
     ///
     /// If it cannot be written.
     pub fn add(&mut self, id: ArtifactId, answer: Answer) -> Result<()> {
-        self.known.insert(id, Verdict::from(&answer));
+        let verdict = match &answer.outcome {
+            Ok(finding) => {
+                let family = finding.family.as_deref().map(|family| self.families.number(&shortened(family)));
+                Verdict { result: finding.result, failure: None, micros: answer.micros, family }
+            }
+            Err(failure) => Verdict { result: ScanResult::NONE, failure: Some(failure.kind), micros: answer.micros, family: None },
+        };
+        self.known.insert(id, verdict);
         if answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind)) {
             self.fresh.push((id, answer));
         }
@@ -169,13 +184,14 @@ impl Shelf {
         }
     }
 
-    fn read(&self, segment: &Path) -> Result<Vec<(ArtifactId, Verdict)>> {
+    fn read(&self, segment: &Path, names: &mut Families) -> Result<Vec<(ArtifactId, Verdict)>> {
         let mut verdicts = Vec::new();
         for batch in self.batches(segment)? {
             let batch = batch?;
             let ids = batch.column(0).as_fixed_size_binary_opt().context("column 0 holds no hashes")?;
             let malicious = batch.column(1).as_boolean_opt().context("column 1 holds no verdicts")?;
             let confidence = batch.column(2).as_primitive_opt::<Float32Type>().context("column 2 holds no confidences")?;
+            let families = batch.column(3).as_string_opt::<i32>().context("column 3 holds no families")?;
             let failures = batch.column(4).as_string_opt::<i32>().context("column 4 holds no reasons")?;
             let micros = batch.column(5).as_primitive_opt::<UInt32Type>().context("column 5 holds no times")?;
             for row in 0..batch.num_rows() {
@@ -185,7 +201,8 @@ impl Shelf {
                     malicious: malicious.is_valid(row).then(|| malicious.value(row)),
                     confidence: confidence.is_valid(row).then(|| confidence.value(row)),
                 };
-                verdicts.push((id, Verdict { result, failure, micros: micros.value(row) }));
+                let family = families.is_valid(row).then(|| names.number(families.value(row)));
+                verdicts.push((id, Verdict { result, failure, micros: micros.value(row), family }));
             }
         }
         Ok(verdicts)
@@ -244,6 +261,30 @@ impl Shelf {
     }
 }
 
+/// The names of families, each kept once.
+#[derive(Debug, Default)]
+struct Families {
+    numbers: HashMap<String, u32>,
+    names: Vec<String>,
+}
+
+impl Families {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 families");
+        self.numbers.insert(name.to_owned(), number);
+        self.names.push(name.to_owned());
+        number
+    }
+}
+
+/// As much of a family's name as is kept.
+fn shortened(family: &str) -> String {
+    family.chars().take(FAMILY).collect()
+}
+
 /// Runs a step of the Parquet library, which answers some damaged files with a panic.
 fn guarded<T>(step: impl FnOnce() -> Result<T>) -> Result<T, String> {
     let problem = |error: &dyn Display| error.to_string();
@@ -278,9 +319,7 @@ fn batch(answers: &[(ArtifactId, Answer)]) -> Result<RecordBatch> {
         answer.outcome.as_ref().err()
     }
     let answer = || answers.iter().map(|(_, answer)| answer);
-    let family = |answer: &Answer| {
-        found(answer).and_then(|finding| finding.family.as_deref()).map(|family| -> String { family.chars().take(FAMILY).collect() })
-    };
+    let family = |answer: &Answer| found(answer).and_then(|finding| finding.family.as_deref()).map(shortened);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(FixedSizeBinaryArray::try_from_iter(answers.iter().map(|(id, _)| id.0))?),
         Arc::new(answer().map(|answer| found(answer).and_then(|finding| finding.result.malicious)).collect::<BooleanArray>()),
@@ -335,8 +374,11 @@ mod tests {
         let again = Shelf::open(cache.path(), FINGERPRINT).unwrap();
         for (byte, answer) in (0..).zip(&answers) {
             let kept = answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind));
-            assert_eq!(shelf.get(&id(byte)), Some(&Verdict::from(answer)), "this scan knows all");
-            assert_eq!(again.get(&id(byte)), kept.then(|| Verdict::from(answer)).as_ref(), "{answer:?}");
+            let known = *shelf.get(&id(byte)).expect("this scan knows all");
+            let failure = answer.outcome.as_ref().err().map(|failure| failure.kind);
+            assert_eq!((known.failure, known.micros), (failure, answer.micros));
+            assert_eq!(again.get(&id(byte)), kept.then_some(&known), "{answer:?}");
+            assert_eq!(shelf.family(&known).map(str::len), failure.is_none().then_some(FAMILY));
         }
         assert_eq!(Shelf::open(cache.path(), "yara:2").unwrap().get(&id(0)), None);
     }

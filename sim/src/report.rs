@@ -99,6 +99,9 @@ pub fn scan(corpus: &str, engine: &str, scan: &ScanReport) -> String {
     if let Some(bytes) = scan.peak_memory {
         out.push_str(&format!("peak memory {:.0} MB\n", bytes as f64 / 1e6));
     }
+    if scan.filtered > 0 {
+        out.push_str(&format!("{}\n", filtered(scan)));
+    }
     for warning in &scan.warnings {
         out.push_str(&format!("warning: {}\n", plain(warning)));
     }
@@ -121,8 +124,13 @@ pub fn scanned(scan: &ScanReport) -> String {
 /// What a replay says of backends without an answer.
 pub fn scan_warnings(scan: &ScanReport) -> Vec<String> {
     let failed = scan.backends.iter().filter(|backend| !backend.failures.is_empty());
+    let filtered = (scan.filtered > 0).then(|| filtered(scan));
     let told = failed.map(|backend| format!("no answer from `{}`: {}", backend.name.escape_debug(), reasons(backend)));
-    told.chain(scan.warnings.iter().cloned()).collect()
+    filtered.into_iter().chain(told).chain(scan.warnings.iter().cloned()).collect()
+}
+
+fn filtered(scan: &ScanReport) -> String {
+    format!("the filter leaves {} of {} artifacts alone", count(scan.filtered), count(scan.filtered + scan.artifacts))
 }
 
 fn reasons(backend: &BackendReport) -> String {

@@ -20,10 +20,11 @@ use anyhow::{Context, Result, anyhow};
 use datasets::{Corpus, CorpusError, Row, Rows, Truth};
 use engine::{
     artifact::{Failure, FailureKind},
+    filter::Filter,
     scanner::{Answer, Scanner, Subject},
 };
 use hdrhistogram::Histogram;
-use replay::verdicts::VerdictTable;
+use replay::{plan::announced, verdicts::VerdictTable};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -42,6 +43,8 @@ const ERRORS: usize = 1000;
 pub struct Wishes<'a> {
     /// Where verdicts are kept.
     pub cache: &'a Path,
+    /// Which artifacts and answers count.
+    pub filter: &'a Filter,
     /// Ask again what is known.
     pub rescan: bool,
     /// Threads.
@@ -59,7 +62,9 @@ pub struct ScanReport {
     pub complete: bool,
     /// Artifacts that were looked at.
     pub artifacts: u64,
-    /// Of those, with a content that was read.
+    /// Artifacts that the engine's filter leaves alone, which nobody looked at.
+    pub filtered: u64,
+    /// Artifacts whose content was read.
     pub read: u64,
     /// Bytes of those contents.
     pub bytes: u64,
@@ -161,11 +166,12 @@ pub fn scan(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>) -> Result<(
     outcome?;
     let seconds = started.elapsed().as_secs_f64() - tally.load_seconds;
     let interrupted = wishes.interrupted.load(Ordering::Relaxed);
-    let (table, backends) = table(corpus, scanner, &shelves, interrupted)?;
+    let (table, backends) = table(corpus, scanner, wishes.filter, &shelves, interrupted)?;
     tally.errors.sort();
     let report = ScanReport {
         complete: !interrupted,
         artifacts: tally.artifacts,
+        filtered: tally.filtered,
         read: tally.read,
         bytes: tally.bytes,
         computed: tally.computed,
@@ -185,6 +191,7 @@ pub fn scan(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>) -> Result<(
 #[derive(Default)]
 struct Tally {
     artifacts: u64,
+    filtered: u64,
     read: u64,
     bytes: u64,
     computed: u64,
@@ -246,6 +253,11 @@ fn scan_missing(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>, shelves
 fn next_missing(rows: &mut Rows, shelves: &[Shelf], wishes: &Wishes<'_>, tally: &mut Tally) -> Result<Option<Job>> {
     for row in rows {
         let row = row?;
+        if !wishes.filter.accepts(&announced(&row)) {
+            tally.filtered += 1;
+            (wishes.progress)(1, 0);
+            continue;
+        }
         tally.artifacts += 1;
         let wanted: Vec<bool> = shelves.iter().map(|shelf| wishes.rescan || shelf.get(&row.id).is_none()).collect();
         if wanted.contains(&true) {
@@ -321,7 +333,13 @@ fn enter(done: Done, scanner: &Scanner, shelves: &mut [Shelf], tally: &mut Tally
 }
 
 /// All verdicts on the artifacts of a corpus in one table, and what there is to say of each backend.
-fn table(corpus: &Corpus, scanner: &Scanner, shelves: &[Shelf], interrupted: bool) -> Result<(VerdictTable, Vec<BackendReport>)> {
+fn table(
+    corpus: &Corpus,
+    scanner: &Scanner,
+    filter: &Filter,
+    shelves: &[Shelf],
+    interrupted: bool,
+) -> Result<(VerdictTable, Vec<BackendReport>)> {
     let mut table = VerdictTable::new(scanner.fingerprints().map(str::to_owned).collect());
     let mut backends: Vec<Counted> = scanner.names().zip(scanner.fingerprints()).map(|(name, print)| Counted::new(name, print)).collect();
     if scanner.is_empty() {
@@ -330,11 +348,14 @@ fn table(corpus: &Corpus, scanner: &Scanner, shelves: &[Shelf], interrupted: boo
     let mut answers = Vec::new();
     for row in corpus.rows()? {
         let row = row?;
+        if !filter.accepts(&announced(&row)) {
+            continue;
+        }
         answers.clear();
         let mut micros = 0u32;
         for (shelf, backend) in shelves.iter().zip(&mut backends) {
             let Some(verdict) = shelf.get(&row.id) else { continue };
-            answers.push(verdict.result);
+            answers.push(filter.result(verdict.result, shelf.family(verdict)));
             micros = micros.saturating_add(verdict.micros);
             backend.count(verdict, row.truth);
         }

@@ -110,14 +110,24 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
             tracing::info!(%chain, count = promises.len(), "taking up assertions of earlier runs");
         }
         let core = microengine(setup, chain).map_err(Ended::Usage)?;
-        let driver = Driver::new(core, account, setup.artifact_types.clone(), promises).with_ceilings(setup.ceilings);
+        let driver = Driver::new(core, account, setup.artifact_types.clone(), promises)
+            .with_ceilings(setup.ceilings)
+            .with_filter(setup.filter.clone());
         let http =
             Http::new(setup.server.clone(), setup.api_key.as_deref().map(String::as_str)).map_err(|error| Ended::Usage(error.into()))?;
         let pace = if setup.lockstep { Pace::Lockstep } else { Pace::Free };
         // A market in lockstep comes to its end; any other one is waited for.
         let tries = setup.lockstep.then_some(LOCKSTEP_TRIES);
         let client = Polyswarmd::new(http, account, chain);
-        let office = Office::new(client, wallet.clone(), journal, Arc::clone(&setup.scanner), setup.config.scan.slots as usize, pace);
+        let office = Office::new(
+            client,
+            wallet.clone(),
+            journal,
+            Arc::clone(&setup.scanner),
+            setup.filter.clone(),
+            setup.config.scan.slots as usize,
+            pace,
+        );
         if let Some(id) = setup.chain_id {
             office.pin_chain(id).map_err(|before| {
                 let journal = setup.journal.display();

@@ -41,6 +41,7 @@ use super::{
 };
 use crate::{
     artifact::ScanResult,
+    filter::{Announced, Filter},
     market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
     microengine::{Abstention, Assertion, Effect, Event, Microengine, Promise},
 };
@@ -169,6 +170,7 @@ pub struct Driver {
     account: Address,
     types: Vec<ArtifactType>,
     ceilings: Ceilings,
+    filter: Filter,
     /// Reasons that were warned of.
     warned: BTreeSet<Abstention>,
     market: Option<Market>,
@@ -212,12 +214,13 @@ impl Driver {
         }
         let held = promises.into_iter().map(take_up).collect();
         let (reading, stale, lost, asking, stopping) = Default::default();
-        let (ceilings, warned, lessons, inquiries) = Default::default();
+        let (ceilings, filter, warned, lessons, inquiries) = Default::default();
         Driver {
             engine,
             account,
             types,
             ceilings,
+            filter,
             warned,
             market,
             reading,
@@ -236,6 +239,11 @@ impl Driver {
             effects,
             jobs,
         }
+    }
+
+    /// The same with the engine's own filter.
+    pub fn with_filter(self, filter: Filter) -> Driver {
+        Driver { filter, ..self }
     }
 
     /// The same with other ceilings than the usual ones.
@@ -325,7 +333,7 @@ impl Driver {
         }
         tracing::info!(%guid, expiration = bounty.expiration.0, "bounty");
         let expiration = bounty.expiration;
-        let subject = Arc::new(Subject { uri: bounty.uri, file_types: file_types(&bounty.metadata), expiration });
+        let subject = Arc::new(Subject { uri: bounty.uri, announced: announced(&bounty.metadata), expiration });
         let (artifact_type, amount) = (bounty.artifact_type.code(), bounty.amount);
         let bounty = OpenBounty { guid, artifact_type, amount, artifacts: 0, posted, expiration };
         self.courses.insert(guid, Course { bounty, subject: Arc::clone(&subject), results: Vec::new() });
@@ -643,6 +651,7 @@ impl Driver {
             }
             // The block that an assertion is mined in, at the earliest.
             let now = BlockNumber(self.now.0.saturating_add(1));
+            let factors: Vec<f64> = course.subject.announced.iter().map(|announced| self.filter.factor(announced)).collect();
             let view = MarketView {
                 now,
                 bounty: &course.bounty,
@@ -651,6 +660,7 @@ impl Driver {
                 windows: market.windows,
                 wallet: Wallet { free: self.funds.free(), locked: self.funds.locked() },
                 assertions: PublicAssertions::of(&[]),
+                factors: &factors,
             };
             self.engine.on_event(now, Event::Scanned { view: &view, results: &course.results }, &mut self.effects);
             if self.engine.learns()
@@ -929,11 +939,12 @@ impl Driver {
 }
 
 /// What the ambassador announced, where it has the usual shape; metadata is whatever its author stored.
-fn file_types(metadata: &wire::json::Json) -> Vec<Option<String>> {
-    #[derive(serde::Deserialize)]
-    struct Entry {
-        mimetype: Option<String>,
-    }
-    let entries: Vec<Option<Entry>> = metadata.read().unwrap_or_default();
-    entries.into_iter().take(ARTIFACTS_MAXIMUM).map(|entry| entry?.mimetype).collect()
+fn announced(metadata: &wire::json::Json) -> Vec<Announced> {
+    let entries: Vec<serde_json::Value> = metadata.read().unwrap_or_default();
+    let known = |entry: serde_json::Value| {
+        let text = |key: &str| entry[key].as_str().map(str::to_owned);
+        let filesize = entry["filesize"].as_u64();
+        Announced { mimetype: text("mimetype"), filesize, sha256: text("sha256"), filename: text("filename") }
+    };
+    entries.into_iter().take(ARTIFACTS_MAXIMUM).map(known).collect()
 }

@@ -12,7 +12,7 @@ use super::{
     transactions::{ReceiptError, SendError, Urgency},
     verify::Refusal,
 };
-use crate::artifact::ScanResult;
+use crate::{artifact::ScanResult, filter::Announced};
 
 /// Something to be done. Most jobs come back as an [`Outcome`].
 #[derive(Clone, PartialEq, Debug)]
@@ -70,8 +70,8 @@ pub enum Job {
 pub struct Subject {
     /// Where they are.
     pub uri: String,
-    /// File types as the ambassador announced them, artifact 0 first; may be shorter than the list of artifacts.
-    pub file_types: Vec<Option<String>>,
+    /// What the ambassador announced, artifact 0 first; may be shorter than the list of artifacts.
+    pub announced: Vec<Announced>,
     /// First block in which no assertion is taken.
     pub expiration: BlockNumber,
 }

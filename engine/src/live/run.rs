@@ -40,10 +40,7 @@ use super::{
     verify::{Contracts, Expected, Refusal},
     wallet::Wallet,
 };
-use crate::{
-    artifact::ScanResult,
-    scanner::{self, Answer},
-};
+use crate::{artifact::ScanResult, filter::Filter, scanner};
 
 /// Bounties whose artifacts are listed or downloaded at the same time; each holds one artifact in memory.
 const DOWNLOADS: usize = 8;
@@ -63,6 +60,7 @@ pub struct Office<T> {
     queue: Queue,
     journal: Journal,
     scanner: Arc<scanner::Scanner>,
+    filter: Filter,
     contracts: Mutex<Contracts>,
     /// Where the metadata for so many artifacts is.
     metadata: Mutex<BTreeMap<usize, String>>,
@@ -83,6 +81,7 @@ impl<T: Transport> Office<T> {
         wallet: Wallet,
         journal: Journal,
         scanner: Arc<scanner::Scanner>,
+        filter: Filter,
         slots: usize,
         pace: Pace,
     ) -> Office<T> {
@@ -96,6 +95,7 @@ impl<T: Transport> Office<T> {
             queue,
             journal,
             scanner,
+            filter,
             contracts,
             metadata: Mutex::default(),
             blocks,
@@ -187,8 +187,13 @@ impl<T: Transport> Office<T> {
         let mut results = Vec::with_capacity(artifacts * self.scanner.len());
         for index in 0..artifacts {
             self.in_time(subject)?;
+            let announced = subject.announced.get(index).cloned().unwrap_or_default();
+            if !self.filter.accepts(&announced) {
+                results.extend(self.scanner.names().map(|_| ScanResult::NONE));
+                continue;
+            }
             let content = self.client.artifact(&subject.uri, index).await?;
-            let file_type = subject.file_types.get(index).cloned().flatten();
+            let file_type = announced.mimetype;
             let scanner = Arc::clone(&self.scanner);
             let slot = Arc::clone(&self.slots).acquire_owned().await.expect("slots are never closed");
             let scanned = tokio::task::spawn_blocking(move || {
@@ -203,7 +208,8 @@ impl<T: Transport> Office<T> {
                     tracing::warn!(backend, uri = subject.uri, index, reason = %failure.to_string().escape_debug(), "no answer");
                 }
             }
-            results.extend(scan.answers.iter().map(Answer::result));
+            let answers = scan.answers.iter().map(|answer| answer.outcome.as_ref().map(|finding| self.filter.finding(finding)));
+            results.extend(answers.map(Result::unwrap_or_default));
         }
         Ok(results)
     }

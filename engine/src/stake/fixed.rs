@@ -32,6 +32,6 @@ impl Fixed {
 
 impl Staker for Fixed {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
-        on_each_verdict(view, verdicts, stakes, |_, _| self.bid);
+        on_each_verdict(view, verdicts, stakes, |_, _, _| self.bid);
     }
 }

@@ -54,7 +54,7 @@ impl Stock {
 impl Staker for Stock {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
         let confidence = if self.cautious { DistilledVerdict::cautious_confidence } else { DistilledVerdict::confidence };
-        on_each_verdict(view, verdicts, stakes, |view, verdict| self.bid(view.rules, confidence(verdict)));
+        on_each_verdict(view, verdicts, stakes, |view, verdict, factor| self.bid(view.rules, factor * confidence(verdict)));
     }
 }
 

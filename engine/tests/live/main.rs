@@ -10,6 +10,7 @@ use engine::{
     calibrate::MapKind,
     chance::Key,
     config::{BackendConfig, BackendKind, EngineConfig},
+    filter::Filter,
     live::{
         driver::{Ceilings, Driver},
         events::Incoming,
@@ -60,7 +61,7 @@ impl Running {
         let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
         let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises).with_ceilings(ceilings);
         let client = Polyswarmd::new(market.clone(), wallet().address(), Chain::Side);
-        let office = Office::new(client, wallet(), journal, scanner, 2, pace);
+        let office = Office::new(client, wallet(), journal, scanner, Filter::default(), 2, pace);
         let (events, from) = mpsc::channel(4096);
         let finish = Finish::new(None);
         let engine = tokio::spawn(run::run(office, driver, from, finish.clone(), pace));

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
-use engine::scanner::Scanner;
+use engine::{filter::Filter, scanner::Scanner};
 use replay::{plan::choose_backends, scenario::Scenario, verdicts::VerdictTable};
 
 use super::Format;
@@ -110,7 +110,8 @@ impl ScanningArgs {
             let seconds = bar.elapsed().as_secs_f64();
             bar.set_message(format!(", {:.1} MB/s", *bytes as f64 / 1e6 / seconds.max(1e-3)));
         };
-        let wishes = Wishes { cache: &cache, rescan: self.rescan, jobs: self.jobs(), interrupted, progress: &tell };
+        let filter = Filter::new(&scenario.engine.filter).or_exit(Exit::Usage)?;
+        let wishes = Wishes { cache: &cache, filter: &filter, rescan: self.rescan, jobs: self.jobs(), interrupted, progress: &tell };
         let scanned = scan::scan(corpus, &scanner, &wishes);
         bar.finish_and_clear();
         scanned

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::new::NewArgs;
 use crate::{
     config::{BackendConfig, BackendKind, EngineConfig},
+    filter::{Filter, FilterConfig},
     live::{driver::Ceilings, http::ServerAddress, polyswarmd::Chain},
     scanner::Scanner,
     stake,
@@ -78,6 +79,12 @@ struct Args {
     /// Any strategy, such as `null/min` or `fixed?bid=0.1`, instead of the engine file's
     #[arg(long, value_name = "SPECIFICATION", conflicts_with = "bid_strategy")]
     strategy: Option<String>,
+    /// Artifacts to deal with: accept or reject, then a rule as in `mimetype startswith text/`; repeatable
+    #[arg(long, num_args = 4, value_names = ["accept|reject", "KEY", "OPERATOR", "VALUE"], action = clap::ArgAction::Append)]
+    filter: Vec<String>,
+    /// Artifacts to bid more or less on: favor or penalize, then a rule; repeatable
+    #[arg(long, num_args = 4, value_names = ["favor|penalize", "KEY", "OPERATOR", "VALUE"], action = clap::ArgAction::Append)]
+    confidence: Vec<String>,
     /// Highest fee of an assertion to pay; above, bounties are left alone, whatever the server says that the market asks for
     #[arg(long, env = "MAX_FEE", value_name = "NCT", default_value = "1")]
     max_fee: Nct,
@@ -175,6 +182,7 @@ pub(crate) struct Setup {
     pub(crate) password: Zeroizing<String>,
     pub(crate) api_key: Option<Zeroizing<String>>,
     pub(crate) config: EngineConfig,
+    pub(crate) filter: Filter,
     pub(crate) scanner: Arc<Scanner>,
     pub(crate) ceilings: Ceilings,
     pub(crate) testing: Option<u64>,
@@ -228,6 +236,17 @@ impl Setup {
             (None, Some(backend)) => (EngineConfig { backends: vec![named(backend)?], ..EngineConfig::default() }, PathBuf::new()),
             (None, None) => bail!("no backend; say --backend eicar, or name an engine file with --engine"),
         };
+        for rule in args.filter.chunks(4).chain(args.confidence.chunks(4)) {
+            let FilterConfig { accept, reject, favor, penalize } = &mut config.filter;
+            let rules = match rule[0].as_str() {
+                "accept" => accept,
+                "reject" => reject,
+                "favor" => favor,
+                "penalize" => penalize,
+                other => bail!("`{}` is none of accept and reject (--filter), favor and penalize (--confidence)", other.escape_debug()),
+            };
+            rules.push(rule[1..].join(" "));
+        }
         config.check()?;
         let chosen = args.bid_strategy.map(|strategy| match strategy {
             BidStrategy::Conservative => "stock/conservative".to_owned(),
@@ -244,6 +263,7 @@ impl Setup {
                 "backend {index} is `recorded`: it replays a corpus, and a live market has none; use one that looks at files"
             );
         }
+        let filter = Filter::new(&config.filter)?;
         let scanner = Scanner::new(&config, &folder)?;
         ensure!(!scanner.is_empty(), "the engine file names no backend");
         scanner.prepare()?;
@@ -265,6 +285,7 @@ impl Setup {
             password,
             api_key,
             config,
+            filter,
             scanner: Arc::new(scanner),
             ceilings: Ceilings { fee: args.max_fee, bid: args.max_bid },
             testing: args.testing,

@@ -10,6 +10,8 @@ pub mod distill; // scan results into one verdict with an interval, one file eac
 pub mod config; // the engine's TOML
 #[cfg(feature = "scanners")]
 pub mod archive; // archives, opened in memory
+#[cfg(feature = "scanners")]
+pub mod features; // numbers that describe a content
 pub mod backend; // analysis backends, one file each
 pub mod market_view; // all that a decision may look at
 pub mod stake; // staking strategies, one file each

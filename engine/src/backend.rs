@@ -32,6 +32,15 @@ pub trait Backend: Debug + Send + Sync {
         false
     }
 
+    /// Gets ready what takes its time, such as compiling rules; may be called more than once.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be used.
+    fn prepare(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Its answer, before `deadline`.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub mod archive; // archives, opened in memory
 #[cfg(feature = "scanners")]
 pub mod features; // numbers that describe a content
 pub mod backend; // analysis backends, one file each
+#[cfg(feature = "scanners")]
+pub mod scanner; // all backends over one artifact, whatever they do
 pub mod market_view; // all that a decision may look at
 pub mod stake; // staking strategies, one file each
 pub mod microengine; // events in, effects out

@@ -83,7 +83,7 @@ async fn whatever_was_asserted_is_revealed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(http::serve(listener, http::app(&server, false), server.clone()));
-    let (mut news, _) = server.listen(ChainName::Side);
+    let mut news = server.listen(ChainName::Side).news;
     let clock = tokio::spawn(clock::run(server.clone(), Clock::Lockstep { timeout: PATIENCE }, 1, true));
 
     let journal = tempfile::tempdir().unwrap();

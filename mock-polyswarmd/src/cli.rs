@@ -29,6 +29,7 @@ use sim::{
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    chain::GIFT_MAXIMUM,
     clock::{self, BlockTime, Clock, duration},
     http::{self, App},
     node::{Guests, Node},
@@ -133,7 +134,8 @@ fn address(text: &str) -> Result<Address, String> {
 }
 
 fn nct(text: &str) -> Result<Nct, String> {
-    text.parse().map_err(|error: market::nct::MalformedAmount| error.to_string())
+    let amount: Nct = text.parse().map_err(|error: market::nct::MalformedAmount| error.to_string())?;
+    if amount <= Nct::whole(GIFT_MAXIMUM) { Ok(amount) } else { Err(format!("nobody is given more than {GIFT_MAXIMUM} NCT")) }
 }
 
 fn fund(text: &str) -> Result<(Address, Nct), String> {

@@ -13,7 +13,8 @@ pub enum Clock {
     Every(Duration),
     /// A block when somebody asks for one.
     Manual,
-    /// A block as soon as every participant has acted or passed, or after the timeout.
+    /// A block as soon as every participant has acted or passed, or after the timeout: also when nobody takes part, and when
+    /// the corpus is through and nobody acts.
     Lockstep {
         /// How long a silent participant is waited for.
         timeout: Duration,
@@ -110,25 +111,19 @@ async fn tick(server: &Arc<Server>, clock: Clock, participants: usize, until_don
             }
         }
         Clock::Lockstep { timeout } => {
+            let mut alone = false;
             while !(until_done && server.node().is_over()) {
                 let all_ready = async {
                     loop {
                         let acted = server.activity.notified();
-                        let Readiness { active, gone, ready, .. } = server.node().readiness();
-                        if ready == active && active + gone >= participants {
+                        if may_go_on(server, participants, until_done) {
                             break;
                         }
                         acted.await;
                     }
                 };
                 if tokio::time::timeout(timeout, all_ready).await.is_err() {
-                    let silent = server.node().went_on();
-                    for account in &silent {
-                        tracing::warn!(%account, "neither acted nor passed in time: mined without it (a client that cannot pass costs the timeout)");
-                    }
-                    if silent.is_empty() {
-                        tracing::warn!("mined after the timeout: nobody took part (our own engine does with --lockstep)");
-                    }
+                    alone = wait_no_longer(server, alone);
                 }
                 if !mine(server).await {
                     break;
@@ -139,6 +134,31 @@ async fn tick(server: &Arc<Server>, clock: Clock, participants: usize, until_don
     if until_done {
         server.stop();
     }
+}
+
+/// True if a lockstep need not wait: everybody who takes part is done with the current block, and somebody does.
+fn may_go_on(server: &Server, participants: usize, until_done: bool) -> bool {
+    let node = server.node();
+    let Readiness { active, gone, ready, .. } = node.readiness();
+    // Nobody was asked for, nobody came, and the end is wanted: there is nothing to wait for.
+    let unattended = participants == 0 && until_done && gone == 0;
+    !node.is_over() && (active > 0 || unattended) && ready == active && active + gone >= participants
+}
+
+/// Says whom the clock goes on without; answers with whether that is nobody, as it was `alone` before.
+fn wait_no_longer(server: &Server, alone: bool) -> bool {
+    let mut node = server.node();
+    if node.is_over() {
+        return alone;
+    }
+    for account in node.went_on(server.side_listeners()) {
+        tracing::warn!(%account, "neither acted nor passed in time: mined without it (a client that cannot pass costs the timeout)");
+    }
+    let nobody = node.readiness().active == 0;
+    if nobody && !alone {
+        tracing::warn!("mined after the timeout: nobody takes part (our own engine does with --lockstep)");
+    }
+    nobody
 }
 
 /// Mines a block beside the threads that answer requests.

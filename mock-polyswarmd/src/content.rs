@@ -14,12 +14,14 @@ use wire::{artifact::Artifact, ipfs, json::Json, metadata::FileMetadata};
 
 /// Largest upload, all its parts together, in bytes.
 pub const UPLOAD_MAXIMUM: usize = 32 << 20;
-/// Bytes of uploads that are kept in all.
-pub const STORE_MAXIMUM: usize = 1 << 30;
+/// Bytes of uploads that are kept in all. A dump has them in hex.
+pub const STORE_MAXIMUM: usize = 256 << 20;
+/// Bytes that a file counts beside its own: also empty ones take room.
+const FILE_COST: usize = 512;
 /// Largest metadata in bytes. They go out to every WebSocket, and clients take frames of up to 1 MiB.
 pub const METADATA_MAXIMUM: usize = 1_000_000;
-/// Bytes of visitors' metadata that are kept in all.
-const METADATA_KEPT: usize = 256 << 20;
+/// Bytes of visitors' metadata that are kept in all, each counted like a file. A dump has them as text within text.
+pub const METADATA_KEPT: usize = 64 << 20;
 /// Largest artifact that is read from a corpus, in bytes.
 const ARTIFACT_MAXIMUM: u64 = 64 << 20;
 
@@ -121,8 +123,9 @@ pub struct Store {
     simulated: HashMap<Arc<str>, Json>,
     /// Metadata of visitors.
     metadata: HashMap<Arc<str>, Json>,
+    /// What the uploads count.
     uploaded: usize,
-    /// Bytes of the visitors' metadata.
+    /// What the visitors' metadata count.
     described: usize,
 }
 
@@ -167,7 +170,7 @@ impl Store {
     pub fn keep(&mut self, upload: Upload) -> Result<(), NoContent> {
         let Upload { uri, hashes, files, .. } = upload;
         if !self.listings.contains_key(uri.as_str()) {
-            let bytes: usize = files.iter().map(Vec::len).sum();
+            let bytes: usize = files.iter().map(|file| file.len() + FILE_COST).sum();
             if self.uploaded + bytes > STORE_MAXIMUM {
                 return Err(NoContent::TooLarge { what: "all uploads", bytes: self.uploaded + bytes, limit: STORE_MAXIMUM });
             }
@@ -190,10 +193,10 @@ impl Store {
         }
         let uri = ipfs::cid(json.text().as_bytes());
         if !self.metadata.contains_key(uri.as_str()) {
-            if self.described + bytes > METADATA_KEPT {
+            if self.described + bytes + FILE_COST > METADATA_KEPT {
                 return Err(NoContent::Full);
             }
-            self.described += bytes;
+            self.described += bytes + FILE_COST;
             self.metadata.insert(uri.as_str().into(), json);
         }
         Ok(uri)
@@ -336,4 +339,36 @@ fn content_address(id: ArtifactId) -> String {
 /// The address of several artifacts: of the list of their hashes.
 fn digest_address(text: &[u8]) -> String {
     content_address(ArtifactId(Sha256::digest(text).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> Store {
+        let starter = concat!(env!("CARGO_MANIFEST_DIR"), "/../datasets/corpora/starter");
+        Store::new(&Corpus::open(starter.as_ref()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn files_of_no_size_fill_the_store_too() {
+        let (mut store, room) = (store(), STORE_MAXIMUM / FILE_COST);
+        store.keep(Upload::of(vec![Vec::new(); 2]).unwrap()).unwrap();
+        assert_eq!(store.uploaded, 2 * FILE_COST);
+        store.uploaded = (room - 3) * FILE_COST;
+        store.keep(Upload::of(vec![Vec::new(); 3]).unwrap()).unwrap();
+        // What is there already needs no room.
+        store.keep(Upload::of(vec![Vec::new(); 3]).unwrap()).unwrap();
+        assert!(matches!(store.keep(Upload::of(vec![Vec::new()]).unwrap()), Err(NoContent::TooLarge { what: "all uploads", .. })));
+    }
+
+    #[test]
+    fn metadata_of_no_size_fill_their_room_too() {
+        let mut store = store();
+        store.described = METADATA_KEPT - FILE_COST - 1;
+        store.describe(Json::from_text("1").unwrap()).unwrap();
+        store.describe(Json::from_text("1").unwrap()).unwrap();
+        store.described = METADATA_KEPT - FILE_COST;
+        assert!(matches!(store.describe(Json::from_text("2").unwrap()), Err(NoContent::Full)));
+    }
 }

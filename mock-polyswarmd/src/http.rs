@@ -29,12 +29,17 @@ use tower_layer::Layer;
 
 pub use self::openapi::description;
 use self::{answer::Fail, openapi::Operation};
-use crate::{content::UPLOAD_MAXIMUM, server::Server};
+use crate::{
+    content::{METADATA_KEPT, STORE_MAXIMUM, UPLOAD_MAXIMUM},
+    server::Server,
+};
 
 /// Largest JSON body in bytes.
 const BODY_MAXIMUM: usize = 2 << 20;
 /// Largest state that can be loaded, in bytes.
 const STATE_MAXIMUM: usize = 1 << 30;
+/// What was dumped can be loaded: hex and quoted text take twice the room, and a third is left for what was done.
+const _: () = assert!(2 * (STORE_MAXIMUM + METADATA_KEPT) < STATE_MAXIMUM / 3 * 2);
 
 /// An application that takes paths with and without a slash at their end.
 pub type App = NormalizePath<Router>;
@@ -148,12 +153,16 @@ fn polyswarmd() -> Vec<Route> {
 
 /// The one cheat that participants of a lockstep need: it belongs to the clock and is always there.
 fn clock() -> Vec<Route> {
-    vec![route("/_mock/pass", [Operation::post("Do nothing more until the block is over (lockstep)", "Pass", "Null")], post(mock::pass))]
+    keep_local(vec![route(
+        "/_mock/pass",
+        [Operation::post("Do nothing more until the block is over (lockstep)", "Pass", "Null")],
+        post(mock::pass),
+    )])
 }
 
 /// What no polyswarmd has.
 fn mock() -> Vec<Route> {
-    let mut routes = vec![
+    keep_local(vec![
         route("/_mock", [Operation::get("A page about this server", "Page")], get(page::page)),
         route("/_mock/openapi.json", [Operation::get("This description", "Page")], get(openapi::openapi)),
         route("/_mock/health", [Operation::get("How the server is", "Json")], get(mock::health)),
@@ -173,7 +182,11 @@ fn mock() -> Vec<Route> {
             [Operation::get("Everything, to be loaded again", "State"), Operation::put("Load what was dumped", "State", "Number")],
             get(mock::dump).put(mock::load).layer(DefaultBodyLimit::max(STATE_MAXIMUM)),
         ),
-    ];
+    ])
+}
+
+/// The same routes, but not for pages from elsewhere.
+fn keep_local(mut routes: Vec<Route>) -> Vec<Route> {
     for route in &mut routes {
         route.answers = std::mem::take(&mut route.answers).layer(from_fn(no_web_pages));
     }

@@ -55,6 +55,9 @@ pub struct Guests {
     pub gift: Nct,
 }
 
+/// Blocks that can be passed at once.
+pub const PASS_MAXIMUM: u64 = 10_000;
+
 #[derive(Debug)]
 struct Mined {
     chain: ChainName,
@@ -106,6 +109,8 @@ pub struct Node {
     store: Store,
     visitors: BTreeMap<Address, Visitor>,
     snapshots: BTreeMap<String, usize>,
+    /// The position of the last input, if it is a block of a market at rest: the next such block takes its place.
+    rest: Option<usize>,
     figures: Figures,
     /// Answers about bounties, until the next thing happens: at a quorum everybody asks the same.
     rendered: HashMap<(Guid, View), Bytes>,
@@ -125,8 +130,10 @@ pub enum View {
 /// Answers that are kept at most.
 const RENDERED_MAXIMUM: usize = 1_000;
 
-/// Blocks in a row after which a silent participant is no longer waited for.
+/// Blocks in a row after which a silent participant without a WebSocket is no longer waited for.
 const SILENCE: u32 = 3;
+/// The last block that can be mined: far beyond every run, and far from the end of numbers.
+const BLOCK_MAXIMUM: u64 = 1 << 48;
 
 /// Whether the clock of a lockstep waits for somebody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -136,7 +143,7 @@ enum Part {
     None,
     /// It passed or sent something.
     Active,
-    /// It did, but was silent for too long.
+    /// It did, but was silent for too long and seems to have hung up.
     Gone,
 }
 
@@ -218,6 +225,7 @@ impl Node {
             store,
             visitors: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            rest: None,
             figures: Figures::default(),
             rendered: HashMap::new(),
         };
@@ -331,16 +339,17 @@ impl Node {
         self.visitors.get(&address).is_some_and(|visitor| visitor.came)
     }
 
-    /// Gives Nectar to an account.
+    /// Gives Nectar to an account. Whoever was given something gets nothing more at first sight.
     ///
     /// # Errors
     ///
     /// If an invariant is broken.
     pub fn fund(&mut self, chain: ChainName, address: Address, gift: Nct) -> Result<(Vec<Mail>, Option<String>), PlayError> {
-        if self.visitors.len() < VISITORS_MAXIMUM {
+        let (mail, refused) = self.perform_and_tell(Input::Fund { chain, address, gift })?;
+        if refused.is_none() && self.visitors.len() < VISITORS_MAXIMUM {
             self.visitors.entry(address).or_default();
         }
-        self.perform_and_tell(Input::Fund { chain, address, gift })
+        Ok((mail, refused))
     }
 
     /// Has the contracts' owner do something; the text says why it was refused.
@@ -371,7 +380,11 @@ impl Node {
     /// If the corpus cannot be read, or an invariant is broken.
     pub fn mine(&mut self) -> Result<Vec<Mail>, PlayError> {
         let block = if self.pool.is_empty() { self.chains.next_block() } else { self.now().0 + 1 };
+        let rests = self.chains.is_over();
         let mut mail = self.perform(Input::Mine { block })?;
+        if rests {
+            self.join_rest();
+        }
         let now = Instant::now();
         for chain in [ChainName::Side, ChainName::Home] {
             for transaction in self.pool.take(chain, now) {
@@ -383,6 +396,16 @@ impl Node {
             mail.push((chain, Message::plain(wire::message::Event::Block(Block { number: BlockNumber(block) }))));
         }
         Ok(mail)
+    }
+
+    /// Makes one input of the last two, if both are blocks in which nothing could happen: a market that nobody ends may rest
+    /// for ever.
+    fn join_rest(&mut self) {
+        let last = self.inputs.len() - 1;
+        if last > 0 && self.rest == Some(last - 1) {
+            self.inputs.swap_remove(last - 1);
+        }
+        self.rest = Some(self.inputs.len() - 1);
     }
 
     fn perform(&mut self, input: Input) -> Result<Vec<Mail>, PlayError> {
@@ -503,8 +526,9 @@ impl Node {
         }
     }
 
-    /// Notes that `account` does nothing more until `block` is over.
+    /// Notes that `account` does nothing more until `block` is over, or [`PASS_MAXIMUM`] blocks if that is less.
     pub fn pass(&mut self, account: Address, block: u64) {
+        let block = block.min(self.now().0.saturating_add(PASS_MAXIMUM));
         if let Some(visitor) = self.took_part(account) {
             visitor.passed = visitor.passed.max(block);
         }
@@ -535,23 +559,25 @@ impl Node {
         visitor.passed >= self.now().0 || (awaits_blocks() && !posts_more() && !has_gap())
     }
 
-    /// Notes that the clock went on without those who were not ready, and answers with them; who is silent too often is no longer waited for.
-    pub fn went_on(&mut self) -> Vec<Address> {
-        let silent: Vec<Address> = self
-            .visitors
-            .iter()
-            .filter(|(address, visitor)| visitor.part == Part::Active && !self.is_ready(**address, visitor))
-            .map(|(address, _)| *address)
-            .collect();
-        for address in &silent {
+    /// Notes that the clock went on without those who were not ready; answers with those of them who were, the last time.
+    ///
+    /// Clients that cannot pass are silent for long and still there, each with a WebSocket of its own. With fewer `sockets`
+    /// than participants some have hung up: those who were silent for longest, and too long, are no longer waited for.
+    pub fn went_on(&mut self, sockets: usize) -> Vec<Address> {
+        let silent = self.visitors.iter().filter(|(address, visitor)| visitor.part == Part::Active && !self.is_ready(**address, visitor));
+        let mut silent: Vec<(u32, Address)> = silent.map(|(address, visitor)| (visitor.silent + 1, *address)).collect();
+        silent.sort_unstable_by_key(|(blocks, _)| std::cmp::Reverse(*blocks));
+        let mut missing = self.readiness().active.saturating_sub(sockets);
+        for (blocks, address) in &silent {
             if let Some(visitor) = self.visitors.get_mut(address) {
-                visitor.silent += 1;
-                if visitor.silent >= SILENCE {
+                visitor.silent = *blocks;
+                if *blocks >= SILENCE && missing > 0 {
+                    missing -= 1;
                     visitor.part = Part::Gone;
                 }
             }
         }
-        silent
+        silent.into_iter().filter(|(blocks, _)| *blocks == 1).map(|(_, address)| address).collect()
     }
 
     /// Notes that `account` did something that a participant does.
@@ -571,6 +597,7 @@ impl Node {
             return Err(StateError::TooMany);
         }
         self.snapshots.insert(name, self.inputs.len());
+        self.rest = None;
         Ok(())
     }
 
@@ -600,6 +627,7 @@ impl Node {
     fn restart(&mut self, inputs: Vec<Input>) -> Result<(), StateError> {
         self.chains = chains(&self.setup, &self.guests)?;
         self.inputs.clear();
+        self.rest = None;
         self.rendered.clear();
         self.pool = Pool::default();
         self.mined.clear();
@@ -610,7 +638,8 @@ impl Node {
                 let kept = passed.get(address).cloned().unwrap_or_default();
                 self.visitors.insert(*address, Visitor { awaits: HashMap::new(), passed: 0, silent: 0, ..kept });
             }
-            let next = self.chains.next_block();
+            // At rest, many blocks are one input.
+            let next = if self.chains.is_over() { BLOCK_MAXIMUM } else { self.chains.next_block() };
             if let Input::Mine { block } = input
                 && block > next
             {

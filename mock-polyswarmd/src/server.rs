@@ -48,6 +48,17 @@ impl Patience {
     }
 }
 
+/// Somebody who hears of a chain.
+#[derive(Debug)]
+pub struct Listener {
+    /// Everything that is said, as text for the WebSocket.
+    pub news: broadcast::Receiver<Arc<str>>,
+    /// Changes when time goes elsewhere than on.
+    pub jumps: watch::Receiver<()>,
+    /// The block in which it began to listen.
+    pub now: BlockNumber,
+}
+
 /// How often the log says how far the run is.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -66,6 +77,8 @@ pub struct Server {
     /// The current block, for whoever waits for the next.
     block: watch::Sender<u64>,
     news: [broadcast::Sender<Arc<str>>; 2],
+    /// Time went elsewhere: whoever listens is to begin anew.
+    jumps: watch::Sender<()>,
     /// Somebody came, acted, or passed.
     pub activity: Notify,
     /// Time to stop.
@@ -90,6 +103,7 @@ impl Server {
             block: watch::Sender::new(node.now().0),
             node: Mutex::new(node),
             news: [broadcast::Sender::new(BACKLOG), broadcast::Sender::new(BACKLOG)],
+            jumps: watch::Sender::new(()),
             activity: Notify::new(),
             stop: watch::Sender::new(false),
             broken: Mutex::new(None),
@@ -119,11 +133,11 @@ impl Server {
         self.block.subscribe()
     }
 
-    /// Hears of everything on a chain from now on, as text for the WebSocket; and the block that is now.
-    pub fn listen(&self, chain: ChainName) -> (broadcast::Receiver<Arc<str>>, BlockNumber) {
+    /// Hears of everything on a chain from now on.
+    pub fn listen(&self, chain: ChainName) -> Listener {
         let heard = {
             let node = self.node();
-            (self.news[chain as usize].subscribe(), node.now())
+            Listener { news: self.news[chain as usize].subscribe(), jumps: self.jumps.subscribe(), now: node.now() }
         };
         if chain == ChainName::Side {
             self.activity.notify_one();
@@ -149,7 +163,10 @@ impl Server {
         }
         match node.visit(address) {
             Ok(mail) => {
-                tracing::info!(account = %address, "a visitor comes in");
+                // Contracts and simulated accounts are not let in.
+                if node.knows(address) {
+                    tracing::info!(account = %address, "a visitor comes in");
+                }
                 self.deliver(mail);
             }
             Err(error) => self.break_off(error),
@@ -207,9 +224,11 @@ impl Server {
         }
     }
 
-    /// Tells that time went back or forth by other means than mining.
+    /// Tells that time went back or forth by other means than mining. No message says so: WebSockets are closed, and clients
+    /// begin anew.
     pub fn jumped(&self) {
         let now = self.node().now().0;
+        self.jumps.send_replace(());
         self.block.send_replace(now);
         self.activity.notify_one();
     }

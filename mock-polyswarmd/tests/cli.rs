@@ -151,12 +151,15 @@ fn what_is_wrong_is_told_in_a_sentence() {
     refused(&["starter", "--set", "no.such=1"], &["no"]);
     refused(&["starter", "--scenario", "/nowhere/my.toml"], &["/nowhere/my.toml"]);
     refused(&["starter", "--log", "[["], &["--log"]);
+    refused(&["starter", "--set", "wallets.engine=1000000000000001"], &["`wallets.engine`", "at most"]);
     for flags in [
         ["--block-time", "0s"],
         ["--block-time", "soon"],
         ["--fund", "x=1"],
         ["--account", "0x12"],
+        ["--fund", "0x05328f171b8c1463eaFDACCA478D9EE6a1d923F8=1000000000000001"],
         ["--wallet", "much"],
+        ["--wallet", "1000000000000001"],
         ["--bind", "here"],
     ] {
         let output = run(&flags);
@@ -316,6 +319,19 @@ fn cheats_move_to_the_admin_port_or_away() {
     let mut server = Running::start(&["starter", "--block-time", "manual", "--no-admin"]);
     let address = server.address("polyswarmd");
     assert!(ask(address, "GET", "/_mock/health", "").contains("there is nothing at this path"));
+}
+
+#[test]
+fn only_who_is_let_in_is_said_to_come() {
+    let mut server = Running::start(&["starter", "--block-time", "manual"]);
+    let address = server.address("polyswarmd");
+    let visitor = wire::address::to_text(market::id::Address::repeat_byte(7));
+    for account in
+        ["relay", "ambassador:1"].map(|name| wire::address::to_text(market::market::named_address(name))).iter().chain([&visitor])
+    {
+        assert!(ask(address, "GET", &format!("/nonce?account={account}"), "").contains("OK"));
+    }
+    assert_eq!(server.after("a visitor comes in"), format!(" account={visitor}"));
 }
 
 #[test]

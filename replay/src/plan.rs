@@ -169,7 +169,11 @@ impl Setup {
                 (verdicts, sources)
             }
         };
-        let inputs = verdicts.backends().iter().chain(population.inputs()).cloned().collect();
+        let mut inputs: Vec<String> = verdicts.backends().iter().chain(population.inputs()).cloned().collect();
+        if !verdicts.is_empty() {
+            let digest = verdicts.digest(scenario.engine.scan.times == ScanTimes::Measured);
+            inputs.push(format!("verdicts:{}", hex::encode(&digest[..16])));
+        }
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
         let warnings = warnings(&scenario, &rules, &summary, &population, bounties);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use datasets::ArtifactId;
 use engine::artifact::ScanResult;
+use sha2::{Digest as _, Sha256};
 
 /// Answers of the backends that look at artifacts, by artifact. Some tens of bytes each; contents are long gone.
 #[derive(Debug, Default)]
@@ -62,6 +63,19 @@ impl VerdictTable {
         Some(Scanned { answers: &self.answers[place * width..(place + 1) * width], micros: self.micros[place] })
     }
 
+    /// SHA-256 of all answers, and of their times if these count, in the order of the artifacts.
+    pub fn digest(&self, with_times: bool) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for answer in &self.answers {
+            digest.update([answer.malicious.map_or(2, u8::from)]);
+            digest.update(answer.confidence.unwrap_or(-1.0).to_le_bytes());
+        }
+        if with_times {
+            self.micros.iter().for_each(|micros| digest.update(micros.to_le_bytes()));
+        }
+        digest.finalize().into()
+    }
+
     /// Number of artifacts.
     pub fn len(&self) -> usize {
         self.micros.len()
@@ -88,5 +102,10 @@ mod tests {
         assert_eq!(table.get(&one), Some(Scanned { answers: &answers(false), micros: 7 }));
         assert_eq!(table.get(&two), Some(Scanned { answers: &answers(false), micros: 6 }));
         assert_eq!((table.get(&ArtifactId([3; 32])), table.len()), (None, 2));
+        let (timed, untimed) = (table.digest(true), table.digest(false));
+        table.insert(one, &answers(false), 8);
+        assert_eq!((table.digest(true) == timed, table.digest(false) == untimed), (false, true));
+        table.insert(one, &answers(true), 8);
+        assert_ne!(table.digest(false), untimed);
     }
 }

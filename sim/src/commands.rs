@@ -4,6 +4,7 @@ pub mod config;
 pub mod corpus;
 pub mod replay;
 pub mod rules;
+pub mod scan;
 pub mod strategies;
 
 use clap::ValueEnum;

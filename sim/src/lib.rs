@@ -5,9 +5,11 @@ pub mod vectors; // golden vectors of the real contracts
 pub mod settings; // what the user typed -> Scenario
 pub mod score; // what is counted while a run is played
 pub mod run; // a finished run as data: run.json
-pub mod report; // the report in a terminal
-pub mod output; // the run directory
+pub mod cache; // verdicts on disk
 pub mod scan; // what the backends say of a corpus
+pub mod report; // the report in a terminal
+pub mod progress; // progress of long work
+pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand

@@ -4,8 +4,12 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
     run::{EXTERNAL, JudgedFacts, Money, NOBODY, Run},
+    scan::{BackendReport, ScanReport},
     text::{cut, plain, thousands as count},
 };
+
+/// Errors of a scan that are printed.
+const SHOWN: usize = 20;
 
 /// NCT with four decimals and groups; with its sign for a change.
 fn nct(amount: f64, signed: bool) -> String {
@@ -55,7 +59,88 @@ fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// The whole report.
+/// The report of a scan of the corpus `corpus`.
+pub fn scan(corpus: &str, engine: &str, scan: &ScanReport) -> String {
+    let mut out = format!("Scan of `{corpus}`: {} artifacts, engine `{}`\n\n", count(scan.artifacts), name(engine));
+    let mut answers = table(&["Backend", "malicious", "benign", "no answer", "finds", "false alarms", "p50", "p95", "p99", "max"]);
+    for backend in &scan.backends {
+        let failures: u64 = backend.failures.values().sum();
+        let malicious = backend.true_positives + backend.false_positives;
+        let benign = backend.true_negatives + backend.false_negatives;
+        let share = |part: u64, whole: u64| percent((whole > 0).then(|| part as f64 / whole as f64));
+        answers.add_row([
+            name(&backend.name),
+            count(malicious),
+            count(benign),
+            count(backend.undecided + failures),
+            share(backend.true_positives, backend.true_positives + backend.false_negatives),
+            share(backend.false_positives, backend.false_positives + backend.true_negatives),
+            duration(backend.micros.p50),
+            duration(backend.micros.p95),
+            duration(backend.micros.p99),
+            duration(backend.micros.max),
+        ]);
+    }
+    out.push_str(&lines(&answers));
+    for backend in scan.backends.iter().filter(|backend| backend.undecided > 0 || !backend.failures.is_empty()) {
+        out.push_str(&format!("\nNo answer from {}: {}", name(&backend.name), reasons(backend)));
+    }
+    if !scan.errors.is_empty() {
+        out.push_str("\n\nErrors\n");
+        for error in scan.errors.iter().take(SHOWN) {
+            let artifact = cut(&error.artifact, 60);
+            out.push_str(&format!("  line {}, {artifact}: {}: {}\n", error.line, name(&error.backend), cut(&error.reason, 120)));
+        }
+        if scan.errors.len() > SHOWN {
+            out.push_str(&format!("  and {} more; --format json lists them\n", scan.errors.len() - SHOWN));
+        }
+    }
+    out.push_str(&format!("\n{}\n", scanned(scan)));
+    if let Some(bytes) = scan.peak_memory {
+        out.push_str(&format!("peak memory {:.0} MB\n", bytes as f64 / 1e6));
+    }
+    for warning in &scan.warnings {
+        out.push_str(&format!("warning: {}\n", plain(warning)));
+    }
+    if !scan.complete {
+        out.push_str("interrupted: what is scanned is kept; the same command goes on from here\n");
+    }
+    out
+}
+
+/// A scan in one line.
+pub fn scanned(scan: &ScanReport) -> String {
+    let mut line = format!("computed {}, reused {}, failed {}", count(scan.computed), count(scan.reused), count(scan.failed));
+    if scan.read > 0 {
+        let (files, megabytes) = (scan.read as f64 / scan.seconds, scan.bytes as f64 / 1e6 / scan.seconds);
+        line += &format!("; {:.1} s, {files:.0} files/s, {megabytes:.1} MB/s, after {:.1} s to load", scan.seconds, scan.load_seconds);
+    }
+    line
+}
+
+/// What a replay says of backends without an answer.
+pub fn scan_warnings(scan: &ScanReport) -> Vec<String> {
+    let failed = scan.backends.iter().filter(|backend| !backend.failures.is_empty());
+    let told = failed.map(|backend| format!("no answer from `{}`: {}", backend.name.escape_debug(), reasons(backend)));
+    told.chain(scan.warnings.iter().cloned()).collect()
+}
+
+fn reasons(backend: &BackendReport) -> String {
+    let undecided = (backend.undecided > 0).then(|| format!("{} undecided", count(backend.undecided)));
+    let failures = backend.failures.iter().map(|(kind, number)| format!("{} {kind}", count(*number)));
+    undecided.into_iter().chain(failures).collect::<Vec<_>>().join(", ")
+}
+
+/// Microseconds, in a unit that suits them.
+fn duration(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} us"),
+        1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => format!("{:.2} s", micros as f64 / 1e6),
+    }
+}
+
+/// The whole report of a replay.
 pub fn text(run: &Run) -> String {
     let mut out = String::new();
     header(run, &mut out);

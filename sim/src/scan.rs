@@ -1,41 +1,399 @@
-//! Scanning a corpus with the engine's backends.
+//! A corpus through the engine's backends: what is in the cache is not asked again, the rest on all cores.
+//!
+//! Contents are read one at a time by each thread and are gone when they are scanned; what stays of an artifact are some
+//! tens of bytes per backend.
 
 use std::{
-    sync::Arc,
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
-use datasets::Corpus;
+use anyhow::{Context, Result, anyhow};
+use datasets::{Corpus, CorpusError, Row, Rows, Truth};
 use engine::{
-    artifact::Artifact,
-    backend::Backend,
-    config::{BackendKind, EngineConfig, SIZE_LIMIT, TIMEOUT_MILLISECONDS},
+    artifact::{Failure, FailureKind},
+    scanner::{Answer, Scanner, Subject},
 };
+use hdrhistogram::Histogram;
 use replay::verdicts::VerdictTable;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
-/// What the backends that are not recorded say of every artifact.
+use crate::{
+    cache::{Shelf, Verdict},
+    exit::{Exit, OrExit},
+    text,
+};
+
+/// Longest that answers are kept back before they are written: what a crash costs at most.
+const KEPT_BACK: Duration = Duration::from_secs(10);
+/// Errors that are told one by one.
+const ERRORS: usize = 1000;
+
+/// What the user wants of a scan.
+pub struct Wishes<'a> {
+    /// Where verdicts are kept.
+    pub cache: &'a Path,
+    /// Ask again what is known.
+    pub rescan: bool,
+    /// Threads.
+    pub jobs: usize,
+    /// Set by Ctrl-C: what is scanned so far is kept.
+    pub interrupted: &'a AtomicBool,
+    /// Hears of artifacts that are done, and of their bytes.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+/// A scan in figures.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScanReport {
+    /// False if it was interrupted.
+    pub complete: bool,
+    /// Artifacts that were looked at.
+    pub artifacts: u64,
+    /// Of those, with a content that was read.
+    pub read: u64,
+    /// Bytes of those contents.
+    pub bytes: u64,
+    /// Answers that were asked for.
+    pub computed: u64,
+    /// Answers that were known from before.
+    pub reused: u64,
+    /// Answers that were asked for in vain.
+    pub failed: u64,
+    /// Seconds from the first artifact to the last.
+    pub seconds: f64,
+    /// Seconds that it took to get the backends ready, before the first artifact.
+    pub load_seconds: f64,
+    /// Largest memory of this process so far, in bytes, where the system tells.
+    pub peak_memory: Option<u64>,
+    /// One per backend, in order.
+    pub backends: Vec<BackendReport>,
+    /// The first errors, in order of rows.
+    pub errors: Vec<ScanErrorReport>,
+    /// Things a user should know.
+    pub warnings: Vec<String>,
+}
+
+/// One backend in figures, over all artifacts, whenever they were scanned.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackendReport {
+    /// Its name.
+    pub name: String,
+    /// What identifies its answers.
+    pub fingerprint: String,
+    /// Artifacts that it called malicious, of those that the corpus calls so.
+    pub true_positives: u64,
+    /// Artifacts that it called malicious, of those that the corpus calls benign.
+    pub false_positives: u64,
+    /// Artifacts that it called benign, of those that the corpus calls so.
+    pub true_negatives: u64,
+    /// Artifacts that it called benign, of those that the corpus calls malicious.
+    pub false_negatives: u64,
+    /// Artifacts on which it has no opinion.
+    pub undecided: u64,
+    /// Artifacts on which it failed, by reason.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// Microseconds of an answer: median, 95 %, 99 %, longest; within 1 %.
+    pub micros: Latency,
+}
+
+/// How long answers took, in microseconds.
+#[derive(Clone, Copy, Default, Debug, Serialize)]
+pub struct Latency {
+    pub p50: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+/// One answer that could not be had.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct ScanErrorReport {
+    /// Line or row of the corpus' table.
+    pub line: u64,
+    /// The artifact's path in the corpus, or its hash.
+    pub artifact: String,
+    /// The backend.
+    pub backend: String,
+    /// What happened.
+    pub reason: String,
+}
+
+/// An artifact for the threads.
+struct Job {
+    row: Row,
+    /// The backends to ask.
+    wanted: Vec<bool>,
+}
+
+/// What they make of it.
+struct Done {
+    job: Job,
+    /// Bytes of the content, if it was read.
+    bytes: Option<u64>,
+    answers: Vec<Answer>,
+}
+
+/// Scans a corpus, and writes what is new to the cache. An interrupted scan has its report, too; going on with it later
+/// costs only what is missing.
 ///
 /// # Errors
 ///
-/// If the corpus or a file of it cannot be read.
-pub fn scan(corpus: &Corpus, engine: &EngineConfig, backends: &[Arc<dyn Backend>]) -> Result<VerdictTable> {
-    let scanned = backends.iter().zip(&engine.backends).filter(|(_, config)| config.kind != BackendKind::Recorded);
-    let scanned: Vec<&dyn Backend> = scanned.map(|(backend, _)| &**backend).collect();
-    let mut table = VerdictTable::new(scanned.iter().map(|backend| backend.fingerprint().to_owned()).collect());
-    if scanned.is_empty() {
-        return Ok(table);
+/// If a backend cannot be made ready, the corpus not be read, or the cache not be used. What is scanned by then is kept.
+pub fn scan(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>) -> Result<(VerdictTable, ScanReport)> {
+    // Without a file, nothing is known of what is in an archive.
+    let place = |fingerprint: &str| if corpus.has_files() { fingerprint.to_owned() } else { format!("{fingerprint} by hash alone") };
+    let shelves = scanner.fingerprints().map(|fingerprint| Shelf::open(wishes.cache, &place(fingerprint)));
+    let mut shelves = shelves.collect::<Result<Vec<_>>>()?;
+    let mut tally = Tally::default();
+    let started = Instant::now();
+    let outcome = if scanner.is_empty() { Ok(()) } else { scan_missing(corpus, scanner, wishes, &mut shelves, &mut tally) };
+    shelves.iter_mut().try_for_each(Shelf::write)?;
+    outcome?;
+    let seconds = started.elapsed().as_secs_f64() - tally.load_seconds;
+    let interrupted = wishes.interrupted.load(Ordering::Relaxed);
+    let (table, backends) = table(corpus, scanner, &shelves, interrupted)?;
+    tally.errors.sort();
+    let report = ScanReport {
+        complete: !interrupted,
+        artifacts: tally.artifacts,
+        read: tally.read,
+        bytes: tally.bytes,
+        computed: tally.computed,
+        reused: tally.artifacts * shelves.len() as u64 - tally.computed - tally.failed,
+        failed: tally.failed,
+        seconds,
+        load_seconds: tally.load_seconds,
+        peak_memory: peak_memory(),
+        backends,
+        errors: tally.errors,
+        warnings: shelves.into_iter().flat_map(|shelf| shelf.damaged).collect(),
+    };
+    Ok((table, report))
+}
+
+/// What is counted while a corpus is scanned.
+#[derive(Default)]
+struct Tally {
+    artifacts: u64,
+    read: u64,
+    bytes: u64,
+    computed: u64,
+    failed: u64,
+    load_seconds: f64,
+    errors: Vec<ScanErrorReport>,
+}
+
+/// Asks for every answer that is not on its shelf. This thread reads the table and keeps the books; the others scan.
+fn scan_missing(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>, shelves: &mut [Shelf], tally: &mut Tally) -> Result<()> {
+    let mut rows = corpus.rows()?;
+    let (jobs, queue) = mpsc::channel::<Job>();
+    let (done, dones) = mpsc::channel::<Done>();
+    let queue = Mutex::new(queue);
+    thread::scope(|scope| {
+        // Dropped at the end of this closure, whatever happens: then the threads end.
+        let jobs = jobs;
+        let mut threads = 0;
+        let (mut waiting, mut written) = (0, Instant::now());
+        loop {
+            while waiting < 2 * wishes.jobs && !wishes.interrupted.load(Ordering::Relaxed) {
+                let Some(job) = next_missing(&mut rows, shelves, wishes, tally)? else { break };
+                if threads == 0 {
+                    let begun = Instant::now();
+                    scanner.prepare().or_exit(Exit::Usage)?;
+                    tally.load_seconds = begun.elapsed().as_secs_f64();
+                }
+                if threads < wishes.jobs {
+                    threads += 1;
+                    let (done, queue) = (done.clone(), &queue);
+                    scope.spawn(move || {
+                        // The lock is held while waiting for a job, not while working on it.
+                        while let Ok(job) = { queue.lock().unwrap_or_else(PoisonError::into_inner).recv() } {
+                            if done.send(look_at(corpus, scanner, job)).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                }
+                jobs.send(job).context("the scanning threads are gone")?;
+                waiting += 1;
+            }
+            if waiting == 0 {
+                return Ok(());
+            }
+            let finished = dones.recv().context("the scanning threads are gone")?;
+            waiting -= 1;
+            (wishes.progress)(1, finished.bytes.unwrap_or(0));
+            enter(finished, scanner, shelves, tally)?;
+            if written.elapsed() > KEPT_BACK {
+                shelves.iter_mut().try_for_each(Shelf::write)?;
+                written = Instant::now();
+            }
+        }
+    })
+}
+
+/// The next artifact of which an answer is missing.
+fn next_missing(rows: &mut Rows, shelves: &[Shelf], wishes: &Wishes<'_>, tally: &mut Tally) -> Result<Option<Job>> {
+    for row in rows {
+        let row = row?;
+        tally.artifacts += 1;
+        let wanted: Vec<bool> = shelves.iter().map(|shelf| wishes.rescan || shelf.get(&row.id).is_none()).collect();
+        if wanted.contains(&true) {
+            return Ok(Some(Job { row, wanted }));
+        }
+        (wishes.progress)(1, 0);
     }
+    Ok(None)
+}
+
+/// Reads an artifact, makes sure that it is the one that the table speaks of, and asks the backends.
+fn look_at(corpus: &Corpus, scanner: &Scanner, job: Job) -> Done {
+    let mut subject =
+        Subject { sha256: job.row.id.0, file_type: job.row.file_type.as_deref().map(str::to_owned), size: job.row.size, content: None };
+    let problem = match read(corpus, scanner, &job.row) {
+        Ok(content) => {
+            subject.content = content;
+            None
+        }
+        Err(failure) => Some(failure),
+    };
+    let bytes = subject.content.as_ref().map(|content| content.len() as u64);
+    let answers = match problem {
+        Some(failure) => job.wanted.iter().map(|_| Answer::failed(failure.clone())).collect(),
+        None => scanner.scan_with(&Arc::new(subject), &job.wanted).answers,
+    };
+    Done { job, bytes, answers }
+}
+
+fn read(corpus: &Corpus, scanner: &Scanner, row: &Row) -> Result<Option<Vec<u8>>, Failure> {
+    if row.path.is_none() {
+        return Ok(None);
+    }
+    let content = corpus.read_artifact(row, scanner.size_limit()).map_err(|error| {
+        let kind = match error {
+            CorpusError::MissingArtifact { .. } => FailureKind::Missing,
+            CorpusError::ArtifactTooLarge { .. } => FailureKind::TooLarge,
+            _ => FailureKind::Unreadable,
+        };
+        Failure::new(kind, error.to_string())
+    })?;
+    if Sha256::digest(&content)[..] != row.id.0 {
+        return Err(Failure::new(FailureKind::Changed, "its SHA-256 is not the table's; restore the file or correct the table"));
+    }
+    Ok(Some(content))
+}
+
+/// Books what a thread has done.
+fn enter(done: Done, scanner: &Scanner, shelves: &mut [Shelf], tally: &mut Tally) -> Result<()> {
+    let Done { job: Job { row, wanted }, bytes, answers } = done;
+    tally.read += u64::from(bytes.is_some());
+    tally.bytes += bytes.unwrap_or(0);
+    let mut names = scanner.names();
+    for ((shelf, answer), wanted) in shelves.iter_mut().zip(answers).zip(wanted) {
+        let name = names.next().unwrap_or_default();
+        if !wanted {
+            continue;
+        }
+        match &answer.outcome {
+            Err(failure) if failure.kind != FailureKind::NotMine => {
+                tally.failed += 1;
+                if tally.errors.len() < ERRORS {
+                    let artifact = row.path.as_deref().map_or_else(|| hex::encode(row.id.0), text::shown);
+                    let reason = text::cut(&failure.to_string(), 300);
+                    tally.errors.push(ScanErrorReport { line: row.line, artifact, backend: name.to_owned(), reason });
+                }
+            }
+            _ => tally.computed += 1,
+        }
+        shelf.add(row.id, answer)?;
+    }
+    Ok(())
+}
+
+/// All verdicts on the artifacts of a corpus in one table, and what there is to say of each backend.
+fn table(corpus: &Corpus, scanner: &Scanner, shelves: &[Shelf], interrupted: bool) -> Result<(VerdictTable, Vec<BackendReport>)> {
+    let mut table = VerdictTable::new(scanner.fingerprints().map(str::to_owned).collect());
+    let mut backends: Vec<Counted> = scanner.names().zip(scanner.fingerprints()).map(|(name, print)| Counted::new(name, print)).collect();
+    if scanner.is_empty() {
+        return Ok((table, Vec::new()));
+    }
+    let mut answers = Vec::new();
     for row in corpus.rows()? {
         let row = row?;
-        let content = row.path.as_ref().map(|_| corpus.read_artifact(&row, SIZE_LIMIT)).transpose()?;
-        let artifact =
-            Artifact { sha256: row.id.0, file_type: row.file_type.as_deref(), size: row.size, content: content.as_deref(), recorded: &[] };
-        let start = Instant::now();
-        let deadline = start + Duration::from_millis(TIMEOUT_MILLISECONDS);
-        let answers: Vec<_> =
-            scanned.iter().map(|backend| backend.scan(&artifact, deadline).map(|finding| finding.result).unwrap_or_default()).collect();
-        table.insert(row.id, &answers, u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
+        answers.clear();
+        let mut micros = 0u32;
+        for (shelf, backend) in shelves.iter().zip(&mut backends) {
+            let Some(verdict) = shelf.get(&row.id) else { continue };
+            answers.push(verdict.result);
+            micros = micros.saturating_add(verdict.micros);
+            backend.count(verdict, row.truth);
+        }
+        match answers.len() {
+            all if all == shelves.len() => table.insert(row.id, &answers, micros),
+            _ if interrupted => {}
+            _ => return Err(anyhow!("row {} of the corpus was not scanned: did the table change meanwhile?", row.line)),
+        }
     }
-    Ok(table)
+    Ok((table, backends.into_iter().map(Counted::report).collect()))
+}
+
+/// A backend while it is counted.
+struct Counted {
+    report: BackendReport,
+    micros: Histogram<u64>,
+}
+
+impl Counted {
+    fn new(name: &str, fingerprint: &str) -> Counted {
+        let report = BackendReport {
+            name: name.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            true_positives: 0,
+            false_positives: 0,
+            true_negatives: 0,
+            false_negatives: 0,
+            undecided: 0,
+            failures: BTreeMap::new(),
+            micros: Latency::default(),
+        };
+        // Two digits are within 1 %; it grows to whatever comes.
+        Counted { report, micros: Histogram::new(2).expect("two digits are among those it knows") }
+    }
+
+    fn count(&mut self, verdict: &Verdict, truth: Truth) {
+        self.micros.saturating_record(u64::from(verdict.micros));
+        let report = &mut self.report;
+        let counter = match (verdict.failure, verdict.result.malicious, truth) {
+            (Some(kind), ..) => report.failures.entry(kind).or_default(),
+            (None, None, _) => &mut report.undecided,
+            (None, Some(true), Truth::Malicious) => &mut report.true_positives,
+            (None, Some(true), Truth::Benign) => &mut report.false_positives,
+            (None, Some(false), Truth::Malicious) => &mut report.false_negatives,
+            (None, Some(false), Truth::Benign) => &mut report.true_negatives,
+        };
+        *counter += 1;
+    }
+
+    fn report(mut self) -> BackendReport {
+        let at = |quantile| self.micros.value_at_quantile(quantile);
+        self.report.micros = Latency { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: self.micros.max() };
+        self.report
+    }
+}
+
+/// The most memory that this process has had so far, in bytes, as Linux tells it.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

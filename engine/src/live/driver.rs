@@ -170,9 +170,13 @@ pub struct Driver {
     /// Reasons that were warned of.
     warned: BTreeSet<Abstention>,
     market: Option<Market>,
-    /// The parameters may have changed, and nobody is asking.
+    /// Parameters are asked for.
+    reading: bool,
+    /// The parameters may have changed since they were asked for.
     stale: bool,
     now: BlockNumber,
+    /// Connected, and no block heard of since: the market may have gone back meanwhile.
+    lost: bool,
     courses: GuidMap<Course>,
     /// Scanned, in order, and waiting for a balance.
     ready: Vec<Guid>,
@@ -200,7 +204,7 @@ impl Driver {
             funds.reserve(promise.promised.guid, promise.promised.price);
         }
         let held = promises.into_iter().map(take_up).collect();
-        let (stale, asking, stopping) = (false, false, false);
+        let (reading, stale, lost, asking, stopping) = Default::default();
         let (ceilings, warned) = Default::default();
         Driver {
             engine,
@@ -209,8 +213,10 @@ impl Driver {
             ceilings,
             warned,
             market,
+            reading,
             stale,
             now,
+            lost,
             courses,
             ready,
             asking,
@@ -233,6 +239,11 @@ impl Driver {
         self.now
     }
 
+    /// True if time would be that of `block`: blocks of the past are none, unless the link was lost in between.
+    pub fn is_news(&self, block: BlockNumber) -> bool {
+        self.lost || block > self.now
+    }
+
     /// What was done so far.
     pub fn summary(&self) -> Summary {
         Summary { open: self.held.len() as u64, ..self.summary.clone() }
@@ -253,7 +264,10 @@ impl Driver {
     /// Takes in what was heard; answers with what to do.
     pub fn on_incoming(&mut self, incoming: Incoming) -> Vec<Job> {
         match incoming {
-            Incoming::Connected => self.jobs.push(Job::ReadParameters),
+            Incoming::Connected => {
+                self.lost = true;
+                self.read_parameters();
+            }
             Incoming::Message(message) => self.on_message(*message),
         }
         std::mem::take(&mut self.jobs)
@@ -272,11 +286,14 @@ impl Driver {
                 if let Some(market) = &mut self.market {
                     market.fees = Fees { bounty: update.bounty_fee, assertion: update.assertion_fee };
                 }
+                // An answer from before it may be on its way.
+                self.stale = true;
             }
             Heard::WindowUpdate(update) => {
                 if let Some(market) = &mut self.market {
                     market.windows = Windows::blocks(update.assertion_reveal_window, update.arbiter_vote_window);
                 }
+                self.stale = true;
             }
             Heard::Deprecated(_) => tracing::warn!("the market takes no new bounties any more"),
             _ => {}
@@ -307,14 +324,27 @@ impl Driver {
     }
 
     fn on_block(&mut self, block: BlockNumber) {
-        if block <= self.now {
+        if !self.is_news(block) {
             return;
         }
-        self.now = block;
-        if std::mem::take(&mut self.stale) {
-            self.jobs.push(Job::ReadParameters);
+        (self.now, self.lost) = (block, false);
+        if self.stale {
+            self.read_parameters();
         }
         self.tick();
+    }
+
+    /// One question at a time: answers could overtake each other.
+    fn read_parameters(&mut self) {
+        self.stale = self.reading;
+        if !std::mem::replace(&mut self.reading, true) {
+            self.jobs.push(Job::ReadParameters);
+        }
+    }
+
+    fn parameters_not_read(&mut self, cause: &dyn std::fmt::Display) {
+        self.trouble(None, "parameters", cause);
+        (self.reading, self.stale) = (false, true);
     }
 
     /// Does what is due. Without windows nobody can say what is.
@@ -441,13 +471,15 @@ impl Driver {
     pub fn on_outcome(&mut self, outcome: Outcome) -> Vec<Job> {
         match outcome {
             Outcome::Parameters(Ok(parameters)) => {
-                self.market = Some(Market::of(&parameters));
-                self.tick();
+                self.reading = false;
+                if self.stale {
+                    self.read_parameters();
+                } else {
+                    self.market = Some(Market::of(&parameters));
+                    self.tick();
+                }
             }
-            Outcome::Parameters(Err(error)) => {
-                self.trouble(None, "parameters", &error);
-                self.stale = true;
-            }
+            Outcome::Parameters(Err(error)) => self.parameters_not_read(&error),
             Outcome::Listed { guid, result } => self.on_listed(guid, result),
             Outcome::Scanned { guid, result } => self.on_scanned(guid, result),
             Outcome::Balance { question, result } => {
@@ -477,10 +509,7 @@ impl Driver {
     fn on_panic(&mut self, job: Job) {
         let cause = "a job failed by a mistake of the engine";
         match job {
-            Job::ReadParameters => {
-                self.trouble(None, "parameters", &cause);
-                self.stale = true;
-            }
+            Job::ReadParameters => self.parameters_not_read(&cause),
             Job::AskBalance { .. } => {
                 self.trouble(None, "balance", &cause);
                 self.asking = false;

@@ -360,16 +360,9 @@ struct Desk<T> {
 
 impl<T: Transport> Desk<T> {
     fn hear(&mut self, incoming: Incoming) -> Vec<Job> {
-        if let Incoming::Message(message) = &incoming
-            && let Heard::Block(block) = &message.event
-        {
-            self.office.blocks.send_if_modified(|last| {
-                let newer = block.number > *last;
-                *last = block.number.max(*last);
-                newer
-            });
-        }
         let jobs = self.driver.on_incoming(incoming);
+        let now = self.driver.now();
+        self.office.blocks.send_if_modified(|last| std::mem::replace(last, now) != now);
         self.count();
         jobs
     }
@@ -461,7 +454,7 @@ impl<T: Transport> Desk<T> {
             let Some(incoming) = incoming else { break };
             let (block, connected) = match &incoming {
                 Incoming::Message(message) => match &message.event {
-                    Heard::Block(block) if block.number > self.driver.now() => (Some(block.number), false),
+                    Heard::Block(block) if self.driver.is_news(block.number) => (Some(block.number), false),
                     _ => (None, false),
                 },
                 Incoming::Connected => (None, true),

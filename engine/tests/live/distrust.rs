@@ -90,6 +90,11 @@ async fn abstained_after(event: Event, ceilings: Ceilings) -> (Summary, usize) {
     let (folder, market) = setting();
     let running = Running::start_with(&market, folder.path(), Pace::Free, ceilings).await;
     running.mine(&market, 1).await;
+    market.with(|state| match &event {
+        Event::FeeUpdate(update) => state.fee = Some(update.assertion_fee),
+        Event::WindowUpdate(update) => state.reveal_window = Some(update.assertion_reveal_window),
+        other => panic!("no such change: {other:?}"),
+    });
     tell(&running.events, event).await;
     market.post(&running.events, 1, 5).await;
     market.post(&running.events, 2, 5).await;
@@ -111,6 +116,23 @@ async fn no_more_is_paid_than_the_ceilings_allow() {
     assert_eq!((summary.abstained, calls, summary.open), ([(Abstention::CostlyBid, 2)].into(), 0, 0));
     let (summary, _) = abstained_after(fees(FEE), Ceilings { fee: FEE, bid: Nct::wei(62_500_000_000_000_000) }).await;
     assert_eq!((summary.settled, summary.abstained), (2, [].into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_a_change_does_not_outlive_it() {
+    let (folder, market) = setting();
+    // The question is asked before the change, and answered after it.
+    market.with(|state| state.slow_parameters = 3);
+    let running = Running::start(&market, folder.path(), Pace::Free).await;
+    running.mine(&market, 1).await;
+    let fee = Nct::whole(999);
+    market.with(|state| (state.fee, state.slow_parameters) = (Some(fee), 0));
+    tell(&running.events, Event::FeeUpdate(FeesUpdated { bounty_fee: Nct::ZERO, assertion_fee: fee })).await;
+    running.mine(&market, 4).await;
+    market.post(&running.events, 1, 5).await;
+    running.mine(&market, 5).await;
+    let summary = running.stop().await;
+    assert_eq!((summary.abstained, summary.asserted), ([(Abstention::CostlyFee, 1)].into(), 0));
 }
 
 #[tokio::test(start_paused = true)]

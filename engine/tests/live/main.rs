@@ -235,6 +235,27 @@ async fn an_engine_killed_at_any_request_loses_no_reveal_and_does_nothing_twice(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_market_that_went_back_is_followed_after_the_next_connection() {
+    for pace in [Pace::Free, Pace::Lockstep] {
+        let (folder, market) = setting();
+        let running = Running::start(&market, folder.path(), pace).await;
+        running.mine(&market, 50).await;
+        let passed = || market.with(|state| state.calls.iter().filter(|call| call.is_none()).count());
+        let before = passed();
+        // A snapshot, a hundred blocks ago; the server hangs up.
+        market.with(|state| state.block = 50);
+        running.events.send(Incoming::Connected).await.unwrap();
+        running.mine(&market, 1).await;
+        market.post(&running.events, 1, 5).await;
+        running.mine(&market, 5 + REVEAL_WINDOW + VOTE_WINDOW + 5).await;
+        let after = passed();
+        let summary = running.stop().await;
+        assert_eq!((summary.asserted, summary.revealed, summary.settled, summary.errors), (1, 1, 1, 0), "{pace:?}");
+        assert_eq!(after - before, if pace == Pace::Lockstep { 41 } else { 0 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_lockstep_everything_is_sent_in_order_before_the_pass() {
     let play = async || {
         let (folder, market) = setting();

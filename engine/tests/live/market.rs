@@ -74,6 +74,11 @@ pub(crate) struct State {
     pub block: u64,
     pub bounties: BTreeMap<Guid, Bounty>,
     pub balance: Nct,
+    /// Parameters in force, where they are not the usual ones.
+    pub fee: Option<Nct>,
+    pub reveal_window: Option<u64>,
+    /// The answer about parameters is given when so many blocks have passed, as they were when it was asked for.
+    pub slow_parameters: u64,
     pub faults: Faults,
     /// Calls in the order in which they arrived, and passes as `None`.
     pub calls: Vec<Option<Call>>,
@@ -312,17 +317,23 @@ impl Transport for Market {
         let segments: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let body = request.body.as_deref().unwrap_or_default();
         match (request.method, segments.as_slice()) {
-            (Method::Get, ["bounties", "parameters"]) => ok(BountyParameters {
-                bounty_fee: Nct::wei(62_500_000_000_000_000),
-                assertion_fee: FEE,
-                bounty_amount_minimum: Nct::whole(2),
-                assertion_bid_minimum: Nct::wei(62_500_000_000_000_000),
-                assertion_bid_maximum: Nct::whole(1),
-                arbiter_lookback_range: 100,
-                max_duration: 100,
-                assertion_reveal_window: REVEAL_WINDOW,
-                arbiter_vote_window: VOTE_WINDOW,
-            }),
+            (Method::Get, ["bounties", "parameters"]) => {
+                let (fee, reveal_window, until) = self.with(|state| {
+                    (state.fee.unwrap_or(FEE), state.reveal_window.unwrap_or(REVEAL_WINDOW), state.block + state.slow_parameters)
+                });
+                self.blocks.subscribe().wait_for(|block| *block >= until).await.unwrap();
+                ok(BountyParameters {
+                    bounty_fee: Nct::wei(62_500_000_000_000_000),
+                    assertion_fee: fee,
+                    bounty_amount_minimum: Nct::whole(2),
+                    assertion_bid_minimum: Nct::wei(62_500_000_000_000_000),
+                    assertion_bid_maximum: Nct::whole(1),
+                    arbiter_lookback_range: 100,
+                    max_duration: 100,
+                    assertion_reveal_window: reveal_window,
+                    arbiter_vote_window: VOTE_WINDOW,
+                })
+            }
             (Method::Get, ["balances", _, "nct"]) => ok(Balance(self.with(|state| state.balance))),
             (Method::Get, ["nonce"]) => ok(Nonce(self.with(|state| state.next_nonce))),
             (Method::Get, ["pending"]) => ok(Pending(self.with(|state| state.pool.keys().copied().collect()))),

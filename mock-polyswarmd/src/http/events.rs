@@ -10,12 +10,11 @@ use axum::{
     response::Response,
 };
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
-use market::block::BlockNumber;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 use wire::message::{self, Block, Connected};
 
 use super::answer::{Caller, Fail};
-use crate::server::Server;
+use crate::server::{Listener, Server};
 
 /// Largest frame from a client in bytes; clients send nothing but pings.
 const FRAME_MAXIMUM: usize = 1 << 16;
@@ -28,20 +27,21 @@ pub(super) async fn events(
     let upgrade = upgrade.map_err(|error| Fail::new(error.status(), error.body_text()))?;
     let upgrade = upgrade.max_message_size(FRAME_MAXIMUM).max_frame_size(FRAME_MAXIMUM);
     // From here on nothing is missed.
-    let (news, number) = server.listen(caller.chain);
+    let listener = server.listen(caller.chain);
     Ok(upgrade.on_upgrade(async move |socket| {
-        if let Err(reason) = talk(&server, socket, news, number).await {
+        if let Err(reason) = talk(&server, socket, listener).await {
             tracing::debug!(chain = caller.chain.name(), reason, "a WebSocket ends");
         }
     }))
 }
 
-async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, number: BlockNumber) -> Result<(), &'static str> {
+async fn talk(server: &Server, socket: WebSocket, listener: Listener) -> Result<(), &'static str> {
+    let Listener { mut news, mut jumps, now } = listener;
     let (mut sender, mut receiver) = socket.split();
     let start_time = format!("{:.7}", server.started());
     let hello = message::Message::plain(message::Event::Connected(Connected { start_time }));
     // Whoever comes between two blocks can act in this one.
-    let block = message::Message::plain(message::Event::Block(Block { number }));
+    let block = message::Message::plain(message::Event::Block(Block { number: now }));
     for greeting in [hello, block] {
         let text = serde_json::to_string(&greeting).map_err(|_| "a greeting cannot be written")?;
         say(server, &mut sender, Message::text(text)).await?;
@@ -59,6 +59,10 @@ async fn talk(server: &Server, socket: WebSocket, mut news: Receiver<Arc<str>>, 
                 Some(Ok(_)) => {}
                 Some(Err(_)) => return Err("the client broke off"),
             },
+            _ = jumps.changed() => {
+                let _ = sender.send(Message::Close(None)).await;
+                return Err("time went elsewhere");
+            }
             () = server.stopped() => {
                 // Whatever was said before is told; the client may be gone already.
                 while let Ok(text) = news.try_recv() {

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use axum::http::Method;
-use mock_polyswarmd::{http, run};
+use mock_polyswarmd::{http, node::PASS_MAXIMUM, run};
 use serde_json::{Value, json};
 use sim::output::RunDirectory;
 
@@ -128,6 +128,28 @@ async fn a_snapshot_brings_back_everything_as_often_as_wanted() {
     trade(&market, &mut Actor { nonce, ..engine }).await;
 }
 
+#[tokio::test]
+async fn whoever_listens_begins_anew_when_time_goes_elsewhere() {
+    let market = Polyswarmd::lively().await;
+    market.post("/_mock/snapshots/start", "").await.result();
+    let (start, state) = (market.now(), market.dump().await);
+    for load in [false, true] {
+        let mut links = [market.events("side").await, market.events("home").await];
+        market.mine(3).await;
+        if load {
+            market.call(Method::PUT, "/_mock/state", state.clone()).await.result();
+        } else {
+            market.post("/_mock/snapshots/start/revert", "").await.result();
+        }
+        for link in &mut links {
+            while link.next_text().await.is_some() {}
+        }
+        let mut anew = market.events("side").await;
+        market.mine(1).await;
+        anew.until_block(start + 1).await;
+    }
+}
+
 /// Answers are kept until something happens: going back is something, also to where nothing had happened yet.
 #[tokio::test]
 async fn what_is_gone_is_not_answered_from_memory() {
@@ -193,14 +215,26 @@ async fn a_state_that_does_not_fit_is_refused_and_changes_nothing() {
     put(damage(&|state| state["inputs"][0] = json!({ "nothing": {} }))).await;
     put(damage(&|state| state["inputs"].as_array_mut().unwrap().push(json!({ "transact": { "chain": "side", "transaction": "00" } }))))
         .await;
-    // Blocks are numbers: one from the past is no harm, and the last of all is far beyond everything there is to do.
-    for block in [0, u64::MAX] {
-        let state = damage(&|state| state["inputs"].as_array_mut().unwrap().push(json!({ "mine": { "block": block } })));
-        let answer = market.call(Method::PUT, "/_mock/state", state).await;
-        assert!(!answer.status.is_server_error(), "{}", answer.text());
-        assert!(market.call(Method::PUT, "/_mock/state", before.clone()).await.result().is_u64());
-        assert_eq!(market.dump().await, before);
-    }
+    // Blocks are numbers: the last of all is far beyond everything there is to do.
+    let with_block = |block: u64| damage(&|state| state["inputs"].as_array_mut().unwrap().push(json!({ "mine": { "block": block } })));
+    let refused = put(with_block(u64::MAX)).await;
+    assert!(refused.starts_with("the state cannot be played: block 18446744073709551615 comes where block "), "{refused}");
+    // One from the past is no harm.
+    assert_eq!(market.call(Method::PUT, "/_mock/state", with_block(0)).await.result(), market.now());
+    assert!(market.call(Method::PUT, "/_mock/state", before.clone()).await.result().is_u64());
+    assert_eq!(market.dump().await, before);
+    market.mine(1).await;
+}
+
+#[tokio::test]
+async fn time_ends_for_a_market_at_rest_too() {
+    let market = Polyswarmd::quiet().await;
+    market.mine(200).await;
+    assert!(market.server.node().is_over());
+    let mut state: Value = market.get("/_mock/state").await.result();
+    state["inputs"].as_array_mut().unwrap().push(json!({ "mine": { "block": u64::MAX } }));
+    let refused = market.call(Method::PUT, "/_mock/state", state.to_string()).await.sentence();
+    assert!(refused.contains("block 18446744073709551615"), "{refused}");
     market.mine(1).await;
 }
 
@@ -328,8 +362,12 @@ async fn without_cheats_there_are_none_and_a_participant_can_still_pass() {
     assert!(market.server.mine());
     assert_eq!(market.readiness(), (1, 0), "a pass is for one block");
     market.post(&pass, json!({ "block": u64::MAX })).await.result();
-    assert!(market.server.mine());
+    for _ in 0..PASS_MAXIMUM {
+        assert!(market.server.mine());
+    }
     assert_eq!(market.readiness(), (1, 1));
+    assert!(market.server.mine());
+    assert_eq!(market.readiness(), (1, 0), "nobody passes for ever");
     market.post(&pass, "{}").await.sentence();
     market.post("/_mock/pass", json!({ "block": 1 })).await.sentence();
 }

@@ -1,30 +1,29 @@
 //! `sim replay`: one corpus through the market.
 
 use std::{
-    fmt,
-    io::{IsTerminal, Write, stderr},
-    num::NonZeroUsize,
+    io::{Write, stderr},
     path::{self, Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use anyhow::Result;
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
-use engine::{backend, config::BackendConfig};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use engine::config::BackendConfig;
 use replay::{
     plan::{Scans, Setup, choose_backends},
     world::PlayError,
 };
 
-use super::Format;
+use super::{
+    Format,
+    scan::{self, ScanningArgs},
+};
 use crate::{
     execute::{self, Broken, Wishes},
     exit::{Exit, OrExit},
     output::RunDirectory,
+    progress::Progress,
     report,
     settings::{Settings, SettingsArgs, scenario_sha256, scenario_toml},
     shipped, text,
@@ -53,9 +52,9 @@ pub struct ReplayArgs {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Threads, at most 1024; any number gives the same result
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub jobs: Option<u16>,
+    /// How artifacts are scanned that were not scanned before.
+    #[command(flatten)]
+    pub scanning: ScanningArgs,
     /// Leave out the comparison with the null strategies, which plays the market four times more
     #[arg(long)]
     pub no_nulls: bool,
@@ -72,14 +71,14 @@ impl ReplayArgs {
     /// If the settings or the corpus are wrong, a file cannot be written, or an invariant is broken.
     pub fn run(self, out: &mut dyn Write) -> Result<Exit> {
         let settings = Settings::resolve(&self.settings)?;
-        let progress = Progress { shown: !self.quiet && stderr().is_terminal() };
+        let progress = Progress::new(self.quiet);
         let path = shipped::find(self.corpus.as_deref());
-        let setup = self.set_up(&settings, &path, &progress)?;
+        let interrupted = execute::interruption()?;
+        let Some(setup) = self.set_up(&settings, &path, progress, &interrupted)? else { return Ok(Exit::Interrupted) };
         let scenario_sha256 = scenario_sha256(&settings.scenario);
         let scenario_toml = self.as_played(&settings, &setup, &path);
-        let interrupted = execute::interruption()?;
         let out_directory = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
-        let jobs = self.jobs.map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from);
+        let jobs = self.scanning.jobs();
         if !self.quiet {
             let seed = setup.scenario.seed;
             let name = text::plain(setup.corpus.name());
@@ -132,57 +131,29 @@ impl ReplayArgs {
         self.settings.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
-    fn set_up(&self, settings: &Settings, path: &Path, progress: &Progress) -> Result<Arc<Setup>> {
+    /// Opens, checks and scans; nothing if that was interrupted.
+    fn set_up(&self, settings: &Settings, path: &Path, progress: Progress, interrupted: &AtomicBool) -> Result<Option<Arc<Setup>>> {
         let corpus = Corpus::open(path)?;
-        let spinner = progress.spinner("checking the corpus");
-        let options = CheckOptions { files: corpus.has_files() };
-        let summary = corpus.check(options, &mut |rows| spinner.set_position(rows))?;
-        spinner.finish_and_clear();
         let mut scenario = settings.scenario.clone();
         let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
-        let backends = backend::build_all(&scenario.engine.backends, &settings.engine_folder).or_exit(Exit::Usage)?;
-        let verdicts = crate::scan::scan(&corpus, &scenario.engine, &backends)?;
+        let spinner = progress.spinner("checking the corpus");
+        // Files are checked when they are scanned.
+        let summary = corpus.check(CheckOptions { files: false }, &mut |rows| spinner.set_position(rows))?;
+        spinner.finish_and_clear();
+        let (verdicts, scan) = self.scanning.scan(&corpus, &summary, &scenario, &settings.engine_folder, interrupted, progress)?;
+        scan::tell(&scan, self.quiet);
+        if !scan.complete {
+            return Ok(None);
+        }
         let setup = Setup::new(scenario, corpus, summary, Scans::Table(verdicts), self.scenario_folder());
         let mut setup = setup.or_exit(Exit::Usage)?;
-        setup.warnings.extend(chosen);
-        Ok(Arc::new(setup))
-    }
-}
-
-/// Progress on stderr, where somebody looks at it.
-struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    fn new_bar(&self, bar: ProgressBar, template: &str) -> ProgressBar {
-        if !self.shown {
-            return ProgressBar::hidden();
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        match ProgressStyle::with_template(template) {
-            Ok(style) => {
-                let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
-                    let _ = write!(out, "{:.0}", state.per_sec());
-                };
-                bar.with_style(style.with_key("rate", rate))
-            }
-            Err(_) => bar,
-        }
-    }
-
-    fn spinner(&self, what: &'static str) -> ProgressBar {
-        self.new_bar(ProgressBar::new_spinner(), "{spinner} {msg}: {human_pos} artifacts").with_message(what)
-    }
-
-    fn bar(&self, bounties: u64, nulls: bool) -> ProgressBar {
-        let what = if nulls { "bounties, null strategies' included" } else { "bounties" };
-        self.new_bar(ProgressBar::new(bounties), "{wide_bar} {human_pos}/{human_len} {msg}, {rate}/s, {eta} left").with_message(what)
+        setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
+        Ok(Some(Arc::new(setup)))
     }
 }
 
 /// The command as it was typed, quoted for a shell, without what changes nothing about the run: `--out` (a folder is
-/// written once), `--jobs`, `--format` and `--quiet`.
+/// written once), `--jobs`, `--format`, `--quiet`, and those of the cache.
 fn command() -> String {
     let quoted = |word: String| {
         let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
@@ -193,8 +164,8 @@ fn command() -> String {
     while let Some(word) = typed.next() {
         let (flag, value) = word.split_once('=').map_or((word.as_str(), false), |(flag, _)| (flag, true));
         match flag {
-            "--out" | "--jobs" | "--format" if !value => drop(typed.next()),
-            "--out" | "--jobs" | "--format" | "--quiet" => {}
+            "--out" | "--jobs" | "--format" | "--cache" if !value => drop(typed.next()),
+            "--out" | "--jobs" | "--format" | "--cache" | "--rescan" | "--quiet" => {}
             _ => words.push(quoted(word)),
         }
     }

@@ -1,0 +1,687 @@
+//! All backends of an engine over one artifact: archives opened, limits held, failures counted, nothing ever stuck.
+//!
+//! The caller's thread hands the artifact to a worker and waits no longer than the limits say. A worker whose backend does
+//! not come back is given up, and another one goes on with the next backend: so one bad file costs a thread, never the
+//! engine. What panics is caught. A backend with too many threads stuck in it is out of service until they come back.
+//!
+//! An archive is opened once, and every backend is asked about it and its members: it is malicious if anything in it is.
+//! It is benign only if all of it was seen; otherwise there is no answer, and the reason says why.
+
+use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    archive::{self, Opened},
+    artifact::{Artifact, Failure, FailureKind, Finding},
+    backend::{self, Backend, BackendError},
+    config::{ArchiveConfig, BackendConfig, BackendKind, EngineConfig, SIZE_LIMIT, TIMEOUT_MILLISECONDS},
+};
+
+/// Name of the threads that backends run in: what panics there is caught, and no error of the program.
+pub const THREAD: &str = "scan";
+/// Most threads that may be stuck in one backend before it is out of service.
+const STUCK_LIMIT: usize = 16;
+/// Time beyond a backend's deadline after which its thread is given up.
+const GRACE: Duration = Duration::from_millis(250);
+/// Longest that archives of one artifact are opened for.
+const OPENING: Duration = Duration::from_millis(TIMEOUT_MILLISECONDS);
+/// Stack of a worker, in bytes: parsers of nested formats need some.
+const STACK: usize = 8 << 20;
+/// Changes when the same backends would answer differently because of this module.
+const FORMAT: u32 = 1;
+
+/// An artifact to scan.
+#[derive(Debug, Default)]
+pub struct Subject {
+    /// SHA-256 of the content.
+    pub sha256: [u8; 32],
+    /// File type as announced.
+    pub file_type: Option<String>,
+    /// Size in bytes as announced.
+    pub size: Option<u64>,
+    /// The content; without it only backends that need none are asked.
+    pub content: Option<Vec<u8>>,
+}
+
+/// One backend's answer on one artifact, or why there is none.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// What it said.
+    pub outcome: Result<Finding, Failure>,
+    /// Microseconds that it took.
+    pub micros: u32,
+}
+
+impl Answer {
+    /// An answer that nobody had to be asked for.
+    pub fn failed(failure: Failure) -> Answer {
+        Answer { outcome: Err(failure), micros: 0 }
+    }
+}
+
+/// What all backends said of one artifact.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scan {
+    /// One answer per backend, in order.
+    pub answers: Vec<Answer>,
+    /// Microseconds that opening archives took.
+    pub opening_micros: u32,
+}
+
+impl Scan {
+    /// Microseconds that everything took.
+    pub fn micros(&self) -> u32 {
+        self.answers.iter().fold(self.opening_micros, |sum, answer| sum.saturating_add(answer.micros))
+    }
+}
+
+/// The backends of an engine that look at artifacts, with their limits.
+#[derive(Debug)]
+pub struct Scanner {
+    stations: Vec<Arc<Station>>,
+    archives: Arc<ArchiveConfig>,
+    idle: Mutex<Vec<Worker>>,
+}
+
+/// A backend and its limits.
+#[derive(Debug)]
+struct Station {
+    backend: Arc<dyn Backend>,
+    /// Of the backend, and of everything around it that an answer depends on.
+    fingerprint: String,
+    timeout: Duration,
+    size_limit: u64,
+    gate: Gate,
+}
+
+/// How many threads may be in a backend, and how many are.
+#[derive(Debug)]
+struct Gate {
+    capacity: usize,
+    state: Mutex<Inside>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    /// Threads in the backend.
+    busy: usize,
+    /// Of those, given up.
+    stuck: usize,
+}
+
+impl Gate {
+    /// Waits for a place; an error if so many threads are stuck that there may never be one.
+    fn enter(&self) -> Result<(), Failure> {
+        let mut inside = lock(&self.state);
+        loop {
+            if inside.stuck >= self.capacity.min(STUCK_LIMIT) {
+                let detail = format!("out of service: {} scans never came back", inside.stuck);
+                return Err(Failure::new(FailureKind::Unavailable, detail));
+            }
+            if inside.busy < self.capacity {
+                inside.busy += 1;
+                return Ok(());
+            }
+            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives up the thread that is in there, unless it is just leaving.
+    fn give_up(&self, hold: &Hold) -> bool {
+        let mut inside = lock(&self.state);
+        let given_up = hold.give_up();
+        inside.stuck += usize::from(given_up);
+        self.changed.notify_all();
+        given_up
+    }
+
+    fn leave(&self, given_up: bool) {
+        let mut inside = lock(&self.state);
+        inside.busy -= 1;
+        inside.stuck -= usize::from(given_up);
+        self.changed.notify_all();
+    }
+}
+
+/// What is locked here is whole at any time, so a panic elsewhere does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who has an artifact: the worker that is in a backend with it, or the caller who gave that worker up. Decided once.
+#[derive(Debug, Default)]
+struct Hold(AtomicU8);
+
+impl Hold {
+    const BETWEEN: u8 = 0;
+    const INSIDE: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    fn go(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The worker goes in. Nobody gives up who is between two backends, so it can.
+    fn enter(&self) {
+        self.0.store(Hold::INSIDE, Ordering::Release);
+    }
+
+    /// The worker comes back; false if it was given up meanwhile.
+    fn leave(&self) -> bool {
+        self.go(Hold::INSIDE, Hold::BETWEEN)
+    }
+
+    /// The caller gives the worker up; false if it is back already.
+    fn give_up(&self) -> bool {
+        self.go(Hold::INSIDE, Hold::GIVEN_UP)
+    }
+}
+
+/// The way to a thread that scans.
+#[derive(Debug)]
+struct Worker {
+    tasks: Sender<Task>,
+}
+
+/// One artifact for the backends from `first` on.
+struct Task {
+    subject: Arc<Subject>,
+    opened: Option<Arc<Opened>>,
+    stations: Vec<Arc<Station>>,
+    first: usize,
+    archives: Arc<ArchiveConfig>,
+    hold: Arc<Hold>,
+    told: Sender<Told>,
+}
+
+/// What a worker tells on its way.
+enum Told {
+    /// It opens archives.
+    Opening,
+    /// It opened them.
+    Opened(Arc<Opened>, u32),
+    /// It is in the next backend.
+    Inside,
+    /// It has an answer.
+    Answered(Answer),
+}
+
+impl Scanner {
+    /// The backends of `config` that are not recorded, with files relative to `folder`. All of them are made ready.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be set up.
+    pub fn new(config: &EngineConfig, folder: &Path) -> Result<Scanner, BackendError> {
+        let backends = backend::build_all(&config.backends, folder)?;
+        let both = config.backends.iter().zip(backends).filter(|(config, _)| config.kind != BackendKind::Recorded);
+        Ok(Scanner::of(both, &config.archives))
+    }
+
+    /// These backends, with the limits of their descriptions.
+    pub fn of<'a>(backends: impl IntoIterator<Item = (&'a BackendConfig, Arc<dyn Backend>)>, archives: &ArchiveConfig) -> Scanner {
+        let station = |(config, backend): (&BackendConfig, Arc<dyn Backend>)| {
+            let size_limit = config.size_limit.unwrap_or(SIZE_LIMIT);
+            Arc::new(Station {
+                fingerprint: fingerprint(&*backend, size_limit, archives),
+                timeout: Duration::from_millis(config.timeout_milliseconds.unwrap_or(TIMEOUT_MILLISECONDS)),
+                size_limit,
+                gate: Gate {
+                    capacity: config.concurrency.map_or(usize::MAX, |limit| limit as usize),
+                    state: Mutex::default(),
+                    changed: Condvar::new(),
+                },
+                backend,
+            })
+        };
+        let stations = backends.into_iter().map(station).collect();
+        Scanner { stations, archives: Arc::new(archives.clone()), idle: Mutex::default() }
+    }
+
+    /// Number of backends.
+    pub fn len(&self) -> usize {
+        self.stations.len()
+    }
+
+    /// True if there is nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.stations.is_empty()
+    }
+
+    /// The backends' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.stations.iter().map(|station| station.backend.name())
+    }
+
+    /// For each backend, what identifies everything that its answers depend on: version, rules, limits, archives.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        self.stations.iter().map(|station| station.fingerprint.as_str())
+    }
+
+    /// The largest content that any backend is shown, in bytes.
+    pub fn size_limit(&self) -> u64 {
+        self.stations.iter().map(|station| station.size_limit).max().unwrap_or(0)
+    }
+
+    /// Gets everything ready that takes its time, such as compiling rules.
+    ///
+    /// # Errors
+    ///
+    /// If a backend cannot be used.
+    pub fn prepare(&self) -> Result<(), BackendError> {
+        self.stations.iter().try_for_each(|station| station.backend.prepare())
+    }
+
+    /// All answers on `subject`. Returns in time, whatever the backends do.
+    pub fn scan(&self, subject: &Arc<Subject>) -> Scan {
+        self.scan_with(subject, &vec![true; self.stations.len()])
+    }
+
+    /// As [`Scanner::scan`], of the `wanted` backends only; the others' answers are not looked at and say so.
+    pub fn scan_with(&self, subject: &Arc<Subject>, wanted: &[bool]) -> Scan {
+        let wanted: Vec<usize> = (0..self.stations.len()).filter(|&index| wanted.get(index) == Some(&true)).collect();
+        let stations: Vec<Arc<Station>> = wanted.iter().map(|&index| Arc::clone(&self.stations[index])).collect();
+        let mut course =
+            Course { subject, stations: &stations, archives: &self.archives, opened: None, opening_micros: 0, answers: Vec::new() };
+        while course.answers.len() < stations.len() {
+            let worker = lock(&self.idle).pop().unwrap_or_else(Worker::start);
+            if course.go_on(&worker) {
+                lock(&self.idle).push(worker);
+            }
+        }
+        let not_asked = || Answer::failed(Failure::new(FailureKind::NotMine, "not asked"));
+        let mut answers: Vec<Answer> = std::iter::repeat_with(not_asked).take(self.stations.len()).collect();
+        for (index, answer) in wanted.into_iter().zip(course.answers) {
+            answers[index] = answer;
+        }
+        Scan { answers, opening_micros: course.opening_micros }
+    }
+}
+
+/// Everything that an answer depends on, in one short text.
+fn fingerprint(backend: &dyn Backend, size_limit: u64, archives: &ArchiveConfig) -> String {
+    let mut settings = Sha256::new();
+    settings.update(FORMAT.to_le_bytes());
+    settings.update(size_limit.to_le_bytes());
+    if !backend.opens_archives() {
+        let ArchiveConfig { depth, members, bytes, ratio, passwords } = archives;
+        settings.update(format!("{depth} {members} {bytes} {ratio} {passwords:?}"));
+    }
+    format!("{} within {}", backend.fingerprint(), hex::encode(&settings.finalize()[..6]))
+}
+
+/// One artifact on its way through the backends.
+struct Course<'a> {
+    subject: &'a Arc<Subject>,
+    stations: &'a [Arc<Station>],
+    archives: &'a Arc<ArchiveConfig>,
+    opened: Option<Arc<Opened>>,
+    opening_micros: u32,
+    answers: Vec<Answer>,
+}
+
+impl Course<'_> {
+    /// Lets a worker go on where the last one was given up; false if this one had to be given up, too.
+    fn go_on(&mut self, worker: &Worker) -> bool {
+        let (told, tells) = mpsc::channel();
+        let hold = Arc::new(Hold::default());
+        let task = Task {
+            subject: Arc::clone(self.subject),
+            opened: self.opened.clone(),
+            stations: self.stations.to_vec(),
+            first: self.answers.len(),
+            archives: Arc::clone(self.archives),
+            hold: Arc::clone(&hold),
+            told,
+        };
+        if worker.tasks.send(task).is_err() {
+            return false;
+        }
+        let mut inside: Option<(Instant, Duration)> = None;
+        while self.answers.len() < self.stations.len() {
+            let event = match inside {
+                Some((since, limit)) => tells.recv_timeout((limit + GRACE).saturating_sub(since.elapsed())),
+                None => tells.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match event {
+                Ok(Told::Opening) => inside = Some((Instant::now(), OPENING)),
+                Ok(Told::Opened(opened, micros)) => {
+                    (self.opened, self.opening_micros, inside) = (Some(opened), micros, None);
+                }
+                Ok(Told::Inside) => inside = Some((Instant::now(), self.stations[self.answers.len()].timeout)),
+                Ok(Told::Answered(answer)) => {
+                    self.answers.push(answer);
+                    inside = None;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.give_up(&hold, inside) {
+                        return false;
+                    }
+                    // It is back: its answer is on the way.
+                    inside = None;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.miss(Failure::new(FailureKind::Panicked, "its thread is gone"), inside);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The worker is not back in time; false if it is just coming back.
+    fn give_up(&mut self, hold: &Hold, inside: Option<(Instant, Duration)>) -> bool {
+        let given_up = match self.opened {
+            Some(_) => self.stations[self.answers.len()].gate.give_up(hold),
+            None => hold.give_up(),
+        };
+        if given_up {
+            let waited = inside.map_or(0.0, |(since, _)| since.elapsed().as_secs_f64());
+            self.miss(Failure::new(FailureKind::TimedOut, format!("not back after {waited:.1} s")), inside);
+        }
+        given_up
+    }
+
+    /// There is no answer of what the worker was in.
+    fn miss(&mut self, failure: Failure, inside: Option<(Instant, Duration)>) {
+        let micros = inside.map_or(0, |(since, _)| micros(since.elapsed()));
+        if self.opened.is_some() {
+            self.answers.push(Answer { outcome: Err(failure), micros });
+        } else {
+            let incomplete = Some(Failure::new(FailureKind::Incomplete, failure.detail));
+            (self.opened, self.opening_micros) = (Some(Arc::new(Opened { members: Vec::new(), incomplete })), micros);
+        }
+    }
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+impl Worker {
+    fn start() -> Worker {
+        let (tasks, queue) = mpsc::channel();
+        thread::Builder::new()
+            .name(THREAD.to_owned())
+            .stack_size(STACK)
+            .spawn(move || queue.into_iter().all(Task::run))
+            .expect("the system has a thread left");
+        Worker { tasks }
+    }
+}
+
+impl Task {
+    /// Does all of it; false if somebody else goes on with it, so that this thread is not needed any more.
+    fn run(self) -> bool {
+        let opened = match &self.opened {
+            Some(opened) => Arc::clone(opened),
+            None => {
+                self.hold.enter();
+                let (_, begun) = (self.told.send(Told::Opening), Instant::now());
+                let opened = Arc::new(self.open(begun + OPENING));
+                if !self.hold.leave() {
+                    return false;
+                }
+                let _ = self.told.send(Told::Opened(Arc::clone(&opened), micros(begun.elapsed())));
+                opened
+            }
+        };
+        for station in &self.stations[self.first..] {
+            if let Err(failure) = station.gate.enter() {
+                let _ = self.told.send(Told::Answered(Answer::failed(failure)));
+                continue;
+            }
+            self.hold.enter();
+            let (_, begun) = (self.told.send(Told::Inside), Instant::now());
+            let deadline = begun + station.timeout;
+            let asked = panic::catch_unwind(AssertUnwindSafe(|| station.ask(&self.subject, &opened, deadline)));
+            let outcome = asked.unwrap_or_else(|cause| Err(Failure::new(FailureKind::Panicked, message(&*cause))));
+            let in_time = self.hold.leave();
+            station.gate.leave(!in_time);
+            if !in_time {
+                return false;
+            }
+            let _ = self.told.send(Told::Answered(Answer { outcome, micros: micros(begun.elapsed()) }));
+        }
+        true
+    }
+
+    fn open(&self, deadline: Instant) -> Opened {
+        let Some(content) = self.subject.content.as_deref() else { return Opened::default() };
+        if self.stations.iter().all(|station| station.backend.opens_archives()) {
+            return Opened::default();
+        }
+        panic::catch_unwind(AssertUnwindSafe(|| archive::open(content, &self.archives, deadline))).unwrap_or_else(|cause| Opened {
+            members: Vec::new(),
+            incomplete: Some(Failure::new(FailureKind::Incomplete, message(&*cause))),
+        })
+    }
+}
+
+/// What a panic said.
+fn message(cause: &(dyn Any + Send)) -> String {
+    let text = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").to_owned()
+}
+
+impl Station {
+    /// The backend's answer on an artifact and everything in it.
+    fn ask(&self, subject: &Subject, opened: &Opened, deadline: Instant) -> Result<Finding, Failure> {
+        let content = subject.content.as_deref();
+        let whole = Artifact {
+            sha256: subject.sha256,
+            file_type: subject.file_type.as_deref(),
+            size: subject.size.or(content.map(|content| content.len() as u64)),
+            content,
+            recorded: &[],
+        };
+        let mut verdict = self.ask_one(&whole, deadline);
+        if self.backend.opens_archives() {
+            return verdict;
+        }
+        for member in &opened.members {
+            if is_malicious(&verdict) {
+                return verdict;
+            }
+            let size = Some(member.content.len() as u64);
+            let part = Artifact { sha256: member.sha256, file_type: None, size, content: Some(&member.content), recorded: &[] };
+            verdict = together(verdict, self.ask_one(&part, deadline));
+        }
+        match (&opened.incomplete, &verdict) {
+            (Some(failure), Ok(finding)) if finding.result.malicious == Some(false) => Err(failure.clone()),
+            _ => verdict,
+        }
+    }
+
+    fn ask_one(&self, artifact: &Artifact<'_>, deadline: Instant) -> Result<Finding, Failure> {
+        if artifact.content.is_none() && self.backend.needs_content() {
+            return Err(Failure::new(FailureKind::Missing, "there is no content to look at"));
+        }
+        if let Some(size) = artifact.size.filter(|&size| size > self.size_limit && self.backend.needs_content()) {
+            return Err(Failure::new(FailureKind::TooLarge, format!("{size} bytes, and the limit is {}", self.size_limit)));
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::TimedOut, "no time left for all of its members"));
+        }
+        self.backend.scan(artifact, deadline)
+    }
+}
+
+fn is_malicious(verdict: &Result<Finding, Failure>) -> bool {
+    verdict.as_ref().is_ok_and(|finding| finding.result.malicious == Some(true))
+}
+
+/// What is said of a whole of which two parts are known: malicious if one of them is; else nothing, if something kept one
+/// of them from being looked at; else benign, as sure as the less sure of both, if anybody said so.
+fn together(one: Result<Finding, Failure>, other: Result<Finding, Failure>) -> Result<Finding, Failure> {
+    match (one, other) {
+        (one, _) if is_malicious(&one) => one,
+        (_, other) if is_malicious(&other) => other,
+        (Err(failure), other) if failure.kind == FailureKind::NotMine => other,
+        (one, Err(failure)) if failure.kind == FailureKind::NotMine => one,
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+        (Ok(one), Ok(other)) => Ok(match (one.result.malicious, other.result.malicious) {
+            (None, _) => other,
+            (_, None) => one,
+            _ => {
+                let sure = |finding: &Finding| finding.result.confidence.unwrap_or(1.0);
+                if sure(&other) < sure(&one) { other } else { one }
+            }
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::ScanResult;
+
+    /// A backend that does what the first byte of a content says.
+    #[derive(Debug, Default)]
+    struct Obedient {
+        /// Who is told to hang waits for this.
+        released: Mutex<bool>,
+        release: Condvar,
+    }
+
+    impl Backend for Obedient {
+        fn name(&self) -> &str {
+            "obedient"
+        }
+
+        fn fingerprint(&self) -> &str {
+            "obedient:1"
+        }
+
+        fn scan(&self, artifact: &Artifact<'_>, _: Instant) -> Result<Finding, Failure> {
+            match artifact.content.and_then(|content| content.first()) {
+                Some(b'm') => Ok(ScanResult::verdict(true).into()),
+                Some(b'u') => Ok(ScanResult { malicious: Some(false), confidence: Some(0.6) }.into()),
+                Some(b'0') => Err(Failure::new(FailureKind::NotMine, "never seen such a thing")),
+                Some(b'e') => Err(Failure::new(FailureKind::BadAnswer, "eh")),
+                Some(b'p') => panic!("told to"),
+                Some(b'h') => {
+                    let mut released = lock(&self.released);
+                    while !*released {
+                        released = self.release.wait(released).unwrap();
+                    }
+                    Ok(ScanResult::verdict(true).into())
+                }
+                _ => Ok(ScanResult::verdict(false).into()),
+            }
+        }
+    }
+
+    fn config() -> BackendConfig {
+        BackendConfig { timeout_milliseconds: Some(30), size_limit: Some(1000), ..BackendConfig::of(BackendKind::Command) }
+    }
+
+    fn scanner(config: &BackendConfig, backends: &[&Arc<Obedient>]) -> Scanner {
+        let both = backends.iter().map(|&backend| (config, Arc::clone(backend) as Arc<dyn Backend>));
+        Scanner::of(both, &ArchiveConfig::default())
+    }
+
+    fn subject(content: &[u8]) -> Arc<Subject> {
+        Arc::new(Subject { content: Some(content.to_vec()), ..Subject::default() })
+    }
+
+    fn kinds(scan: &Scan) -> Vec<Result<Option<bool>, FailureKind>> {
+        scan.answers.iter().map(|answer| answer.outcome.as_ref().map(|finding| finding.result.malicious).map_err(|f| f.kind)).collect()
+    }
+
+    fn tar(members: &[&[u8]]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for member in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(member.len() as u64);
+            builder.append_data(&mut header, "a part", *member).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn every_failure_has_its_kind_and_hurts_nobody_else() {
+        let backend = Arc::new(Obedient::default());
+        let scanner = scanner(&config(), &[&backend]);
+        for (content, expected) in [
+            (&b"m"[..], Ok(Some(true))),
+            (b"b", Ok(Some(false))),
+            (b"p", Err(FailureKind::Panicked)),
+            (b"e", Err(FailureKind::BadAnswer)),
+            (b"0", Err(FailureKind::NotMine)),
+            (&[b'm'; 1001], Err(FailureKind::TooLarge)),
+            (b"h", Err(FailureKind::TimedOut)),
+            (b"m", Ok(Some(true))),
+        ] {
+            assert_eq!(kinds(&scanner.scan(&subject(content))), [expected], "{:?}", content.first());
+        }
+        assert_eq!(kinds(&scanner.scan(&Arc::new(Subject::default()))), [Err(FailureKind::Missing)]);
+    }
+
+    #[test]
+    fn a_backend_that_hangs_is_out_of_service_until_it_comes_back() {
+        let (stuck, sound) = (Arc::new(Obedient::default()), Arc::new(Obedient::default()));
+        *lock(&sound.released) = true;
+        let scanner = scanner(&BackendConfig { concurrency: Some(2), ..config() }, &[&stuck, &sound]);
+        for expected in [FailureKind::TimedOut, FailureKind::TimedOut, FailureKind::Unavailable] {
+            assert_eq!(kinds(&scanner.scan(&subject(b"h"))), [Err(expected), Ok(Some(true))]);
+        }
+        *lock(&stuck.released) = true;
+        stuck.release.notify_all();
+        let gate = &scanner.stations[0].gate;
+        let mut inside = lock(&gate.state);
+        while inside.busy > 0 {
+            inside = gate.changed.wait(inside).unwrap();
+        }
+        drop(inside);
+        assert_eq!(kinds(&scanner.scan(&subject(b"h"))), [Ok(Some(true)), Ok(Some(true))]);
+    }
+
+    #[test]
+    fn an_archive_is_as_bad_as_the_worst_in_it_and_as_sure_as_the_least_sure() {
+        let backend = Arc::new(Obedient::default());
+        let scanner = scanner(&BackendConfig { size_limit: Some(1 << 20), ..config() }, &[&backend]);
+        let verdict = |members: &[&[u8]]| kinds(&scanner.scan(&subject(&tar(members))))[0];
+        assert_eq!(verdict(&[b"b", b"m", b"e"]), Ok(Some(true)));
+        assert_eq!(verdict(&[b"b", b"e", b"m"]), Ok(Some(true)));
+        assert_eq!(verdict(&[b"b", b"e"]), Err(FailureKind::BadAnswer));
+        assert_eq!(verdict(&[b"b", b"0"]), Ok(Some(false)));
+        let sure = scanner.scan(&subject(&tar(&[b"b", b"u", b"b"]))).answers[0].outcome.clone().unwrap();
+        assert_eq!(sure.result.confidence, Some(0.6));
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_benign() {
+        let backend = Arc::new(Obedient::default());
+        let (config, archives) =
+            (BackendConfig { size_limit: Some(1 << 20), ..config() }, ArchiveConfig { members: 2, ..ArchiveConfig::default() });
+        let scanner = Scanner::of([(&config, backend as Arc<dyn Backend>)], &archives);
+        let verdict = |members: &[&[u8]]| kinds(&scanner.scan(&subject(&tar(members))))[0];
+        assert_eq!(verdict(&[b"b", b"b"]), Ok(Some(false)));
+        assert_eq!(verdict(&[b"b", b"b", b"m"]), Err(FailureKind::Incomplete));
+        assert_eq!(verdict(&[b"m", b"b", b"b"]), Ok(Some(true)));
+    }
+
+    #[test]
+    fn a_fingerprint_tells_limits_apart() {
+        let backend = Arc::new(Obedient::default());
+        let of = |config: &BackendConfig, archives: &ArchiveConfig| fingerprint(&*backend, config.size_limit.unwrap(), archives);
+        let (config, archives) = (config(), ArchiveConfig::default());
+        assert_eq!(of(&config, &archives), of(&config.clone(), &archives.clone()));
+        assert_ne!(of(&config, &archives), of(&BackendConfig { size_limit: Some(1), ..config.clone() }, &archives));
+        assert_ne!(of(&config, &archives), of(&config, &ArchiveConfig { depth: 1, ..archives.clone() }));
+    }
+}

@@ -112,3 +112,6 @@ impl Features {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::packed_pe;

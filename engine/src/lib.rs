@@ -14,6 +14,8 @@ pub mod archive; // archives, opened in memory
 pub mod features; // numbers that describe a content
 pub mod backend; // analysis backends, one file each
 #[cfg(feature = "scanners")]
+pub mod train; // the baseline model, fitted
+#[cfg(feature = "scanners")]
 pub mod scanner; // all backends over one artifact, whatever they do
 pub mod market_view; // all that a decision may look at
 pub mod stake; // staking strategies, one file each

@@ -20,7 +20,7 @@ use market::{
     verdict::ArtifactSet,
 };
 use replay::{
-    plan::{Scans, Setup, choose_backends},
+    plan::{Setup, choose_backends},
     scenario::{RivalModel, Scenario},
     verdicts::VerdictTable,
     world::{self, NoJournal},
@@ -127,8 +127,11 @@ pub fn setup(rivals: u32, bounties: u64) -> Arc<Setup> {
     scenario.rivals[0].model = RivalModel::TwoFactor;
     scenario.rivals[0].count = rivals;
     choose_backends(&mut scenario.engine, &corpus).expect("recorded engines");
-    let scans = Scans::Table(VerdictTable::default());
-    Arc::new(Setup::new(scenario, corpus, summary, scans, &folder).expect("the default scenario fits the panel"))
+    Arc::new(
+        Setup::new(scenario, corpus, summary, &folder)
+            .and_then(|setup| setup.scanned(VerdictTable::default()))
+            .expect("the default scenario fits the panel"),
+    )
 }
 
 /// Plays a run with scores on and the journal off; answers with the number of bounties that were settled.

@@ -31,6 +31,7 @@ use engine::{
         wallet::Wallet,
     },
     microengine::Microengine,
+    scanner::Scanner,
 };
 use market::{id::Address, nct::Nct};
 use mock_polyswarmd::{
@@ -41,7 +42,7 @@ use mock_polyswarmd::{
     server::Server,
 };
 use replay::{
-    plan::{Scans, Setup},
+    plan::Setup,
     scenario::{Arrival, Scenario},
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
@@ -137,7 +138,7 @@ fn files() -> Arc<Setup> {
     scenario.ambassadors.arrival = Arrival::Fixed;
     scenario.ambassadors.bounties_per_block = 4.0;
     scenario.rivals[0].count = 3;
-    Arc::new(Setup::new(scenario, corpus, summary, Scans::Elsewhere, &folder).expect("the scenario fits"))
+    Arc::new(Setup::new(scenario, corpus, summary, &folder).expect("the scenario fits"))
 }
 
 /// Plays the files over the wire with our own engine; seconds for all of it, and to the first settlement.
@@ -168,8 +169,8 @@ fn end_to_end(runtime: &Runtime, setup: Arc<Setup>) -> (f64, f64) {
         let microengine = Microengine::new(1, config.distiller(), staker, Key::root(1));
         let driver = Driver::new(microengine, account, vec![ArtifactType::File], promises);
         let client = Polyswarmd::new(Http::new(server.clone(), None).expect("a client"), account, Chain::Side);
-        let backends = engine::backend::build_all(&config.backends, Path::new(".")).expect("no files");
-        let office = Office::new(client, wallet.clone(), journal, backends, 2, Pace::Lockstep);
+        let scanner = Arc::new(Scanner::new(&config, Path::new(".")).expect("no files"));
+        let office = Office::new(client, wallet.clone(), journal, scanner, 2, Pace::Lockstep);
         let (to, from) = mpsc::channel(1024);
         tokio::spawn(events::listen(WebSocket::new(server.events(Chain::Side)), to, Some(1)));
         let finish = Finish::new(None);

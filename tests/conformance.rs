@@ -27,7 +27,7 @@ use mock_polyswarmd::{
 };
 use replay::{
     journal::Journal,
-    plan::{Brought, Scans, Setup},
+    plan::{Brought, Setup},
     scenario::{Arrival, Scenario},
     world::{Blind, PlayError, Seat, World},
 };
@@ -120,7 +120,7 @@ fn setup(scenario: &Scenario) -> Arc<Setup> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/corpora/starter");
     let corpus = Corpus::open(&folder).unwrap();
     let summary = corpus.check(CheckOptions { files: false }, &mut |_| {}).unwrap();
-    Arc::new(Setup::new(scenario.clone(), corpus, summary, Scans::Elsewhere, &folder).unwrap())
+    Arc::new(Setup::new(scenario.clone(), corpus, summary, &folder).unwrap())
 }
 
 fn key(visitor: usize) -> SecretKey {

@@ -9,7 +9,7 @@ use datasets::{ArtifactId, CheckOptions, Corpus, CorpusWriter, Manifest, Manifes
 use engine::chance::Key;
 use replay::{
     journal::{Finished, Journal},
-    plan::{Scans, Setup, choose_backends},
+    plan::{Setup, choose_backends},
     scenario::{RivalModel, Scenario},
     verdicts::VerdictTable,
     world::{self, ClosedBounty, Observer, Played},
@@ -66,9 +66,12 @@ pub fn scenario() -> Scenario {
 /// Checks corpus and scenario against each other.
 pub fn setup(mut scenario: Scenario, corpus: Corpus) -> Arc<Setup> {
     choose_backends(&mut scenario.engine, &corpus).expect("recorded engines");
-    let scans = Scans::Table(VerdictTable::default());
     let summary = corpus.check(CheckOptions { files: true }, &mut |_| {}).expect("a sound corpus");
-    Arc::new(Setup::new(scenario, corpus, summary, scans, Path::new(".")).expect("a scenario that fits"))
+    Arc::new(
+        Setup::new(scenario, corpus, summary, Path::new("."))
+            .and_then(|setup| setup.scanned(VerdictTable::default()))
+            .expect("a scenario that fits"),
+    )
 }
 
 /// Plays a run on so many threads; answers with what it came to and its journal.

@@ -128,7 +128,7 @@ impl CorpusWriter {
         let file = BufWriter::new(created.map_err(unwritable(&self.target))?);
         let sink = match Format::of(&self.manifest.table) {
             // No time stamp and no name inside: the same rows give the same bytes.
-            Some(Format::CsvGz) => Sink::Gzip(GzBuilder::new().write(file, Compression::default())),
+            Some(Format::CsvGz) => Sink::Gzip(Box::new(GzBuilder::new().write(file, Compression::default()))),
             _ => Sink::Plain(file),
         };
         let mut table = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(sink);
@@ -215,7 +215,7 @@ impl Drop for CorpusWriter {
 /// Where the bytes of the table go.
 enum Sink {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Sink {

@@ -378,7 +378,7 @@ impl BackendConfig {
         let every = ["kind", "name", "timeout_milliseconds", "size_limit", "concurrency", "tpr", "fpr", "trials"];
         let table = toml::Table::try_from(self).map_err(|error| EngineConfigError::Unwritable(error.to_string()))?;
         let own = self.kind.keys();
-        for key in table.keys().filter(|key| !every.contains(&key.as_str()) && !own.iter().any(|(name, _)| name == key)) {
+        if let Some(key) = table.keys().find(|key| !every.contains(&key.as_str()) && !own.iter().any(|(name, _)| name == key)) {
             return Err(EngineConfigError::Foreign { index, kind: self.kind, key: key.clone() });
         }
         for &(key, needed) in own {

@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     archive::{self, Opened},
-    artifact::{Artifact, Failure, FailureKind, Finding},
+    artifact::{Artifact, Failure, FailureKind, Finding, ScanResult},
     backend::{self, Backend, BackendError},
     config::{ArchiveConfig, BackendConfig, BackendKind, EngineConfig, SIZE_LIMIT, TIMEOUT_MILLISECONDS},
 };
@@ -65,6 +65,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What it comes to: the answer, or none.
+    pub fn result(&self) -> ScanResult {
+        self.outcome.as_ref().map(|finding| finding.result).unwrap_or_default()
+    }
+
     /// An answer that nobody had to be asked for.
     pub fn failed(failure: Failure) -> Answer {
         Answer { outcome: Err(failure), micros: 0 }
@@ -547,7 +552,6 @@ fn together(one: Result<Finding, Failure>, other: Result<Finding, Failure>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::ScanResult;
 
     /// A backend that does what the first byte of a content says.
     #[derive(Debug, Default)]

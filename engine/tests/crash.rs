@@ -22,7 +22,7 @@ use mock_polyswarmd::{
     server::Server,
 };
 use replay::{
-    plan::{Scans, Setup},
+    plan::Setup,
     scenario::{Arrival, Scenario},
 };
 use tokio::{net::TcpListener, sync::broadcast::error::RecvError};
@@ -44,7 +44,7 @@ fn setup() -> Arc<Setup> {
     scenario.market.vote_window = Some(5);
     scenario.rivals[0].count = 2;
     scenario.arbiters.count = 2;
-    Arc::new(Setup::new(scenario, corpus, summary, Scans::Elsewhere, &folder).unwrap())
+    Arc::new(Setup::new(scenario, corpus, summary, &folder).unwrap())
 }
 
 /// A running engine, which does not outlive the test.

@@ -17,7 +17,7 @@ use market::{
     nct::Nct,
     ruleset::Edition,
 };
-use replay::plan::{Scans, Setup};
+use replay::plan::Setup;
 use sim::{
     execute::Broken,
     exit::{self, Exit, OrExit},
@@ -221,7 +221,7 @@ impl Cli {
         let corpus = Corpus::open(&shipped::find(self.corpus.as_deref()))?;
         let summary = corpus.check(CheckOptions { files: corpus.has_files() }, &mut |_| {})?;
         let folder = self.scenario.as_deref().and_then(std::path::Path::parent).unwrap_or(std::path::Path::new(""));
-        let setup = Setup::new(settings.scenario, corpus, summary, Scans::Elsewhere, folder).or_exit(Exit::Usage)?;
+        let setup = Setup::new(settings.scenario, corpus, summary, folder).or_exit(Exit::Usage)?;
         if setup.rules.edition != Edition::V1_6_1 {
             let rules = setup.rules.name;
             return Err(anyhow::anyhow!("polyswarmd's protocol knows the contracts of 1.6, not {rules}; `sim replay` plays it"))

@@ -102,15 +102,6 @@ enum AnswerSource {
     Table(usize),
 }
 
-/// The engine's side of a setup.
-#[derive(Debug)]
-pub enum Scans {
-    /// The engine comes from outside, and scans for itself.
-    Elsewhere,
-    /// What the backends that look at artifacts said; empty if all of them are recorded.
-    Table(VerdictTable),
-}
-
 /// A row of the corpus, with what every plan about it needs.
 #[derive(Debug)]
 struct Exhibit {
@@ -127,29 +118,25 @@ struct Exhibit {
 }
 
 impl Setup {
-    /// Checks scenario and corpus against each other. Files of rivals are relative to `folder`.
-    ///
-    /// The scenario must name its backends: [`choose_backends`].
+    /// Checks scenario and corpus against each other, for an engine that comes from outside and scans for itself. Files of
+    /// rivals are relative to `folder`.
     ///
     /// # Errors
     ///
     /// If either is unusable, or they do not fit.
-    pub fn new(scenario: Scenario, corpus: Corpus, summary: CorpusSummary, scans: Scans, folder: &Path) -> Result<Setup, SetupError> {
+    pub fn new(scenario: Scenario, corpus: Corpus, summary: CorpusSummary, folder: &Path) -> Result<Setup, SetupError> {
         scenario.check()?;
         let rules = scenario.rule_set()?;
         let columns: Vec<String> = corpus.engines().iter().map(|column| column.name.clone()).collect();
         crate::oracle::build(&scenario.engine.strategy, &Default::default())?;
         let own_names = scenario.engine.recorded_columns();
-        let position = |name: &&str| {
-            columns.iter().position(|column| column == name).ok_or_else(|| {
-                let known = columns.iter().take(12).map(|column| format!("`{}`", column.escape_debug())).collect::<Vec<_>>().join(", ");
-                SetupError::UnknownColumn {
-                    name: name.escape_debug().to_string(),
-                    known: if known.is_empty() { "none".to_owned() } else { known },
-                }
-            })
-        };
-        let own_columns: Vec<usize> = own_names.iter().map(position).collect::<Result<_, _>>()?;
+        if let Some(name) = own_names.iter().find(|name| !columns.iter().any(|column| column == *name)) {
+            let known = columns.iter().take(12).map(|column| format!("`{}`", column.escape_debug())).collect::<Vec<_>>().join(", ");
+            return Err(SetupError::UnknownColumn {
+                name: name.escape_debug().to_string(),
+                known: if known.is_empty() { "none".to_owned() } else { known },
+            });
+        }
         if scenario.ambassadors.arrival == Arrival::Recorded && summary.undated > 0 {
             return Err(SetupError::Undated { undated: summary.undated, rows: summary.rows });
         }
@@ -157,32 +144,47 @@ impl Setup {
         let duration = scenario.ambassadors.duration;
         let surroundings = Surroundings { rules: &rules, columns: &columns, own_columns: &own_names, types: &types, duration, folder };
         let population = Population::new(&scenario.rivals, &surroundings)?;
-        let (verdicts, sources) = match scans {
-            Scans::Elsewhere => (VerdictTable::default(), Vec::new()),
-            Scans::Table(verdicts) => {
-                let (mut recorded, mut scanned) = (own_columns.iter().copied(), 0..);
-                let source = |backend: &BackendConfig| match backend.kind {
-                    BackendKind::Recorded => recorded.next().map(AnswerSource::Column),
-                    _ => scanned.next().map(AnswerSource::Table),
-                };
-                let sources = scenario.engine.backends.iter().filter_map(source).collect();
-                (verdicts, sources)
-            }
-        };
-        let mut inputs: Vec<String> = verdicts.backends().iter().chain(population.inputs()).cloned().collect();
-        if !verdicts.is_empty() {
-            let digest = verdicts.digest(scenario.engine.scan.times == ScanTimes::Measured);
-            inputs.push(format!("verdicts:{}", hex::encode(&digest[..16])));
-        }
+        let inputs = population.inputs().to_vec();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
         let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
-        let cached = None;
+        let (verdicts, sources, cached) = Default::default();
         let mut setup = Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, cached };
-        if setup.summary.rows <= CACHED_ROWS {
-            setup.cached = Some(setup.corpus.rows()?.map(|row| setup.exhibit(row?)).collect::<Result<_, SetupError>>()?);
-        }
+        setup.keep_rows()?;
         Ok(setup)
+    }
+
+    /// The same for an engine of which it is known what its backends say: the recorded ones, and those that looked at the
+    /// artifacts, in `verdicts`. The scenario must name them: [`choose_backends`].
+    ///
+    /// # Errors
+    ///
+    /// If an artifact is not in the table.
+    pub fn scanned(mut self, verdicts: VerdictTable) -> Result<Setup, SetupError> {
+        let (names, mut scanned) = (self.corpus.engines(), 0..);
+        let source = |backend: &BackendConfig| match backend.kind {
+            BackendKind::Recorded => {
+                names.iter().position(|column| Some(&column.name) == backend.column.as_ref()).map(AnswerSource::Column)
+            }
+            _ => scanned.next().map(AnswerSource::Table),
+        };
+        self.sources = self.scenario.engine.backends.iter().filter_map(source).collect();
+        if !verdicts.is_empty() {
+            let digest = verdicts.digest(self.scenario.engine.scan.times == ScanTimes::Measured);
+            let print = format!("verdicts:{}", hex::encode(&digest[..16]));
+            self.inputs.splice(0..0, verdicts.backends().iter().cloned().chain([print]));
+        }
+        self.verdicts = verdicts;
+        self.keep_rows()?;
+        Ok(self)
+    }
+
+    /// Keeps the rows of a short corpus.
+    fn keep_rows(&mut self) -> Result<(), SetupError> {
+        if self.summary.rows <= CACHED_ROWS {
+            self.cached = Some(self.corpus.rows()?.map(|row| self.exhibit(row?)).collect::<Result<_, SetupError>>()?);
+        }
+        Ok(())
     }
 
     /// Plans from the first bounty on.

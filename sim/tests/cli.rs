@@ -13,7 +13,7 @@ use predicates::prelude::*;
 use tempfile::TempDir;
 
 fn sim(args: &[&str]) -> Assert {
-    Command::new(cargo_bin!("sim")).args(args).assert()
+    Command::new(cargo_bin!("sim")).args(args).env("SIM_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/verdicts")).assert()
 }
 
 fn stdout(assert: &Assert) -> String {

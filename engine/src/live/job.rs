@@ -178,6 +178,9 @@ pub enum ScanError {
     /// The bounty expired while it waited.
     #[error("it expired before it was scanned")]
     Late,
+    /// The scan itself failed, which no backend can make it do.
+    #[error("the scan failed: {0}")]
+    Failed(String),
     /// An artifact cannot be had.
     #[error(transparent)]
     Download(#[from] RequestError),

@@ -41,9 +41,8 @@ use super::{
     wallet::Wallet,
 };
 use crate::{
-    artifact::{Artifact, ScanResult},
-    backend::Backend,
-    config::TIMEOUT_MILLISECONDS,
+    artifact::ScanResult,
+    scanner::{self, Answer},
 };
 
 /// Bounties whose artifacts are listed or downloaded at the same time; each holds one artifact in memory.
@@ -63,7 +62,7 @@ pub struct Office<T> {
     client: Arc<Polyswarmd<T>>,
     queue: Queue,
     journal: Journal,
-    backends: Arc<[Arc<dyn Backend>]>,
+    scanner: Arc<scanner::Scanner>,
     contracts: Mutex<Contracts>,
     /// Where the metadata for so many artifacts is.
     metadata: Mutex<BTreeMap<usize, String>>,
@@ -77,13 +76,13 @@ pub struct Office<T> {
 }
 
 impl<T: Transport> Office<T> {
-    /// An office for the account of `wallet`, which scans with `backends` in `slots` threads at most. In lockstep, receipts
+    /// An office for the account of `wallet`, which scans up to `slots` artifacts at once. In lockstep, receipts
     /// are asked for once, in the block after: they are there.
     pub fn new(
         client: Polyswarmd<T>,
         wallet: Wallet,
         journal: Journal,
-        backends: Vec<Arc<dyn Backend>>,
+        scanner: Arc<scanner::Scanner>,
         slots: usize,
         pace: Pace,
     ) -> Office<T> {
@@ -96,7 +95,7 @@ impl<T: Transport> Office<T> {
             client,
             queue,
             journal,
-            backends: backends.into(),
+            scanner,
             contracts,
             metadata: Mutex::default(),
             blocks,
@@ -181,35 +180,26 @@ impl<T: Transport> Office<T> {
     /// Downloads one artifact after the other and has all backends look at each.
     async fn scan(&self, subject: &Subject, artifacts: usize) -> Result<Vec<ScanResult>, ScanError> {
         let _turn = permit(&self.downloads).await;
-        let mut results = Vec::with_capacity(artifacts * self.backends.len());
+        let mut results = Vec::with_capacity(artifacts * self.scanner.len());
         for index in 0..artifacts {
             self.in_time(subject)?;
             let content = self.client.artifact(&subject.uri, index).await?;
             let file_type = subject.file_types.get(index).cloned().flatten();
-            let backends = Arc::clone(&self.backends);
+            let scanner = Arc::clone(&self.scanner);
             let slot = Arc::clone(&self.slots).acquire_owned().await.expect("slots are never closed");
             let scanned = tokio::task::spawn_blocking(move || {
-                let artifact = Artifact {
-                    sha256: Sha256::digest(&content).into(),
-                    file_type: file_type.as_deref(),
-                    size: Some(content.len() as u64),
-                    content: Some(&content),
-                    recorded: &[],
-                };
-                let deadline = std::time::Instant::now() + std::time::Duration::from_millis(TIMEOUT_MILLISECONDS);
-                let answer =
-                    |backend: &Arc<dyn Backend>| backend.scan(&artifact, deadline).map(|finding| finding.result).unwrap_or_default();
-                let answers: Vec<ScanResult> = backends.iter().map(answer).collect();
+                let sha256 = Sha256::digest(&content).into();
+                let scan = scanner.scan(&Arc::new(scanner::Subject { sha256, file_type, size: None, content: Some(content.to_vec()) }));
                 drop(slot);
-                answers
+                scan
             });
-            match scanned.await {
-                Ok(answers) => results.extend(answers),
-                Err(cause) => {
-                    tracing::error!(%cause, uri = subject.uri, index, "a backend failed; the artifact has no answer");
-                    results.extend(self.backends.iter().map(|_| ScanResult::NONE));
+            let scan = scanned.await.map_err(|cause| ScanError::Failed(cause.to_string()))?;
+            for (backend, answer) in self.scanner.names().zip(&scan.answers) {
+                if let Err(failure) = &answer.outcome {
+                    tracing::warn!(backend, uri = subject.uri, index, reason = %failure.to_string().escape_debug(), "no answer");
                 }
             }
+            results.extend(scan.answers.iter().map(Answer::result));
         }
         Ok(results)
     }

@@ -7,7 +7,6 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use ::market::{id::Guid, nct::Nct};
 use engine::{
-    backend::{Backend, eicar::Eicar},
     chance::Key,
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{
@@ -20,6 +19,7 @@ use engine::{
         wallet::Wallet,
     },
     microengine::{Abstention, Microengine},
+    scanner::Scanner,
     stake,
 };
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
@@ -48,14 +48,14 @@ impl Running {
     }
 
     async fn start_with(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings) -> Running {
-        let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(Eicar)];
         let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
+        let scanner = Arc::new(Scanner::new(&config, Path::new(".")).unwrap());
         let mut core = Microengine::new(1, config.distiller(), stake::build("null/min").unwrap(), Key::root(1));
         core.draw_nonces(run::random_nonce);
         let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
         let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises).with_ceilings(ceilings);
         let client = Polyswarmd::new(market.clone(), wallet().address(), Chain::Side);
-        let office = Office::new(client, wallet(), journal, backends, 2, pace);
+        let office = Office::new(client, wallet(), journal, scanner, 2, pace);
         let (events, from) = mpsc::channel(4096);
         let finish = Finish::new(None);
         let engine = tokio::spawn(run::run(office, driver, from, finish.clone(), pace));

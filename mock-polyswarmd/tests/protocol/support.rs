@@ -25,7 +25,7 @@ use mock_polyswarmd::{
     server::{Patience, Server},
 };
 use replay::{
-    plan::{Scans, Setup},
+    plan::Setup,
     scenario::{AmbassadorConfig, Arrival, MarketConfig, Scenario},
 };
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ impl Drop for Polyswarmd {
 pub(crate) fn server(config: &Config) -> Arc<Server> {
     let corpus = Corpus::open(&config.corpus).unwrap();
     let summary = corpus.check(CheckOptions { files: corpus.has_files() }, &mut |_| {}).unwrap();
-    let setup = Setup::new(config.scenario.clone(), corpus, summary, Scans::Elsewhere, Path::new(".")).unwrap();
+    let setup = Setup::new(config.scenario.clone(), corpus, summary, Path::new(".")).unwrap();
     let guests = Guests { seat: None, expected: Vec::new(), gift: Nct::whole(50_000_000) };
     Server::with_patience(Node::new(Arc::new(setup), guests).unwrap(), config.patience)
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use datasets::{CheckOptions, Corpus};
 use engine::config::BackendConfig;
 use replay::{
-    plan::{Scans, Setup, choose_backends},
+    plan::{Setup, choose_backends},
     world::PlayError,
 };
 
@@ -135,18 +135,20 @@ impl ReplayArgs {
     fn set_up(&self, settings: &Settings, path: &Path, progress: Progress, interrupted: &AtomicBool) -> Result<Option<Arc<Setup>>> {
         let corpus = Corpus::open(path)?;
         let mut scenario = settings.scenario.clone();
-        let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
         let spinner = progress.spinner("checking the corpus");
         // Files are checked when they are scanned.
         let summary = corpus.check(CheckOptions { files: false }, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
-        let (verdicts, scan) = self.scanning.scan(&corpus, &summary, &scenario, &settings.engine_folder, interrupted, progress)?;
+        let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
+        // What cannot be played need not be scanned.
+        let setup = Setup::new(scenario, corpus, summary, self.scenario_folder()).or_exit(Exit::Usage)?;
+        let (folder, scenario) = (&settings.engine_folder, &setup.scenario);
+        let (verdicts, scan) = self.scanning.scan(&setup.corpus, setup.summary.rows, scenario, folder, interrupted, progress)?;
         scan::tell(&scan, self.quiet);
         if !scan.complete {
             return Ok(None);
         }
-        let setup = Setup::new(scenario, corpus, summary, Scans::Table(verdicts), self.scenario_folder());
-        let mut setup = setup.or_exit(Exit::Usage)?;
+        let mut setup = setup.scanned(verdicts).or_exit(Exit::Usage)?;
         setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
         Ok(Some(Arc::new(setup)))
     }

@@ -1,6 +1,7 @@
 //! `sim scan`: a corpus through the engine's backends, once.
 
 use std::{
+    fs,
     io::{Write, stderr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -8,9 +9,9 @@ use std::{
     thread,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
-use datasets::{CheckOptions, Corpus, CorpusSummary};
+use datasets::{CheckOptions, Corpus};
 use engine::scanner::Scanner;
 use replay::{plan::choose_backends, scenario::Scenario, verdicts::VerdictTable};
 
@@ -84,7 +85,7 @@ impl ScanningArgs {
     pub fn scan(
         &self,
         corpus: &Corpus,
-        summary: &CorpusSummary,
+        artifacts: u64,
         scenario: &Scenario,
         engine_folder: &Path,
         interrupted: &AtomicBool,
@@ -96,7 +97,11 @@ impl ScanningArgs {
             None if scanner.is_empty() => PathBuf::new(),
             None => cache::default_folder().or_exit(Exit::Usage)?,
         };
-        let bar = if scanner.is_empty() { progress.none() } else { progress.scan(summary.rows) };
+        if !scanner.is_empty() {
+            let unusable = || format!("cannot use the folder of verdicts {}; name another one with --cache", text::shown(&cache));
+            fs::create_dir_all(&cache).with_context(unusable).or_exit(Exit::Usage)?;
+        }
+        let bar = if scanner.is_empty() { progress.none() } else { progress.scan(artifacts) };
         let bytes = Mutex::new(0);
         let tell = |artifacts: u64, read: u64| {
             let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,12 +128,12 @@ impl ScanArgs {
         let progress = Progress::new(self.quiet);
         let corpus = Corpus::open(&shipped::find(Some(&self.corpus)))?;
         let mut scenario = settings.scenario.clone();
-        let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
         let spinner = progress.spinner("checking the corpus");
         let summary = corpus.check(CheckOptions { files: false }, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
+        let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
         let interrupted = execute::interruption()?;
-        let (_, mut scan) = self.scanning.scan(&corpus, &summary, &scenario, &settings.engine_folder, &interrupted, progress)?;
+        let (_, mut scan) = self.scanning.scan(&corpus, summary.rows, &scenario, &settings.engine_folder, &interrupted, progress)?;
         scan.warnings.extend(chosen);
         match self.format {
             Format::Text => out.write_all(report::scan(&text::cut(corpus.name(), 60), &scenario.engine.name, &scan).as_bytes())?,

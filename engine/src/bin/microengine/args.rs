@@ -10,9 +10,9 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
 use engine::{
-    backend::Backend,
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{driver::Ceilings, http::ServerAddress, polyswarmd::Chain},
+    scanner::Scanner,
     stake,
 };
 use market::nct::Nct;
@@ -162,7 +162,7 @@ pub(crate) struct Setup {
     pub(crate) password: Zeroizing<String>,
     pub(crate) api_key: Option<Zeroizing<String>>,
     pub(crate) config: EngineConfig,
-    pub(crate) backends: Vec<Arc<dyn Backend>>,
+    pub(crate) scanner: Arc<Scanner>,
     pub(crate) ceilings: Ceilings,
     pub(crate) testing: Option<u64>,
     pub(crate) chains: Vec<Chain>,
@@ -228,8 +228,9 @@ impl Setup {
                 "backend {index} is `recorded`: it replays a corpus, and a live market has none; use one that looks at files"
             );
         }
-        let backends = engine::backend::build_all(&config.backends, &folder)?;
-        ensure!(!backends.is_empty(), "the engine file names no backend");
+        let scanner = Scanner::new(&config, &folder)?;
+        ensure!(!scanner.is_empty(), "the engine file names no backend");
+        scanner.prepare()?;
 
         let password = password(args.password, &format!("Password of {}: ", args.keyfile.display()))?;
         let mut chains = args.chains;
@@ -248,7 +249,7 @@ impl Setup {
             password,
             api_key,
             config,
-            backends,
+            scanner: Arc::new(scanner),
             ceilings: Ceilings { fee: args.max_fee, bid: args.max_bid },
             testing: args.testing,
             chains,

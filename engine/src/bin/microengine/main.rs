@@ -111,7 +111,7 @@ async fn engines(setup: &Setup, wallet: &Wallet, interrupted: &Arc<AtomicBool>) 
         // A market in lockstep comes to its end; any other one is waited for.
         let tries = setup.lockstep.then_some(LOCKSTEP_TRIES);
         let client = Polyswarmd::new(http, account, chain);
-        let office = Office::new(client, wallet.clone(), journal, setup.backends.clone(), setup.config.scan.slots as usize, pace);
+        let office = Office::new(client, wallet.clone(), journal, Arc::clone(&setup.scanner), setup.config.scan.slots as usize, pace);
         if let Some(id) = setup.chain_id {
             office.pin_chain(id).map_err(|before| {
                 let journal = setup.journal.display();
@@ -138,7 +138,7 @@ fn microengine(setup: &Setup, chain: Chain) -> anyhow::Result<Microengine> {
     let staker = stake::build(&setup.config.strategy)?;
     let secret = Key::root(setup.seed.unwrap_or_else(run::random_seed)).named("engine");
     let secret = if chain == Chain::Side { secret } else { secret.named("home") };
-    let mut engine = Microengine::new(setup.backends.len(), setup.config.distiller(), staker, secret);
+    let mut engine = Microengine::new(setup.scanner.len(), setup.config.distiller(), staker, secret);
     if setup.seed.is_none() {
         engine.draw_nonces(run::random_nonce);
     }

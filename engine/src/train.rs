@@ -3,6 +3,8 @@
 //! Newton's method on a convex function, in a fixed order of sums: the same rows give the same model, digit by digit.
 //! Where the rows come from, and which of them are kept for the test, is the caller's.
 
+use serde::Serialize;
+
 use crate::{
     backend::model::linear::{Weight, Written, WrittenKind},
     features::{Features, NAMES, VERSION},
@@ -164,7 +166,7 @@ fn solve(mut matrix: Vec<f64>, mut right: Vec<f64>, width: usize) -> Option<Vec<
 }
 
 /// How a model does on rows that it has not seen.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Assessment {
     /// Malicious rows.
     pub malicious: usize,

@@ -1,4 +1,4 @@
-"""Makes the model beside it: `pip install onnx==1.22.0 && python make.py`.
+"""Makes the model beside it: `pip install onnx==1.23.2 && python make.py`.
 
 A logistic sum of three features by hand: 0.5 entropy - 2 printable + urls - 3.
 """

@@ -136,7 +136,7 @@ pub fn setup(rivals: u32, bounties: u64) -> Arc<Setup> {
 
 /// Plays a run with scores on and the journal off; answers with the number of bounties that were settled.
 pub fn play(setup: &Arc<Setup>) -> u64 {
-    let mut score = Scorecard::new(setup.population.rivals.len());
+    let mut score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
     let strategy = &setup.scenario.engine.strategy;
     world::play(setup, strategy, &mut score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}).expect("a run that holds");
     score.bounties

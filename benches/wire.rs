@@ -166,7 +166,7 @@ fn end_to_end(runtime: &Runtime, setup: Arc<Setup>) -> (f64, f64) {
         let (journal, writer, promises) = Journal::open(folder.path(), account, Chain::Side, "bench").expect("a journal");
         let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
         let staker = engine::stake::build(&config.strategy).expect("a strategy");
-        let microengine = Microengine::new(1, config.distiller(), staker, Key::root(1));
+        let microengine = Microengine::new(1, config.judge(), staker, Key::root(1));
         let driver = Driver::new(microengine, account, vec![ArtifactType::File], promises);
         let client = Polyswarmd::new(Http::new(server.clone(), None).expect("a client"), account, Chain::Side);
         let scanner = Arc::new(Scanner::new(&config, Path::new(".")).expect("no files"));

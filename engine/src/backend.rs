@@ -11,7 +11,13 @@ pub mod recorded;
 #[cfg(feature = "scanners")]
 pub mod static_scan;
 
-use std::{fmt::Debug, io, path::Path, sync::Arc, time::Instant};
+use std::{
+    fmt::Debug,
+    io,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use crate::{
     artifact::{Artifact, Failure, Finding},
@@ -98,8 +104,36 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         BackendKind::Static => Arc::new(static_scan::StaticScan::new(config)),
         #[cfg(feature = "scanners")]
         BackendKind::Model => Arc::new(model::Model::open(config, folder)?),
+        BackendKind::Own => return own(config, folder),
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
+}
+
+/// Makes a backend of somebody's own from its description, with files relative to the folder.
+pub type Make = fn(&BackendConfig, &Path) -> Result<Arc<dyn Backend>, BackendError>;
+
+/// By name: `kind = "own"`, `name = "..."`.
+static OWN: OnceLock<&'static [(&'static str, Make)]> = OnceLock::new();
+
+/// Makes backends of one's own known by name; to be called once, at the start of a program that then runs `sim` or
+/// `microengine` as they are.
+///
+/// # Panics
+///
+/// If it was called before.
+pub fn register(backends: &'static [(&'static str, Make)]) {
+    assert!(OWN.set(backends).is_ok(), "backends are registered once");
+}
+
+fn own(config: &BackendConfig, folder: &Path) -> Result<Arc<dyn Backend>, BackendError> {
+    let known = OWN.get().copied().unwrap_or_default();
+    if let Some((_, make)) = known.iter().find(|(name, _)| *name == config.name()) {
+        return make(config, folder);
+    }
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let there_are = if names.is_empty() { "none of its own".to_owned() } else { format!("`{}`", names.join("`, `")) };
+    let problem = format!("this program has no backend of that name ({there_are}); start the one that brings it along");
+    Err(BackendError::Unusable { name: config.name().to_owned(), problem })
 }
 
 /// A verdict from a probability of malice, which `of` finds from the features of the artifact's content.

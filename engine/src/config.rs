@@ -20,10 +20,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::distill::{
-    Distiller,
-    log_odds::{LogOddsDistiller, Record},
-    majority::MajorityDistiller,
+use crate::{
+    calibrate::MapKind,
+    distill::{
+        Distiller,
+        dawid_skene::DawidSkeneDistiller,
+        log_odds::{LogOddsDistiller, Record},
+        majority::MajorityDistiller,
+        stack::StackDistiller,
+        stock_any::StockAnyDistiller,
+    },
+    judge::{Judge, Schedule},
 };
 
 /// An engine as its file describes it.
@@ -36,6 +43,8 @@ pub struct EngineConfig {
     pub strategy: String,
     /// How answers become one verdict.
     pub distiller: DistillerConfig,
+    /// How scores become probabilities.
+    pub calibration: CalibrationConfig,
     /// How fast it scans.
     pub scan: ScanConfig,
     /// How archives are opened before the backends see them.
@@ -50,6 +59,7 @@ impl Default for EngineConfig {
             name: "engine".to_owned(),
             strategy: "stock/default".to_owned(),
             distiller: DistillerConfig::default(),
+            calibration: CalibrationConfig::default(),
             scan: ScanConfig::default(),
             archives: ArchiveConfig::default(),
             backends: Vec::new(),
@@ -61,17 +71,21 @@ impl Default for EngineConfig {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistillerConfig {
-    /// `log-odds` or `majority`.
+    /// `log-odds`, `majority`, `stock-any`, `stack` or `dawid-skene`.
     pub kind: DistillerKind,
     /// log-odds: probability of malice before any answer.
     pub prior: f64,
     /// log-odds: correlation of backends, 0 to 1.
     pub rho: f64,
+    /// Whatever learns: settled artifacts from one lesson to the next.
+    pub refit: u32,
+    /// Whatever learns: settled artifacts that it learns from, the last ones.
+    pub window: u32,
 }
 
 impl Default for DistillerConfig {
     fn default() -> DistillerConfig {
-        DistillerConfig { kind: DistillerKind::LogOdds, prior: 0.5, rho: 0.25 }
+        DistillerConfig { kind: DistillerKind::LogOdds, prior: 0.5, rho: 0.25, refit: 200, window: 5000 }
     }
 }
 
@@ -83,6 +97,20 @@ pub enum DistillerKind {
     LogOdds,
     /// One backend, one vote.
     Majority,
+    /// Any backend's alarm is the engine's.
+    StockAny,
+    /// A regression on all answers, learned from the arbiters' consensus.
+    Stack,
+    /// Rates found from the answers alone.
+    DawidSkene,
+}
+
+/// Whether and how scores are calibrated on what the arbiters decided.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalibrationConfig {
+    /// `none`, `platt`, `beta`, `isotonic` or `auto`.
+    pub map: MapKind,
 }
 
 /// How long scans take and how many run at once.
@@ -144,7 +172,7 @@ impl Default for ArchiveConfig {
 pub struct BackendConfig {
     /// Which one.
     pub kind: BackendKind,
-    /// Its name in reports; its kind, if none is given.
+    /// Its name in reports; its kind, if none is given. own: which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// recorded: the column of the corpus.
@@ -165,10 +193,10 @@ pub struct BackendConfig {
     /// clamav: where clamd listens, `unix:/run/clamav/clamd.ctl` or `tcp:127.0.0.1:3310`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// model: the model's file, relative to the engine file.
+    /// model, own: a file, relative to the engine file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// static, model: probability from which an artifact is called malicious.
+    /// static, model, own: probability from which an artifact is called malicious.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// command: the program and its arguments; `{file}` stands for the artifact's path.
@@ -180,7 +208,7 @@ pub struct BackendConfig {
     /// command: how the verdict comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
-    /// command: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
+    /// command, own: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// command: most memory that it may have, in bytes.
@@ -226,11 +254,13 @@ pub enum BackendKind {
     Model,
     /// Any program.
     Command,
+    /// One of somebody's own, which the program brings along.
+    Own,
 }
 
 impl BackendKind {
     /// All of them, in order.
-    pub const ALL: [BackendKind; 8] = [
+    pub const ALL: [BackendKind; 9] = [
         BackendKind::Recorded,
         BackendKind::Eicar,
         BackendKind::HashList,
@@ -239,6 +269,7 @@ impl BackendKind {
         BackendKind::Static,
         BackendKind::Model,
         BackendKind::Command,
+        BackendKind::Own,
     ];
 
     /// As the engine's file writes it.
@@ -252,6 +283,7 @@ impl BackendKind {
             BackendKind::Static => "static",
             BackendKind::Model => "model",
             BackendKind::Command => "command",
+            BackendKind::Own => "own",
         }
     }
 
@@ -272,6 +304,7 @@ impl BackendKind {
             BackendKind::Static => &[("threshold", No)],
             BackendKind::Model => &[("file", Yes), ("threshold", No)],
             BackendKind::Command => &[("command", Yes), ("input", No), ("output", No), ("version", No), ("memory_limit", No)],
+            BackendKind::Own => &[("file", No), ("threshold", No), ("version", No)],
         }
     }
 }
@@ -386,6 +419,9 @@ impl BackendConfig {
                 return Err(EngineConfigError::Missing { index, kind: self.kind, key });
             }
         }
+        if self.kind == BackendKind::Own && self.name.is_none() {
+            return Err(EngineConfigError::Missing { index, kind: self.kind, key: "name" });
+        }
         if self.kind == BackendKind::HashList && self.bad.is_none() && self.good.is_none() {
             return Err(EngineConfigError::Missing { index, kind: self.kind, key: "bad` or `good" });
         }
@@ -441,6 +477,8 @@ impl EngineConfig {
         };
         within("distiller.prior".into(), self.distiller.prior, 1e-9, 1.0 - 1e-9, "between 0 and 1")?;
         within("distiller.rho".into(), self.distiller.rho, 0.0, 1.0, "within 0 and 1")?;
+        within("distiller.refit".into(), f64::from(self.distiller.refit), 1.0, 1e6, "within 1 and 1000000")?;
+        within("distiller.window".into(), f64::from(self.distiller.window), 100.0, 1e6, "within 100 and 1000000")?;
         within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;
         let mut names = std::collections::BTreeSet::new();
@@ -465,12 +503,22 @@ impl EngineConfig {
 
     /// The distiller for these backends.
     pub fn distiller(&self) -> Box<dyn Distiller> {
+        let log_odds = || {
+            let records: Vec<Record> = self.backends.iter().map(BackendConfig::record).collect();
+            LogOddsDistiller::new(self.distiller.prior, self.distiller.rho, &records)
+        };
         match self.distiller.kind {
             DistillerKind::Majority => Box::new(MajorityDistiller::new(self.backends.len())),
-            DistillerKind::LogOdds => {
-                let records: Vec<Record> = self.backends.iter().map(BackendConfig::record).collect();
-                Box::new(LogOddsDistiller::new(self.distiller.prior, self.distiller.rho, &records))
-            }
+            DistillerKind::LogOdds => Box::new(log_odds()),
+            DistillerKind::StockAny => Box::new(StockAnyDistiller),
+            DistillerKind::Stack => Box::new(StackDistiller::new(log_odds())),
+            DistillerKind::DawidSkene => Box::new(DawidSkeneDistiller::new(log_odds())),
         }
+    }
+
+    /// Distiller and calibration together.
+    pub fn judge(&self) -> Judge {
+        let schedule = Schedule { refit: u64::from(self.distiller.refit), window: self.distiller.window as usize };
+        Judge::new(self.distiller(), self.calibration.map, schedule)
     }
 }

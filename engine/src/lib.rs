@@ -5,8 +5,13 @@
 //! with what to do. Nothing here knows the corpus' truth, the population of a market, or a clock. The modules stand in
 //! reading order.
 pub mod chance; // named, addressed randomness
+pub mod odds; // probabilities and log-odds
+pub mod regression; // logistic regression
 pub mod artifact; // what there is to scan, and what a scan says
+pub mod interval; // how far a stated probability may be from the rate behind it
 pub mod distill; // scan results into one verdict with an interval, one file each
+pub mod calibrate; // scores into probabilities, one map a file
+pub mod judge; // distiller and calibration, learning in time
 pub mod config; // the engine's TOML
 #[cfg(feature = "scanners")]
 pub mod archive; // archives, opened in memory

@@ -17,3 +17,4 @@ pub mod summary; // what was done
 pub mod job; // what is asked for, and what comes of it
 pub mod driver; // what follows from what happened
 pub mod run; // jobs carried out, concurrently or in lockstep
+pub mod cli; // the `microengine` command

@@ -106,3 +106,29 @@ pub struct MarketView<'a> {
     /// What is on chain of this bounty so far.
     pub assertions: PublicAssertions<'a>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A view of a bounty that offers 2 NCT, with an empty wallet.
+    pub(crate) fn view(rules: &RuleSet) -> MarketView<'_> {
+        static BOUNTY: OpenBounty = OpenBounty {
+            guid: Guid(7),
+            artifact_type: 0,
+            amount: Nct::whole(2),
+            artifacts: 1,
+            posted: BlockNumber(10),
+            expiration: BlockNumber(20),
+        };
+        MarketView {
+            now: BlockNumber(12),
+            bounty: &BOUNTY,
+            rules,
+            fees: Fees { bounty: rules.bounty_fee, assertion: rules.assertion_fee },
+            windows: Windows::blocks(10, 100),
+            wallet: Wallet { free: Nct::ZERO, locked: Nct::ZERO },
+            assertions: PublicAssertions::of(&[]),
+        }
+    }
+}

@@ -16,7 +16,8 @@ use smallvec::{SmallVec, smallvec};
 use crate::{
     artifact::ScanResult,
     chance::Key,
-    distill::{DistilledVerdict, Distiller},
+    distill::DistilledVerdict,
+    judge::Judge,
     market_view::{MarketView, OpenBounty},
     stake::{Stake, Staker},
 };
@@ -36,6 +37,9 @@ pub enum Event<'a> {
     Resumed { guid: Guid, promise: Promise, revealed: bool },
     /// Enough arbiters voted: a bounty with an own assertion can be settled ahead of its time.
     QuorumReached { guid: Guid },
+    /// A bounty was settled: artifacts that the arbiters' votes made malicious, or `None` without votes. Worth telling of
+    /// every bounty that was scanned, if [`Microengine::learns`].
+    Settled { guid: Guid, consensus: Option<ArtifactSet> },
     /// A new block; [`Microengine::due`] says when this is worth telling.
     NewBlock,
 }
@@ -124,7 +128,7 @@ pub struct Promise {
 /// The engine.
 #[derive(Debug)]
 pub struct Microengine {
-    distiller: Box<dyn Distiller>,
+    judge: Judge,
     staker: Box<dyn Staker>,
     backends: usize,
     /// Where nonces and the strategy's chance come from.
@@ -139,12 +143,12 @@ pub struct Microengine {
 }
 
 impl Microengine {
-    /// An engine that distils the answers of `backends` backends and stakes on the verdict.
+    /// An engine that judges the answers of `backends` backends and stakes on the verdict.
     ///
     /// `secret` must be unguessable where the market is real: nonces follow from it.
-    pub fn new(backends: usize, distiller: Box<dyn Distiller>, staker: Box<dyn Staker>, secret: Key) -> Microengine {
+    pub fn new(backends: usize, judge: Judge, staker: Box<dyn Staker>, secret: Key) -> Microengine {
         let (draw_nonce, promises, due, verdicts, stakes) = Default::default();
-        Microengine { distiller, staker, backends, secret, draw_nonce, promises, due, verdicts, stakes }
+        Microengine { judge, staker, backends, secret, draw_nonce, promises, due, verdicts, stakes }
     }
 
     /// Takes nonces from `draw` (which must not give zero), instead of from the secret.
@@ -158,6 +162,11 @@ impl Microengine {
     /// The verdicts distilled from the last [`Event::Scanned`], one per artifact.
     pub fn last_verdicts(&self) -> &[Option<DistilledVerdict>] {
         &self.verdicts
+    }
+
+    /// True if it wants to hear what becomes of every bounty that it has scanned: [`Event::Settled`].
+    pub fn learns(&self) -> bool {
+        self.judge.learns()
     }
 
     /// The next block in which there is something to do, if any.
@@ -189,6 +198,7 @@ impl Microengine {
                     effects.push(Effect::SettleBounty { guid });
                 }
             }
+            Event::Settled { guid, consensus } => self.judge.settled(now, guid, consensus),
             Event::NewBlock => self.act(now, effects),
         }
     }
@@ -206,11 +216,8 @@ impl Microengine {
     fn decide(&mut self, now: BlockNumber, view: &MarketView<'_>, results: &[ScanResult]) -> Effect {
         let guid = view.bounty.guid;
         let abstain = |reason| Effect::Abstain { guid, reason };
-        self.verdicts.clear();
-        self.verdicts.extend((0..view.bounty.artifacts).map(|artifact| {
-            let answers = &results[artifact * self.backends..(artifact + 1) * self.backends];
-            self.distiller.distill(answers)
-        }));
+        let answers = &results[..view.bounty.artifacts * self.backends];
+        self.judge.judge(now, guid, view.bounty.artifacts, answers, &mut self.verdicts);
         if now >= view.bounty.expiration {
             return abstain(Abstention::Late);
         }
@@ -286,7 +293,7 @@ mod tests {
 
     fn engine(strategy: &str) -> Microengine {
         let config = EngineConfig { backends: vec![BackendConfig::recorded("one")], ..EngineConfig::default() };
-        Microengine::new(1, config.distiller(), stake::build(strategy).unwrap(), Key::root(1))
+        Microengine::new(1, config.judge(), stake::build(strategy).unwrap(), Key::root(1))
     }
 
     fn scanned(engine: &mut Microengine, now: u64, free: Nct, results: &[ScanResult]) -> Effect {

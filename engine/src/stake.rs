@@ -6,7 +6,7 @@ pub mod fixed;
 pub mod null;
 pub mod stock;
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{collections::BTreeMap, fmt::Debug, sync::OnceLock};
 
 use market::nct::Nct;
 
@@ -43,7 +43,7 @@ pub(crate) fn on_each_verdict(
 
 /// Parameters behind the `?` of a strategy's name.
 #[derive(Debug, Default)]
-pub(crate) struct Parameters<'a> {
+pub struct Parameters<'a> {
     strategy: &'a str,
     values: BTreeMap<&'a str, &'a str>,
 }
@@ -86,7 +86,11 @@ impl<'a> Parameters<'a> {
     }
 
     /// Takes an amount, or `default` if it is not given.
-    fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
+    ///
+    /// # Errors
+    ///
+    /// If it is no amount.
+    pub fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
         let Some(value) = self.values.remove(key) else { return Ok(default) };
         let sane = |amount: &Nct| *amount <= Nct::whole(1_000_000_000_000);
         value.parse().ok().filter(sane).ok_or_else(|| StrategyError::BadValue {
@@ -97,8 +101,27 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// Nothing may be left over.
-    fn finish(&self, known: &[&str]) -> Result<(), StrategyError> {
+    /// Takes a yes or no, or `default` if it is not given.
+    ///
+    /// # Errors
+    ///
+    /// If it is neither.
+    pub fn flag(&mut self, key: &'static str, default: bool) -> Result<bool, StrategyError> {
+        let Some(value) = self.values.remove(key) else { return Ok(default) };
+        value.parse().map_err(|_| StrategyError::BadValue {
+            strategy: self.strategy.to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+            expected: "`true` or `false`",
+        })
+    }
+
+    /// Nothing may be left over; `known` are the parameters that there are.
+    ///
+    /// # Errors
+    ///
+    /// Names one that was not taken.
+    pub fn finish(&self, known: &[&str]) -> Result<(), StrategyError> {
         let Some(key) = self.values.keys().next() else { return Ok(()) };
         let known = if known.is_empty() { "none".to_owned() } else { format!("`{}`", known.join("`, `")) };
         Err(StrategyError::UnknownParameter { strategy: self.strategy.to_owned(), key: (*key).to_owned(), known })
@@ -113,7 +136,10 @@ pub const CATALOGUE: &[(&str, &str)] = &[
     ("null/mal", "the least bid on malicious, whatever the verdict"),
     ("null/ben", "the least bid on benign, whatever the verdict"),
     ("stock/conservative", "the least bid, as polyswarm-client's conservative strategy"),
-    ("stock/default", "from least to greatest bid with confidence, as polyswarm-client's default strategy"),
+    (
+        "stock/default",
+        "from least to greatest bid with confidence, as polyswarm-client's default strategy; with ?cautious=true by the lower end of the confidence's interval",
+    ),
     ("stock/aggressive", "from eight times the least to the greatest bid with confidence, as polyswarm-client's aggressive strategy"),
     ("fixed", "the same bid on every verdict: fixed?bid=0.5"),
 ];
@@ -128,19 +154,50 @@ pub fn build(specification: &str) -> Result<Box<dyn Staker>, StrategyError> {
     if parameters.strategy == "fixed" {
         return Ok(Box::new(fixed::Fixed::parse(specification)?));
     }
+    let stock = match parameters.strategy {
+        "stock/conservative" => Some(stock::Stock::CONSERVATIVE),
+        "stock/default" => Some(stock::Stock::DEFAULT),
+        "stock/aggressive" => Some(stock::Stock::AGGRESSIVE),
+        _ => None,
+    };
+    if let Some(stock) = stock {
+        return Ok(Box::new(stock.parse(parameters)?));
+    }
     let staker: Box<dyn Staker> = match parameters.strategy {
         "null/abstain" => Box::new(null::Null::Abstain),
         "null/min" => Box::new(null::Null::OwnVerdict),
         "null/random" => Box::new(null::Null::Coin),
         "null/mal" => Box::new(null::Null::Always { malicious: true }),
         "null/ben" => Box::new(null::Null::Always { malicious: false }),
-        "stock/conservative" => Box::new(stock::Stock::CONSERVATIVE),
-        "stock/default" => Box::new(stock::Stock::DEFAULT),
-        "stock/aggressive" => Box::new(stock::Stock::AGGRESSIVE),
-        name => return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name))),
+        name => {
+            let Some((_, _, make)) = own().iter().find(|(known, ..)| *known == name) else {
+                return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name).chain(own().iter().map(|(name, ..)| *name))));
+            };
+            return make(parameters);
+        }
     };
     parameters.finish(&[])?;
     Ok(staker)
+}
+
+/// Makes a strategy of somebody's own from the parameters behind the `?` of its name.
+pub type Make = fn(Parameters<'_>) -> Result<Box<dyn Staker>, StrategyError>;
+
+static OWN: OnceLock<&'static [(&'static str, &'static str, Make)]> = OnceLock::new();
+
+/// Makes strategies of one's own known, each with its name, its meaning, and how it is made; to be called once, at the
+/// start of a program that then runs `sim` or `microengine` as they are. A name of the [`CATALOGUE`] stays the catalogue's.
+///
+/// # Panics
+///
+/// If it was called before.
+pub fn register(strategies: &'static [(&'static str, &'static str, Make)]) {
+    assert!(OWN.set(strategies).is_ok(), "strategies are registered once");
+}
+
+/// What was registered.
+pub fn own() -> &'static [(&'static str, &'static str, Make)] {
+    OWN.get().copied().unwrap_or_default()
 }
 
 /// The error for a name that is none of `names`, with the nearest of them.
@@ -164,11 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn the_cautious_bid_by_the_lower_end_and_bold_ones_by_the_middle() {
+        let rules = &market::ruleset::BOUNTY_REGISTRY_1_6_1;
+        let verdict = Some(DistilledVerdict { probability: 0.1, interval: (0.05, 0.4) });
+        for (specification, confidence) in
+            [("stock/default", 0.9), ("stock/default?cautious=false", 0.9), ("stock/default?cautious=true", 0.6)]
+        {
+            let view = crate::market_view::tests::view(rules);
+            let mut stakes = Vec::new();
+            build(specification).unwrap().stake(&view, &[verdict], &mut crate::chance::Key::root(1).stream(), &mut stakes);
+            assert_eq!(stakes, [Some(Stake { malicious: false, bid: stock::Stock::DEFAULT.bid(rules, confidence) })], "{specification}");
+        }
+    }
+
+    #[test]
     fn a_misspelt_strategy_hears_of_the_nearest() {
         let text = |specification| build(specification).unwrap_err().to_string();
         assert!(text("stock/agressive").contains("`stock/aggressive`"), "{}", text("stock/agressive"));
         assert!(text("fixed?bit=1").contains("takes `bid`"));
         assert!(text("fixed?bid=much").contains("`bid=much` is not an amount"));
         assert!(text("null/min?x=1").contains("takes none"));
+        assert!(text("stock/default?cautious=maybe").contains("is not `true` or `false`"));
+        assert!(text("stock/default?bold=true").contains("takes `cautious`"));
     }
 }

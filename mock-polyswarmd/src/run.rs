@@ -23,7 +23,7 @@ use crate::node::Node;
 /// If a file cannot be written, or an invariant is [`Broken`].
 pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed: Duration) -> Result<Run> {
     let (setup, recording) = (node.setup(), node.recording());
-    let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len()), bounties: None };
+    let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len(), setup.bounties), bounties: None };
     let mut journal = None;
     if let Some(out) = &out {
         watcher.bounties = Some(out.bounties()?);

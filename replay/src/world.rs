@@ -31,6 +31,7 @@ use market::{
     market::{Deployment, Market, named_address},
     nct::{Nct, NctDelta},
     rejection::Rejection,
+    ruleset::RuleSet,
     settlement::{Fees, Rewards},
     verdict::ArtifactSet,
 };
@@ -353,7 +354,7 @@ impl World {
                 let known = Labels::default();
                 let staker = oracle::build(strategy, &known).map_err(SetupError::from)?;
                 labels = (strategy == oracle::NAME).then_some(known);
-                engine = Some(Microengine::new(setup.backends(), setup.scenario.engine.distiller(), staker, seed.named("engine")));
+                engine = Some(Microengine::new(setup.backends(), setup.scenario.engine.judge(), staker, seed.named("engine")));
             }
             Seat::Visitor(address) => {
                 if let Some(address) = address {
@@ -636,7 +637,10 @@ impl World {
                 Act::Decide => self.engine_decides(slot, observer)?,
                 Act::Reveal => self.rivals_reveal(slot)?,
                 Act::Vote(position) => self.arbiter_votes(slot, position as usize)?,
-                Act::Settle => self.settle(slot)?,
+                Act::Settle => {
+                    self.settle(slot)?;
+                    self.teach(slot, observer)?;
+                }
                 Act::Close => {
                     self.arbiters_settle(slot)?;
                     if !self.awaits_visitors(slot) {
@@ -793,6 +797,16 @@ impl World {
         self.settled(guid, settled)
     }
 
+    /// An engine that learns hears what the arbiters made of the bounty.
+    fn teach(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        if !self.engine.as_ref().is_some_and(Microengine::learns) {
+            return Ok(());
+        }
+        let guid = self.open[slot as usize].plan.guid;
+        let consensus = consensus(self.market.bounty(guid).expect("it is open"), &self.setup.rules);
+        self.engine_event(Event::Settled { guid, consensus }, observer)
+    }
+
     /// The arbiters who voted settle.
     fn arbiters_settle(&mut self, slot: u32) -> Result<(), PlayError> {
         let open = &self.open[slot as usize];
@@ -821,7 +835,7 @@ impl World {
             Err(_) if self.is_open() => None,
             Err(rejection) => return Err(PlayError::Invariant(format!("rewards: {rejection}"))),
         };
-        let consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(&self.setup.rules));
+        let consensus = consensus(bounty, &self.setup.rules);
         let (decision, verdicts, rivals) = (open.decision, &open.verdicts, &open.rivals);
         if let Some(rewards) = rewards {
             observer.closed(&ClosedBounty {
@@ -846,6 +860,11 @@ impl World {
         self.closed += 1;
         Ok(())
     }
+}
+
+/// Artifacts that the votes made malicious; `None` without votes.
+fn consensus(bounty: &Bounty, rules: &RuleSet) -> Option<ArtifactSet> {
+    (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(rules))
 }
 
 /// Blocks from posting to the first block of the vote window and to the first after it.

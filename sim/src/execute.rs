@@ -80,7 +80,7 @@ pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool,
     threads.install(|| {
         let started = Instant::now();
         let strategy = &setup.scenario.engine.strategy;
-        let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len()), bounties: None };
+        let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len(), setup.bounties), bounties: None };
         let mut journal = None;
         if let Some(out) = &wishes.out {
             watcher.bounties = Some(out.bounties()?);

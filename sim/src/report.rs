@@ -146,6 +146,7 @@ pub fn text(run: &Run) -> String {
     header(run, &mut out);
     profit(run, &mut out);
     accuracy(run, &mut out);
+    calibration(run, &mut out);
     types(run, &mut out);
     competitors(run, &mut out);
     footer(run, &mut out);
@@ -183,9 +184,13 @@ fn header(run: &Run, out: &mut String) {
         market.last_block
     ));
     let backends: Vec<String> = engine.backends.iter().map(|backend| name(backend)).collect();
+    let calibrated = match engine.calibration_map.as_str() {
+        "none" => String::new(),
+        map => format!(", calibrated ({map})"),
+    };
     let road = match engine.strategy.as_str() {
         EXTERNAL => "from outside".to_owned(),
-        strategy => format!("{} -> {} -> {}", backends.join(" + "), engine.distiller, name(strategy)),
+        strategy => format!("{} -> {}{calibrated} -> {}", backends.join(" + "), engine.distiller, name(strategy)),
     };
     line(format!("  Engine   {road}, wallet {} NCT", nct(engine.wallet.nct, false)));
     for warning in &run.warnings {
@@ -265,6 +270,38 @@ fn accuracy(run: &Run, out: &mut String) {
         count(coverage.refused),
     );
     out.push_str(&line);
+}
+
+fn calibration(run: &Run, out: &mut String) {
+    let facts = &run.engine.calibration;
+    let rows = [
+        ("arbiters' consensus", &facts.vs_consensus),
+        ("corpus label", &facts.vs_label),
+        ("consensus, last 30 %", &facts.held_out.vs_consensus),
+        ("label, last 30 %", &facts.held_out.vs_label),
+    ];
+    if facts.vs_label.is_none() {
+        return;
+    }
+    out.push_str("\nP(malicious), staked on or not (`covered`: groups of like artifacts within their 90 % intervals)\n");
+    let mut table = table(&["against", "artifacts", "Brier", "= rel", "- res", "+ unc", "log-loss", "ECE", "z", "AUC", "covered"]);
+    for (what, facts) in rows {
+        let Some(facts) = facts else { continue };
+        table.add_row([
+            what.to_owned(),
+            count(facts.forecasts),
+            decimal(Some(facts.brier)),
+            decimal(Some(facts.reliability)),
+            decimal(Some(facts.resolution)),
+            decimal(Some(facts.uncertainty)),
+            decimal(Some(facts.log_loss)),
+            decimal(Some(facts.ece_equal_width)),
+            facts.spiegelhalter_z.map_or_else(|| "-".to_owned(), |z| format!("{z:.1}")),
+            decimal(facts.auc),
+            percent(facts.interval_coverage),
+        ]);
+    }
+    out.push_str(&lines(&table));
 }
 
 fn types(run: &Run, out: &mut String) {

@@ -10,7 +10,10 @@ use market::nct::{Nct, NctDelta};
 use replay::{journal::Finished, plan::Setup, world::Played};
 use serde::Serialize;
 
-use crate::score::{Judged, Scorecard, Table, ratio};
+use crate::{
+    forecast::ForecastFacts,
+    score::{Foretold, Judged, Scorecard, Table, ratio},
+};
 
 /// Version of the schema of `run.json`; grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -113,6 +116,8 @@ pub struct EngineFacts {
     pub name: String,
     pub backends: Vec<String>,
     pub distiller: String,
+    /// The map from scores to probabilities; `none` for none.
+    pub calibration_map: String,
     pub strategy: String,
     /// True for a strategy that knows the label.
     pub oracle: bool,
@@ -131,6 +136,8 @@ pub struct EngineFacts {
     pub coverage: CoverageFacts,
     pub vs_consensus: JudgedFacts,
     pub vs_label: JudgedFacts,
+    /// How good its probabilities of malice were, staked on or not.
+    pub calibration: CalibrationFacts,
     /// Place among engine and rivals by profit, from 1.
     pub rank: usize,
     pub of: usize,
@@ -173,6 +180,33 @@ pub struct CoverageFacts {
     pub refused: u64,
 }
 
+/// Probabilities of malice against both truths; `null` where nothing was said.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CalibrationFacts {
+    pub vs_consensus: Option<ForecastFacts>,
+    pub vs_label: Option<ForecastFacts>,
+    /// The same on the last three tenths of the bounties alone.
+    pub held_out: HeldOutFacts,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct HeldOutFacts {
+    /// Number of its first bounty.
+    pub from_bounty: u64,
+    pub vs_consensus: Option<ForecastFacts>,
+    pub vs_label: Option<ForecastFacts>,
+}
+
+impl CalibrationFacts {
+    fn new([before, held_out]: &[Foretold; 2], from_bounty: u64) -> CalibrationFacts {
+        CalibrationFacts {
+            vs_consensus: before.consensus.and(&held_out.consensus).facts(),
+            vs_label: before.label.and(&held_out.label).facts(),
+            held_out: HeldOutFacts { from_bounty, vs_consensus: held_out.consensus.facts(), vs_label: held_out.label.facts() },
+        }
+    }
+}
+
 /// Calls against a truth.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct JudgedFacts {
@@ -181,13 +215,26 @@ pub struct JudgedFacts {
     pub accuracy: Option<f64>,
     pub tpr: Option<f64>,
     pub fpr: Option<f64>,
+    pub balanced_accuracy: Option<f64>,
+    pub precision: Option<f64>,
+    pub f1: Option<f64>,
     pub mcc: f64,
     pub brier: Option<f64>,
 }
 
 impl JudgedFacts {
     fn new(table: Table, brier: Option<f64>) -> JudgedFacts {
-        JudgedFacts { table, accuracy: table.accuracy(), tpr: table.tpr(), fpr: table.fpr(), mcc: table.mcc(), brier }
+        JudgedFacts {
+            table,
+            accuracy: table.accuracy(),
+            tpr: table.tpr(),
+            fpr: table.fpr(),
+            balanced_accuracy: table.balanced(),
+            precision: table.precision(),
+            f1: table.f1(),
+            mcc: table.mcc(),
+            brier,
+        }
     }
 }
 
@@ -377,16 +424,19 @@ impl Outcome<'_> {
         let mut backends: Vec<String> =
             config.backends.iter().map(|backend| backend.column.clone().unwrap_or_else(|| backend.kind.to_string())).collect();
         let mut strategy = config.strategy.clone();
+        let mut calibration_map = config.calibration.map.name().to_owned();
         if let Some(visitor) = &self.visitor {
             (name, wallet) = (visitor.name.clone(), visitor.wallet);
             backends.clear();
             distiller = EXTERNAL.to_owned();
+            calibration_map = EXTERNAL.to_owned();
             strategy = EXTERNAL.to_owned();
         }
         EngineFacts {
             name,
             backends,
             distiller,
+            calibration_map,
             oracle: strategy == replay::oracle::NAME,
             strategy,
             wallet: wallet.into(),
@@ -426,6 +476,7 @@ impl Outcome<'_> {
             },
             vs_consensus: score.consensus.into(),
             vs_label: score.label.into(),
+            calibration: CalibrationFacts::new(&score.forecasts, score.held_out_from),
             rank: 1 + played.rivals.iter().filter(|&&rival| rival > played.engine).count(),
             of: 1 + played.rivals.len(),
             gain_over_best_null: self.nulls.iter().map(|(_, profit)| *profit).max().map(|best| (profit - best).into()),

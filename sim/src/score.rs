@@ -12,6 +12,8 @@ use market::{
 use replay::world::{ClosedBounty, Decision, Observer};
 use serde::Serialize;
 
+use crate::forecast::Forecasts;
+
 /// File types that are told apart; further ones are counted together.
 const TYPES: usize = 64;
 
@@ -56,6 +58,21 @@ impl Table {
     /// Share of benign artifacts called malicious.
     pub fn fpr(&self) -> Option<f64> {
         ratio(self.false_positives, self.false_positives + self.true_negatives)
+    }
+
+    /// Share of artifacts called malicious that are.
+    pub fn precision(&self) -> Option<f64> {
+        ratio(self.true_positives, self.true_positives + self.false_positives)
+    }
+
+    /// Mean of the shares of right calls on malicious and on benign artifacts.
+    pub fn balanced(&self) -> Option<f64> {
+        self.tpr().zip(self.fpr()).map(|(tpr, fpr)| (tpr + 1.0 - fpr) / 2.0)
+    }
+
+    /// Harmonic mean of precision and TPR.
+    pub fn f1(&self) -> Option<f64> {
+        ratio(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
     }
 
     /// Matthews' correlation coefficient; 0 where it is not defined.
@@ -254,6 +271,15 @@ impl TypeScores {
     }
 }
 
+/// The engine's probabilities of malice, asserted or not, against both truths.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Foretold {
+    /// Against the arbiters' consensus.
+    pub consensus: Forecasts,
+    /// Against the corpus label.
+    pub label: Forecasts,
+}
+
 /// Everything that is counted while a run is played.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Scorecard {
@@ -285,6 +311,10 @@ pub struct Scorecard {
     pub consensus: Judged,
     /// Its calls against the corpus label.
     pub label: Judged,
+    /// Its probabilities on the bounties before [`Scorecard::held_out_from`], and from there on.
+    pub forecasts: [Foretold; 2],
+    /// Number of the first bounty that is held out: the last three tenths of the run, where what learns has learned.
+    pub held_out_from: u64,
     /// The consensus against the corpus label.
     pub truth: Table,
     /// Bounties without any vote.
@@ -296,9 +326,22 @@ pub struct Scorecard {
 }
 
 impl Scorecard {
-    /// For that many rivals.
-    pub fn new(rivals: usize) -> Scorecard {
-        Scorecard { rivals: vec![RivalScore::default(); rivals], ..Scorecard::default() }
+    /// For that many rivals and bounties.
+    pub fn new(rivals: usize, bounties: u64) -> Scorecard {
+        let held_out_from = bounties - bounties * 3 / 10;
+        Scorecard { rivals: vec![RivalScore::default(); rivals], held_out_from, ..Scorecard::default() }
+    }
+
+    fn forecasts(&mut self, closed: &ClosedBounty<'_>) {
+        let foretold = &mut self.forecasts[usize::from(closed.plan.number >= self.held_out_from)];
+        for (artifact, verdict) in closed.verdicts.iter().enumerate() {
+            if let Some(verdict) = verdict {
+                foretold.label.add(verdict, closed.plan.labels.contains(artifact));
+                if let Some(consensus) = closed.consensus {
+                    foretold.consensus.add(verdict, consensus.contains(artifact));
+                }
+            }
+        }
     }
 
     fn engine(&mut self, closed: &ClosedBounty<'_>) -> NctDelta {
@@ -380,6 +423,7 @@ impl Observer for Scorecard {
         self.bounties += 1;
         self.unvoted += u64::from(closed.consensus.is_none());
         let profit = self.engine(closed);
+        self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);
         let called = match closed.engine {
@@ -437,6 +481,7 @@ mod tests {
             (0..times).for_each(|_| table.add(called, truth));
         }
         assert_eq!((table.accuracy(), table.tpr(), table.fpr()), (Some(0.75), Some(0.75), Some(0.25)));
+        assert_eq!((table.precision(), table.balanced(), table.f1()), (Some(6.0 / 7.0), Some(0.75), Some(0.8)));
         assert!((table.mcc() - (6.0 * 3.0 - 1.0 * 2.0) / (7.0f64 * 8.0 * 4.0 * 5.0).sqrt()).abs() < 1e-12);
         assert_eq!((Table::default().accuracy(), Table::default().mcc()), (None, 0.0));
     }

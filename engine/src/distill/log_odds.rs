@@ -9,10 +9,11 @@
 //! the scale of log-odds are 90 %.
 
 use super::{DistilledVerdict, Distiller};
-use crate::artifact::ScanResult;
-
-/// 95 % quantile of the normal distribution.
-const Z95: f64 = 1.644_853_626_951_472_2;
+use crate::{
+    artifact::ScanResult,
+    interval::Z95,
+    odds::{logistic, logit},
+};
 
 /// What is known of one backend's rates: as many right and wrong answers, real or supposed.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -44,6 +45,16 @@ impl Record {
             false_positives: fpr * trials + 0.5,
             true_negatives: (1.0 - fpr) * trials + 0.5,
         }
+    }
+
+    /// Share of malicious artifacts that it finds.
+    pub fn tpr(&self) -> f64 {
+        self.true_positives / (self.true_positives + self.false_negatives)
+    }
+
+    /// Share of benign artifacts that it calls malicious.
+    pub fn fpr(&self) -> f64 {
+        self.false_positives / (self.false_positives + self.true_negatives)
     }
 }
 
@@ -91,14 +102,6 @@ fn trigamma(mut x: f64) -> f64 {
     sum + 1.0 / x + square / 2.0 + square / x * (1.0 / 6.0 - square * (1.0 / 30.0 - square / 42.0))
 }
 
-fn logit(p: f64) -> f64 {
-    libm::log(p / (1.0 - p))
-}
-
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-x))
-}
-
 impl Distiller for LogOddsDistiller {
     fn name(&self) -> &str {
         "log-odds"
@@ -122,6 +125,10 @@ impl Distiller for LogOddsDistiller {
         let centre = self.prior + weight * shrink;
         let reach = Z95 * variance.sqrt() * shrink;
         Some(DistilledVerdict { probability: logistic(centre), interval: (logistic(centre - reach), logistic(centre + reach)) })
+    }
+
+    fn twin(&self) -> Box<dyn Distiller> {
+        Box::new(self.clone())
     }
 }
 

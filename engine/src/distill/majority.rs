@@ -56,6 +56,10 @@ impl Distiller for MajorityDistiller {
             _ => Some(posterior(malicious, votes as f64)),
         }
     }
+
+    fn twin(&self) -> Box<dyn Distiller> {
+        Box::new(self.clone())
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@
 //! bid = trunc(lo + (hi - lo)·confidence), in f64 as the client does it, and not clamped: a confidence beyond 1 gives
 //! a bid that the market rejects. Where the rules know no greatest bid, it is 32 times the least, as in the client of
 //! that time.
+//!
+//! With `?cautious=true` the confidence is that of the interval's less favourable end: the less is known, the less is bid.
 
 use market::{nct::Nct, ruleset::RuleSet};
 
-use super::{Stake, Staker, on_each_verdict};
+use super::{Parameters, Stake, Staker, StrategyError, on_each_verdict};
 use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
 
 /// Multipliers of the least bid.
@@ -15,15 +17,27 @@ use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
 pub struct Stock {
     low: Option<f64>,
     high: Option<f64>,
+    cautious: bool,
 }
 
 impl Stock {
     /// The least bid at any confidence.
-    pub const CONSERVATIVE: Stock = Stock { low: Some(1.0), high: Some(1.0) };
+    pub const CONSERVATIVE: Stock = Stock { low: Some(1.0), high: Some(1.0), cautious: false };
     /// From the least to the greatest bid.
-    pub const DEFAULT: Stock = Stock { low: None, high: None };
+    pub const DEFAULT: Stock = Stock { low: None, high: None, cautious: false };
     /// From eight times the least to the greatest bid.
-    pub const AGGRESSIVE: Stock = Stock { low: Some(8.0), high: None };
+    pub const AGGRESSIVE: Stock = Stock { low: Some(8.0), high: None, cautious: false };
+
+    /// The same with the parameters of a specification such as `stock/default?cautious=true`.
+    ///
+    /// # Errors
+    ///
+    /// If it has other parameters than `cautious`.
+    pub(super) fn parse(self, mut parameters: Parameters<'_>) -> Result<Stock, StrategyError> {
+        let cautious = parameters.flag("cautious", false)?;
+        parameters.finish(&["cautious"])?;
+        Ok(Stock { cautious, ..self })
+    }
 
     /// The bid at `confidence` under `rules`.
     #[inline]
@@ -39,7 +53,8 @@ impl Stock {
 
 impl Staker for Stock {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
-        on_each_verdict(view, verdicts, stakes, |view, verdict| self.bid(view.rules, verdict.confidence()));
+        let confidence = if self.cautious { DistilledVerdict::cautious_confidence } else { DistilledVerdict::confidence };
+        on_each_verdict(view, verdicts, stakes, |view, verdict| self.bid(view.rules, confidence(verdict)));
     }
 }
 

@@ -50,7 +50,7 @@ impl Running {
     async fn start_with(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings) -> Running {
         let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
         let scanner = Arc::new(Scanner::new(&config, Path::new(".")).unwrap());
-        let mut core = Microengine::new(1, config.distiller(), stake::build("null/min").unwrap(), Key::root(1));
+        let mut core = Microengine::new(1, config.judge(), stake::build("null/min").unwrap(), Key::root(1));
         core.draw_nonces(run::random_nonce);
         let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
         let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises).with_ceilings(ceilings);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
-use engine::stake::CATALOGUE;
+use engine::stake::{self, CATALOGUE};
 
 use crate::{
     exit::{Exit, OrExit},
@@ -49,7 +49,8 @@ impl StrategiesArgs {
 }
 
 fn entries() -> impl Iterator<Item = (&'static str, String)> {
-    let plain = CATALOGUE.iter().map(|(name, meaning)| (*name, (*meaning).to_owned()));
+    let own = stake::own().iter().map(|(name, meaning, _)| (*name, format!("own: {meaning}")));
+    let plain = CATALOGUE.iter().map(|(name, meaning)| (*name, (*meaning).to_owned())).chain(own);
     plain.chain(ORACLES.iter().map(|(name, meaning)| (*name, format!("oracle: {meaning}"))))
 }
 

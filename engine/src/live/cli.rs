@@ -1,6 +1,7 @@
 //! The `microengine` command: the engine on a real market. Flags and environment are those of polyswarm-client.
 
 mod args;
+mod new;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -13,25 +14,21 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use engine::{
-    chance::Key,
-    live::{
-        driver::Driver,
-        events::{self, WebSocket},
-        http::Http,
-        journal::Journal,
-        polyswarmd::{Chain, Polyswarmd},
-        run::{self, Finish, Office, Pace},
-        summary::Summary,
-        wallet::Wallet,
-    },
-    microengine::Microengine,
-    stake,
-};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{LogFormat, Setup, Task};
+use self::args::{LogFormat, Setup, Task};
+use super::{
+    driver::Driver,
+    events::{self, WebSocket},
+    http::Http,
+    journal::Journal,
+    polyswarmd::{Chain, Polyswarmd},
+    run::{self, Finish, Office, Pace},
+    summary::Summary,
+    wallet::Wallet,
+};
+use crate::{chance::Key, microengine::Microengine, stake};
 
 /// Events that may wait for the driver; then the socket waits.
 const BACKLOG: usize = 4096;
@@ -47,9 +44,11 @@ enum Ended {
     Internal(anyhow::Error),
 }
 
-fn main() -> ExitCode {
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
     let interrupted = Arc::new(AtomicBool::new(false));
     let result = Setup::from_command_line().map_err(Ended::Usage).and_then(|task| match task {
+        Task::New(new) => start_project(&new),
         Task::NewKey { file, password } => new_key(&file, &password),
         Task::Run(setup) => live(*setup, &interrupted),
     });
@@ -65,6 +64,13 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     // Nobody reads it if standard error is closed.
     let _ = writeln!(io::stderr(), "microengine: {error:#}");
     ExitCode::from(code)
+}
+
+/// Writes a project, and says what to do with it.
+fn start_project(new: &new::NewArgs) -> Result<ExitCode, Ended> {
+    let next = new.run().map_err(Ended::Usage)?;
+    io::stdout().lock().write_all(next.as_bytes()).context("cannot write to standard output").map_err(Ended::Internal)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes an account; its address goes to standard output.
@@ -138,7 +144,7 @@ fn microengine(setup: &Setup, chain: Chain) -> anyhow::Result<Microengine> {
     let staker = stake::build(&setup.config.strategy)?;
     let secret = Key::root(setup.seed.unwrap_or_else(run::random_seed)).named("engine");
     let secret = if chain == Chain::Side { secret } else { secret.named("home") };
-    let mut engine = Microengine::new(setup.scanner.len(), setup.config.distiller(), staker, secret);
+    let mut engine = Microengine::new(setup.scanner.len(), setup.config.judge(), staker, secret);
     if setup.seed.is_none() {
         engine.draw_nonces(run::random_nonce);
     }

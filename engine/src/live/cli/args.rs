@@ -8,19 +8,22 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
-use engine::{
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, parser::ValueSource};
+use market::nct::Nct;
+use wire::artifact::ArtifactType;
+use zeroize::Zeroizing;
+
+use super::new::NewArgs;
+use crate::{
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{driver::Ceilings, http::ServerAddress, polyswarmd::Chain},
     scanner::Scanner,
     stake,
 };
-use market::nct::Nct;
-use wire::artifact::ArtifactType;
-use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
+  microengine new my-engine                                     a project to start from
   microengine --new-key key.json                                a new account
   microengine --keyfile key.json --backend eicar                a server on this machine
   microengine --keyfile key.json --engine engine.toml           backends and strategy of a file
@@ -38,8 +41,10 @@ Exit codes:
 
 /// Assert on bounties of a PolySwarm market
 #[derive(Debug, Parser)]
-#[command(name = "microengine", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "microengine", version, after_help = EXAMPLES, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Address of polyswarmd: scheme://host:port, with a path if it has one
     #[arg(long, env = "POLYSWARMD_ADDR", value_name = "ADDRESS", default_value = "http://127.0.0.1:31337")]
     polyswarmd_addr: String,
@@ -111,6 +116,12 @@ struct Args {
     seed: Option<u64>,
 }
 
+/// What else there is to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(NewArgs),
+}
+
 /// polyswarm-client's bid strategies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum BidStrategy {
@@ -149,6 +160,8 @@ pub(crate) enum LogFormat {
 
 /// What is to be done.
 pub(crate) enum Task {
+    /// To start a project.
+    New(NewArgs),
     /// To make a new keystore, and no more.
     NewKey { file: PathBuf, password: Zeroizing<String> },
     /// To run.
@@ -181,6 +194,9 @@ impl Setup {
     pub(crate) fn from_command_line() -> anyhow::Result<Task> {
         let matches = Args::command().get_matches();
         let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Some(Command::New(new)) = args.command {
+            return Ok(Task::New(new));
+        }
         if let Some(file) = args.new_key {
             let password = password(args.password, &format!("Password of the new {}: ", file.display()))?;
             return Ok(Task::NewKey { file, password });

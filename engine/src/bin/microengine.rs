@@ -1,0 +1,7 @@
+//! The `microengine` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    engine::live::cli::main()
+}

@@ -1,6 +1,6 @@
 //! The baseline model, fitted: logistic regression with a ridge penalty over standardised features.
 //!
-//! Newton's method on a convex function, in a fixed order of sums: the same rows give the same model, digit by digit.
+//! The same rows in the same order give the same model, digit by digit.
 //! Where the rows come from, and which of them are kept for the test, is the caller's.
 
 use serde::Serialize;
@@ -8,14 +8,12 @@ use serde::Serialize;
 use crate::{
     backend::model::linear::{Weight, Written, WrittenKind},
     features::{Features, NAMES, VERSION},
+    odds::log_loss,
+    regression::Problem,
 };
 
 /// Number of features.
 const N: usize = NAMES.len();
-/// Steps of Newton's method; some ten are usual.
-const STEPS: usize = 100;
-/// Change of the weights at which they are done.
-const DONE: f64 = 1e-9;
 
 /// Why no model can be fitted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -59,9 +57,12 @@ pub fn fit(rows: &[(Features, bool)], ridge: f64) -> Result<Written, TrainError>
         };
         std::iter::once(1.0).chain(used.iter().map(value)).collect()
     };
-    let table: Vec<(Vec<f64>, f64)> =
-        rows.iter().map(|(features, malicious)| (standard(features), f64::from(u8::from(*malicious)))).collect();
-    let weights = newton(&table, used.len() + 1, ridge)?;
+    // The intercept has no penalty.
+    let mut problem = Problem::new(std::iter::once(0.0).chain(used.iter().map(|_| ridge)).collect());
+    for (features, malicious) in rows {
+        problem.add(&standard(features), 1.0, f64::from(u8::from(*malicious)));
+    }
+    let weights = problem.solve().ok_or(TrainError::Diverges)?.weights;
     let weight = |(at, weight): (&usize, &f64)| {
         let (mean, scale) = moments[*at];
         (NAMES[*at].to_owned(), Weight { weight: *weight, mean, scale })
@@ -72,97 +73,6 @@ pub fn fit(rows: &[(Features, bool)], ridge: f64) -> Result<Written, TrainError>
         intercept: weights.first().copied().unwrap_or_default(),
         features: used.iter().zip(weights.iter().skip(1)).map(weight).collect(),
     })
-}
-
-/// The weights with the least penalised loss; the first, the intercept, is not penalised.
-fn newton(table: &[(Vec<f64>, f64)], width: usize, ridge: f64) -> Result<Vec<f64>, TrainError> {
-    let mut weights = vec![0.0; width];
-    let mut loss = penalised_loss(table, &weights, ridge);
-    for _ in 0..STEPS {
-        let mut gradient = vec![0.0; width];
-        let mut hessian = vec![0.0; width * width];
-        for (row, label) in table {
-            let probability = crate::backend::model::logistic(dot(row, &weights));
-            let (error, curvature) = (probability - label, probability * (1.0 - probability));
-            for (at, value) in row.iter().enumerate() {
-                gradient[at] += error * value;
-                for (other, cell) in row.iter().zip(&mut hessian[at * width..]).take(at + 1) {
-                    *cell += curvature * value * other;
-                }
-            }
-        }
-        for at in 0..width {
-            if at > 0 {
-                gradient[at] += ridge * weights[at];
-                hessian[at * width + at] += ridge;
-            }
-            // So that the intercept has a curvature even where every row is certain.
-            hessian[at * width + at] += 1e-9;
-        }
-        let step = solve(hessian, gradient, width).ok_or(TrainError::Diverges)?;
-        // Newton may step too far at first: half of it, until it helps.
-        let mut length = 1.0;
-        let largest = step.iter().fold(0.0, |largest: f64, change| largest.max(change.abs()));
-        loop {
-            let next: Vec<f64> = weights.iter().zip(&step).map(|(weight, change)| weight - length * change).collect();
-            let next_loss = penalised_loss(table, &next, ridge);
-            if next_loss <= loss {
-                (weights, loss) = (next, next_loss);
-                break;
-            }
-            length /= 2.0;
-            if length < 1e-10 {
-                // No step helps any more: rounding is all that is left.
-                return if largest < 1e-3 { Ok(weights) } else { Err(TrainError::Diverges) };
-            }
-        }
-        if largest * length < DONE {
-            return Ok(weights);
-        }
-    }
-    Err(TrainError::Diverges)
-}
-
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
-}
-
-fn penalised_loss(table: &[(Vec<f64>, f64)], weights: &[f64], ridge: f64) -> f64 {
-    let loss = |(row, label): &(Vec<f64>, f64)| {
-        let log_odds = dot(row, weights);
-        let signed = if *label > 0.5 { -log_odds } else { log_odds };
-        // ln(1 + exp(x)), without overflow.
-        signed.max(0.0) + libm::log1p(libm::exp(-signed.abs()))
-    };
-    table.iter().map(loss).sum::<f64>() + ridge / 2.0 * weights.iter().skip(1).map(|weight| weight * weight).sum::<f64>()
-}
-
-/// Solves `matrix * x = right` by Cholesky's decomposition; `matrix` is symmetric, and only its lower half is read. `None` if
-/// it is not positive definite.
-fn solve(mut matrix: Vec<f64>, mut right: Vec<f64>, width: usize) -> Option<Vec<f64>> {
-    for row in 0..width {
-        for column in 0..=row {
-            let sum = dot(&matrix[row * width..row * width + column], &matrix[column * width..column * width + column]);
-            let rest = matrix[row * width + column] - sum;
-            matrix[row * width + column] = if row == column {
-                if rest.is_nan() || rest <= 0.0 {
-                    return None;
-                }
-                rest.sqrt()
-            } else {
-                rest / matrix[column * width + column]
-            };
-        }
-    }
-    for row in 0..width {
-        let sum = dot(&matrix[row * width..row * width + row], &right[..row]);
-        right[row] = (right[row] - sum) / matrix[row * width + row];
-    }
-    for row in (0..width).rev() {
-        let sum: f64 = (row + 1..width).map(|below| matrix[below * width + row] * right[below]).sum();
-        right[row] = (right[row] - sum) / matrix[row * width + row];
-    }
-    Some(right)
 }
 
 /// How a model does on rows that it has not seen.
@@ -190,20 +100,18 @@ pub fn assess(scored: &[(f64, bool)], threshold: f64) -> Assessment {
     let malicious = scored.iter().filter(|(_, malicious)| *malicious).count();
     let benign = scored.len() - malicious;
     let called = |class: bool| scored.iter().filter(|(probability, malicious)| *malicious == class && *probability >= threshold).count();
-    let mean = |of: &dyn Fn(f64, f64) -> f64| {
-        let sum: f64 = scored.iter().map(|(probability, malicious)| of(*probability, f64::from(u8::from(*malicious)))).sum();
+    let mean = |of: &dyn Fn(f64, bool) -> f64| {
+        let sum: f64 = scored.iter().map(|(probability, malicious)| of(*probability, *malicious)).sum();
         (!scored.is_empty()).then(|| sum / scored.len() as f64)
     };
-    // Bounded, as one sure mistake would outweigh all else.
-    let surprise = |probability: f64, label: f64| -libm::log((1.0 - (probability - label).abs()).max(1e-15));
     Assessment {
         malicious,
         benign,
         auc: auc(scored, malicious, benign),
         tpr: share(called(true), malicious),
         fpr: share(called(false), benign),
-        brier: mean(&|probability, label| (probability - label).powi(2)),
-        log_loss: mean(&surprise),
+        brier: mean(&|probability, malicious| (probability - f64::from(u8::from(malicious))).powi(2)),
+        log_loss: mean(&log_loss),
     }
 }
 
@@ -235,7 +143,7 @@ mod tests {
             let alphabet = 2 + index % 60;
             let content: Vec<u8> =
                 (0..400_u32).map(|at| b'!' + (at.wrapping_mul(2_654_435_761).wrapping_add(index) >> 7) as u8 % alphabet as u8).collect();
-            (Features::of(&content), (alphabet > 30) != (index % 11 == 0))
+            (Features::of(&content), (alphabet > 30) != index.is_multiple_of(11))
         };
         (0..240).map(row).collect()
     }

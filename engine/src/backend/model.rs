@@ -45,11 +45,6 @@ impl Problem {
     }
 }
 
-/// The logistic function.
-pub(crate) fn logistic(log_odds: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-log_odds))
-}
-
 /// Where the feature `name` stands in [`NAMES`].
 fn feature(name: &str) -> Option<usize> {
     NAMES.iter().position(|known| *known == name)

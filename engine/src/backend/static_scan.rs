@@ -13,6 +13,7 @@ use crate::{
     artifact::{Artifact, Failure, Finding},
     config::BackendConfig,
     features::{Feature, Features, VERSION},
+    odds::logistic,
 };
 
 /// What the sum begins with: a file that shows nothing is malicious with a probability of 2 %.
@@ -146,7 +147,7 @@ impl StaticScan {
 
 /// Probability that a file with these features is malicious.
 pub fn probability(features: &Features) -> f64 {
-    super::model::logistic(INTERCEPT + TERMS.iter().map(|term| term.of(features)).sum::<f64>())
+    logistic(INTERCEPT + TERMS.iter().map(|term| term.of(features)).sum::<f64>())
 }
 
 impl Backend for StaticScan {

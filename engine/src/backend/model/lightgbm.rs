@@ -5,7 +5,8 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use super::{Problem, feature, linear::unknown_features, logistic};
+use super::{Problem, feature, linear::unknown_features};
+use crate::odds::logistic;
 
 /// Bits of a node's `decision_type`.
 const CATEGORICAL: u8 = 1;

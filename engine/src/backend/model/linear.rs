@@ -17,8 +17,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, feature, logistic};
-use crate::features::{NAMES, VERSION};
+use super::{Problem, feature};
+use crate::{
+    features::{NAMES, VERSION},
+    odds::logistic,
+};
 
 /// The model as it is written.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -127,7 +127,7 @@ mod tests {
             features[feature(name).unwrap()] = value;
         }
         // 0.5 * 6.5 - 2 * 0.25 + 1 * 1.5 - 3 = 1.25
-        let expected = super::super::logistic(1.25);
+        let expected = crate::odds::logistic(1.25);
         let found = onnx.probability(&features).unwrap();
         assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
         assert!(Onnx::open(b"no model").unwrap_err().contains("cannot be used"));

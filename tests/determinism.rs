@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use engine::{
+    calibrate::MapKind,
+    config::{BackendConfig, DistillerKind},
+};
 use market::id::Guid;
 use replay::scenario::{RivalModel, Scenario};
-use tests::{corpus, play, rows, scenario, setup};
+use tests::{ENGINES, corpus, play, rows, scenario, setup};
 
 #[test]
 fn one_thread_and_two_write_the_same_journal() {
@@ -20,6 +24,28 @@ fn one_thread_and_two_write_the_same_journal() {
     assert!(journal == again && again == once_more, "the journals differ");
     assert_eq!(format!("{first:?}"), format!("{second:?}"));
     assert!(finished.records > 50_000, "{finished:?}");
+}
+
+#[test]
+fn an_engine_that_learns_writes_the_same_journal_and_states_the_same_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenario = scenario();
+    scenario.engine.distiller.kind = DistillerKind::Stack;
+    scenario.engine.calibration.map = MapKind::Auto;
+    scenario.engine.backends = [ENGINES[0], ENGINES[1]].map(BackendConfig::recorded).to_vec();
+    scenario.engine.strategy = "stock/default?cautious=true".into();
+    let setup = setup(scenario, corpus(&folder.path().join("corpus"), &rows(2_000, 1)));
+    let run = |jobs| {
+        let mut verdicts = Vec::new();
+        let (_, journal, _) = play(&setup, jobs, &mut |closed| verdicts.push((closed.plan.number, closed.verdicts.to_vec())));
+        (journal, verdicts)
+    };
+    let (first, second) = (run(1), run(2));
+    assert!(first == second, "it learned something else");
+    // Two engines give eight answers with at least one opinion: more probabilities than that were learned.
+    let probabilities = first.1.iter().flat_map(|(_, verdicts)| verdicts).flatten().map(|verdict| verdict.probability.to_bits());
+    let distinct = probabilities.collect::<std::collections::BTreeSet<_>>().len();
+    assert!(distinct > 20, "{distinct}");
 }
 
 #[test]

@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 
 use datasets::Truth;
+use engine::{
+    calibrate::MapKind,
+    config::{BackendConfig, DistillerKind, EngineConfig},
+};
 use market::{block::BlockNumber, id::Guid};
-use tests::{corpus, play, rows, scenario, setup};
+use tests::{ENGINES, corpus, play, rows, scenario, setup};
 
 /// For each bounty that the engine had scanned by block `until`: what it decided, and how sure it was.
-fn decisions(rows: &[datasets::Row], strategy: &str, until: BlockNumber) -> BTreeMap<Guid, String> {
+fn decisions(rows: &[datasets::Row], engine: &EngineConfig, until: BlockNumber) -> BTreeMap<Guid, String> {
     let folder = tempfile::tempdir().unwrap();
     let mut scenario = scenario();
-    scenario.engine.strategy = strategy.to_owned();
+    scenario.engine = engine.clone();
     let setup = setup(scenario, corpus(&folder.path().join("corpus"), rows));
     let mut decisions = BTreeMap::new();
     play(&setup, 1, &mut |closed| {
@@ -35,8 +39,28 @@ fn own_account(closed: &replay::world::ClosedBounty<'_>) -> Option<market::id::A
     }
 }
 
-#[test]
-fn no_decision_depends_on_what_comes_after_it() {
+fn by(strategy: &str) -> EngineConfig {
+    EngineConfig { strategy: strategy.to_owned(), ..EngineConfig::default() }
+}
+
+/// An engine that learns all that can be learned, and often.
+fn learning(distiller: DistillerKind, map: MapKind) -> EngineConfig {
+    let mut engine = by("stock/default?cautious=true");
+    (engine.distiller.kind, engine.distiller.refit, engine.distiller.window) = (distiller, 20, 100);
+    engine.calibration.map = map;
+    // The other three are the rivals'.
+    engine.backends = [ENGINES[0], ENGINES[1]].map(BackendConfig::recorded).to_vec();
+    engine
+}
+
+/// A corpus, the same one with another future, and the block from which on they differ.
+struct Fork {
+    rows: Vec<datasets::Row>,
+    other: Vec<datasets::Row>,
+    cut: BlockNumber,
+}
+
+fn fork() -> Fork {
     let rows = rows(600, 11);
     // Where the corpus is cut: the block in which its 300th bounty is posted, and the first whose votes come later.
     let folder = tempfile::tempdir().unwrap();
@@ -63,8 +87,14 @@ fn no_decision_depends_on_what_comes_after_it() {
         }
     }
 
+    Fork { rows, other, cut }
+}
+
+#[test]
+fn no_decision_depends_on_what_comes_after_it() {
+    let Fork { rows, other, cut } = fork();
     for strategy in ["stock/default", "null/random", "fixed?bid=0.9"] {
-        let (first, second) = (decisions(&rows, strategy, cut), decisions(&other, strategy, cut));
+        let (first, second) = (decisions(&rows, &by(strategy), cut), decisions(&other, &by(strategy), cut));
         assert!(first.len() > 290, "{}", first.len());
         // The least bid never empties the wallet; the others do, so that settlements play a part.
         assert!(strategy.starts_with("null/") || first.values().any(|decision| decision.contains("Unfunded")), "{strategy}");
@@ -72,5 +102,25 @@ fn no_decision_depends_on_what_comes_after_it() {
     }
 
     // The oracle does know: the test would notice.
-    assert_ne!(decisions(&rows, "oracle/label", cut), decisions(&other, "oracle/label", cut));
+    assert_ne!(decisions(&rows, &by("oracle/label"), cut), decisions(&other, &by("oracle/label"), cut));
+}
+
+#[test]
+fn what_is_learned_comes_from_the_past_alone() {
+    let Fork { rows, other, cut } = fork();
+    let fixed = decisions(&rows, &learning(DistillerKind::LogOdds, MapKind::None), cut);
+    for (distiller, map) in
+        [(DistillerKind::Stack, MapKind::None), (DistillerKind::DawidSkene, MapKind::Auto), (DistillerKind::LogOdds, MapKind::Isotonic)]
+    {
+        let engine = learning(distiller, map);
+        let first = decisions(&rows, &engine, cut);
+        assert!(first.len() > 290, "{}", first.len());
+        assert_eq!(first, decisions(&other, &engine, cut), "{distiller:?} with {map:?} knew what was to come");
+        // It did learn before the cut, so that there was something to know.
+        let changed = first.iter().filter(|(guid, decision)| fixed[guid] != **decision).count();
+        assert!(changed > 100, "{distiller:?} with {map:?}: {changed}");
+        // And it goes on learning from what comes after it: the test would notice a leak.
+        let end = BlockNumber(u64::MAX);
+        assert_ne!(decisions(&rows, &engine, end), decisions(&other, &engine, end));
+    }
 }

@@ -152,6 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn few_different_scores_are_enough_for_every_map() {
+        // In turn, and evenly over time.
+        let outcomes = |scores: &[(f64, u32)]| -> Vec<Scored> {
+            let of = |n: u32| {
+                scores.iter().map(move |&(score, percent)| Scored { score, malicious: n * percent / 100 < (n + 1) * percent / 100 })
+            };
+            (0..400).flat_map(of).collect()
+        };
+        for kind in [MapKind::Platt, MapKind::Beta, MapKind::Isotonic, MapKind::Auto] {
+            let one = Map::fit(kind, &outcomes(&[(0.2, 75)]));
+            assert!((one.apply(0.2) - 0.75).abs() < 0.01, "{kind:?}: {one:?}");
+            let two = Map::fit(kind, &outcomes(&[(0.2, 10), (0.9, 60)]));
+            assert!((two.apply(0.2) - 0.1).abs() < 0.01 && (two.apply(0.9) - 0.6).abs() < 0.01, "{kind:?}: {two:?}");
+        }
+    }
+
+    #[test]
     fn a_single_class_calls_nothing_certain() {
         let benign: Vec<Scored> = (0..200).map(|n| Scored { score: f64::from(n) / 200.0, malicious: false }).collect();
         for kind in [MapKind::Platt, MapKind::Isotonic] {

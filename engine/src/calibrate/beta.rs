@@ -25,9 +25,13 @@ fn features(score: f64) -> [f64; 2] {
 }
 
 impl BetaMap {
-    /// The map for these outcomes; `None` if scores tell all outcomes apart, or nothing.
+    /// The map for these outcomes; `None` if scores tell all outcomes apart. Two different scores determine two numbers,
+    /// so `b` is dropped; a single one determines `c` alone.
     pub fn fit(outcomes: &[Scored]) -> Option<BetaMap> {
-        let [a, b, c] = BetaMap::fit_with(outcomes, [true, true])?;
+        let first = outcomes.first()?.score;
+        let second = outcomes.iter().map(|outcome| outcome.score).find(|&score| score != first);
+        let third = outcomes.iter().map(|outcome| outcome.score).find(|&score| score != first && Some(score) != second);
+        let [a, b, c] = BetaMap::fit_with(outcomes, [second.is_some(), third.is_some()])?;
         let [a, b, c] = match (a < 0.0, b < 0.0) {
             (false, false) => [a, b, c],
             (true, true) => BetaMap::fit_with(outcomes, [false, false])?,

@@ -15,17 +15,26 @@ pub struct PlattMap {
 }
 
 impl PlattMap {
-    /// The map for these outcomes; `None` if all scores are equal.
+    /// The map for these outcomes; where all scores are equal, the mean of the targets. `None` without an outcome.
     pub fn fit(outcomes: &[Scored]) -> Option<PlattMap> {
+        let first = outcomes.first()?;
+        if outcomes.iter().all(|outcome| outcome.score == first.score) {
+            return Some(PlattMap { a: 0.0, b: PlattMap::fit_with(outcomes, 1)?[0] });
+        }
+        let [a, b] = PlattMap::fit_with(outcomes, 2)?[..] else { return None };
+        Some(PlattMap { a, b })
+    }
+
+    /// `A` and `B`, or with one feature `B` alone.
+    fn fit_with(outcomes: &[Scored], features: usize) -> Option<Vec<f64>> {
         let malicious = outcomes.iter().filter(|outcome| outcome.malicious).count() as f64;
         let benign = outcomes.len() as f64 - malicious;
         let targets = [1.0 / (benign + 2.0), (malicious + 1.0) / (malicious + 2.0)];
-        let mut problem = Problem::new(vec![0.0; 2]);
+        let mut problem = Problem::new(vec![0.0; features]);
         for outcome in outcomes {
-            problem.add(&[outcome.score, 1.0], 1.0, targets[usize::from(outcome.malicious)]);
+            problem.add(&[outcome.score, 1.0][2 - features..], 1.0, targets[usize::from(outcome.malicious)]);
         }
-        let weights = problem.solve()?.weights;
-        Some(PlattMap { a: -weights[0], b: -weights[1] })
+        Some(problem.solve()?.weights.iter().map(|weight| -weight).collect())
     }
 
     /// The probability behind a score.

@@ -19,6 +19,7 @@ use market::{
     nct::Nct,
     ruleset::{BOUNTY_REGISTRY_1_6_1, RuleSet},
     settlement::Fees,
+    verdict::ArtifactSet,
 };
 use wire::{
     artifact::ArtifactType,
@@ -26,6 +27,7 @@ use wire::{
     message::{self, Event as Heard},
     parameters::BountyParameters,
     receipt::Receipt,
+    vote::Vote,
 };
 
 use super::{
@@ -181,6 +183,11 @@ pub struct Driver {
     /// Scanned, in order, and waiting for a balance.
     ready: Vec<Guid>,
     asking: bool,
+    /// Bounties that the core wants to hear the end of, by the block from which on their votes are final, and their number
+    /// of artifacts.
+    lessons: BTreeMap<(BlockNumber, Guid), usize>,
+    /// The same while their votes are read.
+    inquiries: BTreeMap<Guid, usize>,
     /// In order of guid, for the same order of jobs in every run.
     held: BTreeMap<Guid, Held>,
     funds: Funds,
@@ -205,7 +212,7 @@ impl Driver {
         }
         let held = promises.into_iter().map(take_up).collect();
         let (reading, stale, lost, asking, stopping) = Default::default();
-        let (ceilings, warned) = Default::default();
+        let (ceilings, warned, lessons, inquiries) = Default::default();
         Driver {
             engine,
             account,
@@ -220,6 +227,8 @@ impl Driver {
             courses,
             ready,
             asking,
+            lessons,
+            inquiries,
             held,
             funds,
             summary,
@@ -369,8 +378,32 @@ impl Driver {
                 _ => {}
             }
         }
+        self.read_votes();
         self.tell_core(Event::NewBlock);
         self.ask_balance();
+    }
+
+    /// Asks for the votes of bounties whose arbiters are done. Votes come over the event socket, too, but not those that
+    /// fall into a gap; a request per bounty that was scanned, and none if the core does not learn, is cheap.
+    fn read_votes(&mut self) {
+        while let Some(entry) = self.lessons.first_entry().filter(|entry| entry.key().0 < self.now) {
+            let ((_, guid), artifacts) = entry.remove_entry();
+            self.inquiries.insert(guid, artifacts);
+            self.jobs.push(Job::ReadVotes { guid });
+        }
+    }
+
+    /// Tells the core what the arbiters made of a bounty. While the set of arbiters is constant, the votes that came after
+    /// an artifact was decided do not change the decision, so all of them may be counted.
+    fn on_votes(&mut self, guid: Guid, votes: &[Vote]) {
+        let (Some(artifacts), Some(market)) = (self.inquiries.remove(&guid), &self.market) else { return };
+        let consensus = (!votes.is_empty()).then(|| {
+            ArtifactSet::collect(artifacts, |artifact| {
+                let malicious = votes.iter().filter(|vote| vote.votes.set().contains(artifact)).count() as u64;
+                market.rules.is_malicious(malicious, votes.len() as u64)
+            })
+        });
+        self.engine.on_event(self.now, Event::Settled { guid, consensus }, &mut self.effects);
     }
 
     /// Tells the core what happened by the block before this one, and does as it says.
@@ -500,6 +533,11 @@ impl Driver {
             Outcome::Confirmed { action, result: Ok(receipt) } => self.on_receipt(&action, &receipt),
             Outcome::Confirmed { action, result: Err(error) } => self.on_no_receipt(&action, &error),
             Outcome::LookedUp { guid, result } => self.on_looked_up(guid, result),
+            Outcome::Votes { guid, result: Ok(votes) } => self.on_votes(guid, &votes),
+            Outcome::Votes { guid, result: Err(error) } => {
+                self.trouble(Some(guid), "votes", &error);
+                self.on_votes(guid, &[]);
+            }
             Outcome::Panicked(job) => self.on_panic(*job),
         }
         std::mem::take(&mut self.jobs)
@@ -533,6 +571,10 @@ impl Driver {
                     let after = held.fail(self.now, 6);
                     held.next = Next::LookUp { after };
                 }
+            }
+            Job::ReadVotes { guid } => {
+                self.trouble(Some(guid), "votes", &cause);
+                self.on_votes(guid, &[]);
             }
             Job::Write(_) => self.trouble(None, "journal", &cause),
         }
@@ -611,6 +653,11 @@ impl Driver {
                 assertions: PublicAssertions::of(&[]),
             };
             self.engine.on_event(now, Event::Scanned { view: &view, results: &course.results }, &mut self.effects);
+            if self.engine.learns()
+                && let Some(end) = market.windows.vote_end(course.bounty.expiration)
+            {
+                self.lessons.insert((end, guid), course.bounty.artifacts);
+            }
             self.follow();
         }
     }

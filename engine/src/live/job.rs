@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use market::{block::BlockNumber, commitment::Opening, id::Guid, nct::Nct};
-use wire::{parameters::BountyParameters, receipt::Receipt};
+use wire::{parameters::BountyParameters, receipt::Receipt, vote::Vote};
 
 use super::{
     journal::{Promised, Record},
@@ -55,6 +55,11 @@ pub enum Job {
         guid: Guid,
         /// What was committed to.
         commitment: B256,
+    },
+    /// Read what the arbiters voted on a bounty, to learn from.
+    ReadVotes {
+        /// The bounty.
+        guid: Guid,
     },
     /// Write to the journal. Nothing comes back.
     Write(Record),
@@ -166,6 +171,13 @@ pub enum Outcome {
         guid: Guid,
         /// How it stands.
         result: Result<Standing, RequestError>,
+    },
+    /// Of [`Job::ReadVotes`].
+    Votes {
+        /// The bounty.
+        guid: Guid,
+        /// All votes.
+        result: Result<Vec<Vote>, RequestError>,
     },
     /// Of any job that panicked: our mistake, and of one job. How far it came is not known.
     Panicked(Box<Job>),

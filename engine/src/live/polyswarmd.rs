@@ -17,6 +17,7 @@ use wire::{
     parameters::BountyParameters,
     receipt::Receipt,
     transaction::{Inquiry, Submission, Submitted, ToSign},
+    vote::Vote,
 };
 
 use super::{
@@ -252,6 +253,15 @@ impl<T: Transport> Polyswarmd<T> {
     /// As [`RequestError`].
     pub async fn assertions(&self, guid: Guid) -> Result<Vec<assertion::Assertion>, RequestError> {
         self.ask(self.get(format!("/bounties/{guid}/assertions"))).await
+    }
+
+    /// Its votes, in order of arrival.
+    ///
+    /// # Errors
+    ///
+    /// As [`RequestError`].
+    pub async fn votes(&self, guid: Guid) -> Result<Vec<Vote>, RequestError> {
+        self.ask(self.get(format!("/bounties/{guid}/votes"))).await
     }
 
     /// Stores metadata; the answer is its URI.

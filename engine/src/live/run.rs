@@ -165,6 +165,10 @@ impl<T: Transport> Office<T> {
                 let _turn = permit(&self.lookups).await;
                 Outcome::LookedUp { guid, result: self.look_up(guid, commitment.into()).await }
             }
+            Job::ReadVotes { guid } => {
+                let _turn = permit(&self.lookups).await;
+                Outcome::Votes { guid, result: self.client.votes(guid).await }
+            }
             Job::Write(record) => {
                 self.journal.write(record);
                 return None;

@@ -3,10 +3,11 @@
 mod distrust;
 mod market;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use ::market::{id::Guid, nct::Nct};
 use engine::{
+    calibrate::MapKind,
     chance::Key,
     config::{BackendConfig, BackendKind, EngineConfig},
     live::{
@@ -48,7 +49,11 @@ impl Running {
     }
 
     async fn start_with(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings) -> Running {
-        let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..EngineConfig::default() };
+        Running::start_engine(market, journal, pace, ceilings, EngineConfig::default()).await
+    }
+
+    async fn start_engine(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings, config: EngineConfig) -> Running {
+        let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..config };
         let scanner = Arc::new(Scanner::new(&config, Path::new(".")).unwrap());
         let mut core = Microengine::new(1, config.judge(), stake::build("null/min").unwrap(), Key::root(1));
         core.draw_nonces(run::random_nonce);
@@ -121,6 +126,43 @@ async fn a_thousand_bounties_at_once_lose_nothing() {
     let (market, summary) = play(1000, |_| {}).await;
     market.assert_nothing_is_lost();
     assert_eq!((summary.asserted, summary.revealed, summary.settled, summary.errors), (1000, 1000, 1000, 0));
+}
+
+/// Side of the revealed assertion on a bounty: malicious or not.
+fn revealed(market: &Market, guid: Guid) -> bool {
+    market.with(|state| {
+        let (_, reveal) = &state.bounties[&guid].assertions[0];
+        reveal.as_ref().expect("it is revealed").verdicts.contains(0)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_learns_reads_the_votes_of_what_it_scanned_and_a_fixed_one_none() {
+    for map in [MapKind::Platt, MapKind::None] {
+        let (folder, market) = setting();
+        let mut config = EngineConfig::default();
+        (config.calibration.map, config.distiller.refit) = (map, 100);
+        let running = Running::start_engine(&market, folder.path(), Pace::Free, Ceilings::default(), config).await;
+        running.mine(&market, 1).await;
+        // The backend sees nothing in any of them; in nine of ten the arbiters do, two against one.
+        let mut guids = Vec::new();
+        for number in 1..=110 {
+            let guid = market.post(&running.events, number, 10).await;
+            let votes = if number % 10 == 0 { vec![false, false, true] } else { vec![true, false, true] };
+            market.with(|state| state.bounties.get_mut(&guid).unwrap().votes = votes);
+            guids.push(guid);
+        }
+        running.mine(&market, 10 + REVEAL_WINDOW + VOTE_WINDOW + 3).await;
+        let last = market.post(&running.events, 1000, 10).await;
+        running.mine(&market, 10 + REVEAL_WINDOW + 2).await;
+        let summary = running.stop().await;
+        assert_eq!((summary.asserted, summary.revealed, summary.errors), (111, 111, 0));
+        let read = market.with(|state| state.votes_read.iter().copied().collect::<BTreeSet<_>>());
+        let learns = map == MapKind::Platt;
+        assert_eq!(read, guids.iter().copied().filter(|_| learns).collect());
+        assert_eq!(market.with(|state| state.votes_read.len()), read.len(), "once each");
+        assert_eq!((revealed(&market, guids[0]), revealed(&market, last)), (false, learns));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,6 +65,7 @@ pub(crate) struct Faults {
 pub(crate) struct Bounty {
     pub expiration: u64,
     pub quorum: bool,
+    pub votes: Vec<bool>,
     pub settled: u32,
     pub assertions: Vec<(calldata::PostAssertion, Option<calldata::RevealAssertion>)>,
 }
@@ -85,6 +86,8 @@ pub(crate) struct State {
     /// What the contracts refused.
     pub failed: Vec<String>,
     pub requests: usize,
+    /// Bounties whose votes were asked for.
+    pub votes_read: Vec<Guid>,
     journal: PathBuf,
     journalled: BTreeSet<Guid>,
     /// By nonce, with their hashes.
@@ -137,7 +140,7 @@ impl Market {
         let guid = Guid::random(number);
         let expiration = self.with(|state| {
             let expiration = state.block + duration;
-            state.bounties.insert(guid, Bounty { expiration, quorum: false, settled: 0, assertions: Vec::new() });
+            state.bounties.insert(guid, Bounty { expiration, quorum: false, votes: Vec::new(), settled: 0, assertions: Vec::new() });
             expiration
         });
         let bounty = NewBounty {
@@ -360,6 +363,17 @@ impl Transport for Market {
                             metadata: Json::null(),
                         })
                     }),
+                    (Method::Get, ["votes"]) => {
+                        let vote = |malicious: &bool| wire::vote::Vote {
+                            voter: Address::repeat_byte(0xbb),
+                            votes: Flags::from_bools(&[*malicious]).unwrap(),
+                            valid_bloom: true,
+                        };
+                        ok(self.with(|state| {
+                            state.votes_read.push(guid);
+                            state.bounties[&guid].votes.iter().map(vote).collect::<Vec<_>>()
+                        }))
+                    }
                     (Method::Get, ["assertions"]) => ok(self.with(|state| state.listed(guid))),
                     (Method::Post, ["assertions"]) => {
                         let assertion: assertion::PostAssertion = serde_json::from_slice(body).unwrap();

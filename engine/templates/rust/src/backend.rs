@@ -9,7 +9,12 @@ use engine::{
 };
 
 /// What makes a file suspicious.
-const WORDS: [&str; 4] = ["eval(", "powershell -enc", "EICAR-STANDARD", "GTUBE-STANDARD"];
+const WORDS: [&str; 4] = [
+    "eval(",
+    "powershell -enc",
+    "EICAR-STANDARD",
+    "GTUBE-STANDARD",
+];
 
 /// Looks for [`WORDS`].
 #[derive(Debug)]
@@ -20,7 +25,9 @@ pub struct Keywords {
 impl Keywords {
     /// The backend that an engine file describes; paths in `config` are relative to `folder`.
     pub fn open(config: &BackendConfig, _folder: &Path) -> Result<Arc<dyn Backend>, BackendError> {
-        Ok(Arc::new(Keywords { name: config.name().to_owned() }))
+        Ok(Arc::new(Keywords {
+            name: config.name().to_owned(),
+        }))
     }
 }
 
@@ -40,7 +47,10 @@ impl Backend for Keywords {
         let found = WORDS.iter().filter(|word| text.contains(**word)).count();
         // How sure you are moves the bid: say what you know.
         let confidence = if found > 0 { 0.9 } else { 0.6 };
-        Ok(Finding::from(ScanResult { malicious: Some(found > 0), confidence: Some(confidence) }))
+        Ok(Finding::from(ScanResult {
+            malicious: Some(found > 0),
+            confidence: Some(confidence),
+        }))
     }
 }
 
@@ -50,11 +60,23 @@ mod tests {
 
     #[test]
     fn a_word_is_enough() {
-        let backend = Keywords { name: "test".to_owned() };
-        let says = |content: &[u8]| {
-            let artifact = Artifact { content: Some(content), ..Artifact::default() };
-            backend.scan(&artifact, Instant::now()).unwrap().result.malicious
+        let backend = Keywords {
+            name: "test".to_owned(),
         };
-        assert_eq!((says(b"x = eval(y)"), says(b"a plain text")), (Some(true), Some(false)));
+        let says = |content: &[u8]| {
+            let artifact = Artifact {
+                content: Some(content),
+                ..Artifact::default()
+            };
+            backend
+                .scan(&artifact, Instant::now())
+                .unwrap()
+                .result
+                .malicious
+        };
+        assert_eq!(
+            (says(b"x = eval(y)"), says(b"a plain text")),
+            (Some(true), Some(false))
+        );
     }
 }

@@ -38,8 +38,12 @@ impl Staker for Cautious {
             let verdict = verdict.as_ref()?;
             let share = ((verdict.cautious_confidence() - 0.5) * 2.0).clamp(0.0, 1.0);
             // Money is whole wei: the share is the only thing that is not exact.
-            let bid = Nct::wei((self.most.to_wei()? as f64 * share) as u128).max(view.rules.bid_minimum);
-            Some(Stake { malicious: verdict.malicious(), bid })
+            let bid =
+                Nct::wei((self.most.to_wei()? as f64 * share) as u128).max(view.rules.bid_minimum);
+            Some(Stake {
+                malicious: verdict.malicious(),
+                bid,
+            })
         }));
     }
 }

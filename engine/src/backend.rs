@@ -5,7 +5,11 @@
 
 pub mod eicar;
 pub mod hash_list;
+#[cfg(feature = "scanners")]
+pub mod model;
 pub mod recorded;
+#[cfg(feature = "scanners")]
+pub mod static_scan;
 
 use std::{
     fmt::Debug,
@@ -96,6 +100,10 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         BackendKind::Recorded => Arc::new(recorded::Recorded::new(config.name(), slot)),
         BackendKind::Eicar => Arc::new(eicar::Eicar),
         BackendKind::HashList => Arc::new(hash_list::HashList::open(config, folder)?),
+        #[cfg(feature = "scanners")]
+        BackendKind::Static => Arc::new(static_scan::StaticScan::new(config)),
+        #[cfg(feature = "scanners")]
+        BackendKind::Model => Arc::new(model::Model::open(config, folder)?),
         BackendKind::Own => return own(config, folder),
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
@@ -126,4 +134,19 @@ fn own(config: &BackendConfig, folder: &Path) -> Result<Arc<dyn Backend>, Backen
     let there_are = if names.is_empty() { "none of its own".to_owned() } else { format!("`{}`", names.join("`, `")) };
     let problem = format!("this program has no backend of that name ({there_are}); start the one that brings it along");
     Err(BackendError::Unusable { name: config.name().to_owned(), problem })
+}
+
+/// A verdict from a probability of malice, which `of` finds from the features of the artifact's content.
+#[cfg(feature = "scanners")]
+fn decide(
+    artifact: &Artifact<'_>,
+    threshold: f64,
+    of: impl FnOnce(&crate::features::Features) -> Result<f64, Failure>,
+) -> Result<Finding, Failure> {
+    use crate::artifact::{FailureKind, ScanResult};
+
+    let content = artifact.content.ok_or_else(|| Failure::new(FailureKind::Missing, "the artifact's content is not at hand"))?;
+    let probability = of(&crate::features::Features::of(content))?;
+    let confidence = probability.max(1.0 - probability);
+    Ok(ScanResult { malicious: Some(probability >= threshold), confidence: Some(confidence as f32) }.into())
 }

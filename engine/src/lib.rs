@@ -16,7 +16,11 @@ pub mod judge; // distiller and calibration, learning in time
 pub mod config; // the engine's TOML
 #[cfg(feature = "scanners")]
 pub mod archive; // archives, opened in memory
+#[cfg(feature = "scanners")]
+pub mod features; // numbers that describe a content
 pub mod backend; // analysis backends, one file each
+#[cfg(feature = "scanners")]
+pub mod train; // the baseline model, fitted
 #[cfg(feature = "scanners")]
 pub mod scanner; // all backends over one artifact, whatever they do
 pub mod market_view; // all that a decision may look at

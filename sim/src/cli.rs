@@ -11,7 +11,10 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{config::ConfigArgs, corpus::CorpusArgs, replay::ReplayArgs, rules::RulesArgs, scan::ScanArgs, strategies::StrategiesArgs},
+    commands::{
+        config::ConfigArgs, corpus::CorpusArgs, model::ModelArgs, replay::ReplayArgs, rules::RulesArgs, scan::ScanArgs,
+        strategies::StrategiesArgs,
+    },
     exit::{self, Exit},
 };
 
@@ -22,6 +25,7 @@ Examples:
   sim scan my-corpus --engine engine.toml    what an engine's backends say of it
   sim replay my-corpus --strategy null/min   the same market, another strategy
   sim config --set rivals.0.count=5          every setting, and where it comes from
+  sim model train my-corpus -o model.toml    a model for the engine's `model` backend
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -43,6 +47,7 @@ enum Command {
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
     Corpus(CorpusArgs),
+    Model(ModelArgs),
     Strategies(StrategiesArgs),
 }
 
@@ -54,6 +59,7 @@ impl Cli {
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),
             Command::Corpus(args) => args.run(out),
+            Command::Model(args) => args.run(out),
             Command::Strategies(args) => args.run(out),
         }
     }

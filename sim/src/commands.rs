@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod corpus;
+pub mod model;
 pub mod replay;
 pub mod rules;
 pub mod scan;

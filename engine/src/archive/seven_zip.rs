@@ -102,5 +102,6 @@ enum Tried {
 fn is_file(entry: &ArchiveEntry) -> bool {
     // The upper half has the mode of the Unix that made it, if one did.
     let link = entry.windows_attributes >> 28 == 0xA && entry.size <= LINK_LIMIT;
-    !(entry.is_directory && entry.size == 0) && !entry.is_anti_item && !link
+    let folder = entry.is_directory && entry.size == 0;
+    !(folder || link || entry.is_anti_item)
 }

@@ -366,6 +366,19 @@ fn a_pax_header_may_state_the_size() {
     holds(&archive, &[b"content"]);
 }
 
+#[test]
+fn a_window_beyond_all_measure_is_refused() {
+    let mut archive = xz(b"some text");
+    // The block's header follows the stream's 12 bytes: its size in words, flags, the filter 0x21, one byte of properties.
+    let size = (usize::from(archive[12]) + 1) * 4;
+    assert_eq!(archive[14..16], [0x21, 1]);
+    archive[16] = 40;
+    let mut crc = flate2::Crc::new();
+    crc.update(&archive[12..12 + size - 4]);
+    archive[12 + size - 4..12 + size].copy_from_slice(&crc.sum().to_le_bytes());
+    assert!(incomplete(&archive, &ArchiveConfig::default(), "damaged: xz").members.is_empty());
+}
+
 /// Valid archives of all kinds, small.
 fn seeds() -> Vec<Vec<u8>> {
     let files: &[(&str, &[u8])] = &[("a", b"some text, some text"), ("b/c", &[0; 700])];

@@ -6,6 +6,8 @@
 pub mod eicar;
 pub mod hash_list;
 pub mod recorded;
+#[cfg(feature = "scanners")]
+pub mod yara;
 
 use std::{
     fmt::Debug,
@@ -97,6 +99,8 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         BackendKind::Eicar => Arc::new(eicar::Eicar),
         BackendKind::HashList => Arc::new(hash_list::HashList::open(config, folder)?),
         BackendKind::Own => return own(config, folder),
+        #[cfg(feature = "scanners")]
+        BackendKind::Yara => Arc::new(yara::Yara::open(config, folder)?),
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
 }

@@ -3,6 +3,8 @@
 //! A backend sees one content at a time. Archives are opened before it is asked, and what does not hold its limits, its
 //! time or its word is dealt with around it: it may fail, it may not lie.
 
+#[cfg(feature = "scanners")]
+pub mod clamav;
 pub mod eicar;
 pub mod hash_list;
 pub mod recorded;
@@ -101,6 +103,8 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         BackendKind::Own => return own(config, folder),
         #[cfg(feature = "scanners")]
         BackendKind::Yara => Arc::new(yara::Yara::open(config, folder)?),
+        #[cfg(feature = "scanners")]
+        BackendKind::Clamav => Arc::new(clamav::Clamav::open(config)?),
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
 }

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "scanners")]
 pub mod clamav;
+#[cfg(feature = "scanners")]
+pub mod command;
 pub mod eicar;
 pub mod hash_list;
 pub mod recorded;
@@ -105,6 +107,8 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         BackendKind::Yara => Arc::new(yara::Yara::open(config, folder)?),
         #[cfg(feature = "scanners")]
         BackendKind::Clamav => Arc::new(clamav::Clamav::open(config)?),
+        #[cfg(feature = "scanners")]
+        BackendKind::Command => Arc::new(command::Command::open(config, folder)?),
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
 }

@@ -1,6 +1,6 @@
 //! ClamAV: contents are streamed to a clamd, which answers with the name of what it found.
 //!
-//! The commands are those of the crate `clamav-client`, over streams of our own ([`Connection`]): its own know no time-outs
+//! The commands are those of the crate `clamav-client`, over streams of our own: its own know no time-outs
 //! and no end of an answer, and drop the answer that waits when clamd stops listening in the middle of a content.
 //!
 //! The fingerprint is what clamd says of itself when the backend is opened: its version, and number and date of the daily

@@ -186,7 +186,7 @@ struct Compiled {
 enum Program {
     Boreal(boreal::Program),
     #[cfg(feature = "yara-x")]
-    YaraX(yara_x::Program),
+    YaraX(Box<yara_x::Program>),
 }
 
 impl Compiled {
@@ -199,7 +199,7 @@ impl Compiled {
             #[cfg(feature = "yara-x")]
             YaraLibrary::YaraX => {
                 let (program, meanings) = yara_x::compile(sources)?;
-                Ok(Compiled { program: Program::YaraX(program), meanings })
+                Ok(Compiled { program: Program::YaraX(Box::new(program)), meanings })
             }
             #[cfg(not(feature = "yara-x"))]
             YaraLibrary::YaraX => unreachable!("refused when the backend is opened"),

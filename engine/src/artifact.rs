@@ -47,6 +47,21 @@ pub struct Finding {
     pub family: Option<String>,
 }
 
+/// Longest family that is kept, in characters.
+const FAMILY_LIMIT: usize = 256;
+/// Longest story of a failure that is kept, in characters.
+const DETAIL_LIMIT: usize = 1024;
+
+impl Finding {
+    /// An answer and the family it names: without blanks around it, cut at 256 characters, and none if nothing is left.
+    ///
+    /// The text is otherwise left as it came: who shows it must treat it as hostile, whatever is done here.
+    pub fn new(result: ScanResult, family: Option<&str>) -> Finding {
+        let family = family.map(str::trim).filter(|family| !family.is_empty());
+        Finding { result, family: family.map(|family| family.chars().take(FAMILY_LIMIT).collect()) }
+    }
+}
+
 impl From<ScanResult> for Finding {
     fn from(result: ScanResult) -> Finding {
         Finding { result, family: None }
@@ -64,9 +79,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with its story.
+    /// A failure with its story, cut at 1024 characters.
     pub fn new(kind: FailureKind, detail: impl Into<String>) -> Failure {
-        Failure { kind, detail: detail.into() }
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(DETAIL_LIMIT) {
+            detail.truncate(end);
+        }
+        Failure { kind, detail }
     }
 }
 
@@ -131,5 +150,20 @@ impl FailureKind {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_bounded_and_otherwise_left_alone() {
+        let family = |text: &str| Finding::new(ScanResult::verdict(true), Some(text)).family;
+        assert_eq!(family("  \x1b[31mWin32.Mäh\n"), Some("\x1b[31mWin32.Mäh".to_owned()));
+        assert_eq!(family(&"ß".repeat(300)), Some("ß".repeat(256)));
+        assert_eq!(family(" \n"), None);
+        assert_eq!(Failure::new(FailureKind::BadAnswer, "ß".repeat(2000)).detail, "ß".repeat(1024));
+        assert_eq!(Failure::new(FailureKind::BadAnswer, "ß").detail, "ß");
     }
 }

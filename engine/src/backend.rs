@@ -3,6 +3,10 @@
 //! A backend sees one content at a time. Archives are opened before it is asked, and what does not hold its limits, its
 //! time or its word is dealt with around it: it may fail, it may not lie.
 
+#[cfg(feature = "scanners")]
+pub mod clamav;
+#[cfg(feature = "scanners")]
+pub mod command;
 pub mod eicar;
 pub mod hash_list;
 #[cfg(feature = "scanners")]
@@ -10,6 +14,8 @@ pub mod model;
 pub mod recorded;
 #[cfg(feature = "scanners")]
 pub mod static_scan;
+#[cfg(feature = "scanners")]
+pub mod yara;
 
 use std::{
     fmt::Debug,
@@ -105,6 +111,12 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         #[cfg(feature = "scanners")]
         BackendKind::Model => Arc::new(model::Model::open(config, folder)?),
         BackendKind::Own => return own(config, folder),
+        #[cfg(feature = "scanners")]
+        BackendKind::Yara => Arc::new(yara::Yara::open(config, folder)?),
+        #[cfg(feature = "scanners")]
+        BackendKind::Clamav => Arc::new(clamav::Clamav::open(config)?),
+        #[cfg(feature = "scanners")]
+        BackendKind::Command => Arc::new(command::Command::open(config, folder)?),
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
 }

@@ -103,7 +103,7 @@ impl Problem {
             };
             let moved = weights.iter().zip(&next).any(|(old, new)| (old - new).abs() > 1e-12 * (1.0 + new.abs()));
             (weights, loss) = (next, next_loss);
-            if weights.iter().any(|weight| !(weight.abs() < FAR)) {
+            if !weights.iter().all(|weight| weight.abs() < FAR) {
                 return None;
             }
             if !moved {

@@ -36,7 +36,7 @@ impl Distiller for StockAnyDistiller {
     }
 
     fn twin(&self) -> Box<dyn Distiller> {
-        Box::new(self.clone())
+        Box::new(*self)
     }
 }
 

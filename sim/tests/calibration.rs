@@ -49,6 +49,20 @@ fn a_calibrated_stack_beats_the_stock_engine_on_the_held_out_segment() {
 }
 
 #[test]
+fn the_readme_says_what_comes_out() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let short = |figure: f64, digits: usize| format!("{figure:.digits$}").trim_start_matches('0').to_owned();
+    for (distiller, map) in [("stock-any", "none"), ("stack", "auto")] {
+        let found = calibration(TEN, distiller, map);
+        let figure = |score: &str| figure(&found, &format!("/held_out/vs_consensus/{score}"));
+        let row = format!("| {} | {} |", short(figure("brier"), 4), short(figure("log_loss"), 3));
+        assert!(readme.contains(&row), "{distiller}: {row}");
+        let covered = format!("{:.1} %", 100.0 * figure("interval_coverage"));
+        assert!(distiller == "stock-any" || readme.contains(&format!("{row} {covered} |")), "{covered}");
+    }
+}
+
+#[test]
 fn intervals_that_were_learned_cover_within_three_points_of_what_they_promise() {
     for columns in [ONE, FIVE, SIX, TEN] {
         for (distiller, map) in [("stack", "auto"), ("log-odds", "auto"), ("log-odds", "beta"), ("dawid-skene", "auto")] {

@@ -117,6 +117,7 @@ fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn B
         BackendKind::Clamav => Arc::new(clamav::Clamav::open(config)?),
         #[cfg(feature = "scanners")]
         BackendKind::Command => Arc::new(command::Command::open(config, folder)?),
+        #[cfg(not(feature = "scanners"))]
         other => return Err(BackendError::NotBuilt { name: config.name().to_owned(), what: other.name(), feature: "scanners" }),
     })
 }

@@ -21,7 +21,7 @@ use bytes::Counts;
 use kind::Kind;
 
 /// Largest part of a content that is parsed as an executable, in bytes from its beginning.
-pub const PARSED: usize = 32 << 20;
+pub const PARSED: usize = 64 << 20;
 /// Largest part of a content that is searched for words, in bytes from its beginning.
 pub const SEARCHED: usize = 8 << 20;
 

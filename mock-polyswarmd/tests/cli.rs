@@ -241,13 +241,13 @@ fn a_run_over_the_wire_is_described_like_one_in_process() {
         replay: sim::commands::replay::ReplayArgs,
     }
     let folder = tempfile::tempdir().unwrap();
-    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let (here, there, cache) = (folder.path().join("here"), folder.path().join("there"), folder.path().join("cache"));
     let arguments = ["starter", "--block-time", "1ms", "--exit-when-done", "--out", there.to_str().unwrap()];
     let output = run(&[&arguments[..], &SHORT].concat());
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(report.contains("Replay of `starter`"), "{report}");
-    let arguments = ["sim", "starter", "--quiet", "--no-nulls", "--out", here.to_str().unwrap()];
+    let arguments = ["sim", "starter", "--quiet", "--no-nulls", "--out", here.to_str().unwrap(), "--cache", cache.to_str().unwrap()];
     let replay: Replay = clap::Parser::parse_from([&arguments[..], &SHORT].concat());
     replay.replay.run(&mut Vec::new()).unwrap();
     let ((files, mut over_the_wire), (expected, mut in_process)) = (run_directory(&there), run_directory(&here));
@@ -256,6 +256,8 @@ fn a_run_over_the_wire_is_described_like_one_in_process() {
     for run in [&mut over_the_wire, &mut in_process] {
         assert!(run["engine"].take().is_object());
         assert!(run["types"].take().is_array());
+        // In process, verdicts go in.
+        assert!(run["name"]["inputs"].take().is_array());
     }
     assert_eq!(shape(&over_the_wire), shape(&in_process));
     assert_eq!(over_the_wire["corpus"], in_process["corpus"]);

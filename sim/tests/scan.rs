@@ -140,3 +140,74 @@ fn hostile_names_stay_text() {
     let printed = String::from_utf8(corpus.output(tempdir().unwrap().path(), &["--quiet"]).stdout).unwrap();
     assert!(printed.contains("x\\u{1b}[2J\\u{202e}.txt") && !printed.contains('\u{1b}'), "{printed}");
 }
+
+/// A scan of everything that wants to stop it: none does, and the report says what each tried.
+#[test]
+#[cfg(unix)]
+fn hostile_files_and_hostile_backends_are_counted_with_their_reasons() {
+    let zip = |members: &[(&str, &[u8])]| -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, content) in members {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, content).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    };
+    let zeros = vec![0; 40 << 20];
+    let flat = zip(&[("zeros", &zeros)]);
+    let nested = zip(&[("flat.zip", &flat), ("again.zip", &zip(&[("flat.zip", &flat)]))]);
+    let many: Vec<(String, Vec<u8>)> = (0..10_001).map(|index| (format!("{index}"), Vec::new())).collect();
+    let many = zip(&many.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>());
+    let inside = zip(&[("../../../tmp/escaped", EICAR.concat().as_bytes()), ("/etc/escaped", b"x")]);
+    let mut short = zip(&[("a", b"one"), ("b", &zeros[..100_000])]);
+    short.truncate(short.len() / 2);
+    let corpus = Corpus::new(&[
+        ("flat.zip", "malicious", &flat),
+        ("nested.zip", "malicious", &nested),
+        ("many.zip", "benign", &many),
+        ("names.zip", "malicious", &inside),
+        ("short.zip", "benign", &short),
+        ("explode", "benign", "a".repeat(60_000).as_bytes()),
+        ("hang", "benign", b"hang"),
+        ("fork", "benign", b"fork"),
+        ("flood", "benign", b"flood"),
+        ("plain", "benign", b"plain"),
+    ]);
+    let program = "#!/bin/sh\ncase $(head -c 5 \"$1\") in\nhang) sleep 1000;;\nfork) (sleep 1000 &) ; sleep 1000;;\n\
+                   flood) exec yes;;\n*) exit 0;;\nesac\n";
+    fs::write(corpus.path().join("scanner.sh"), program).unwrap();
+    // Every byte against every other.
+    let rule = "rule explode { condition: filesize == 60000 and for all i in (0..filesize - 1) : (for all j in (0..filesize - 1) : (uint8(i) == uint8(j))) }\n";
+    fs::write(corpus.path().join("rules.yar"), rule).unwrap();
+    let engine = r#"
+        [archives]
+        bytes = 10000000
+        ratio = 1000000
+        [[backends]]
+        kind = "eicar"
+        [[backends]]
+        kind = "yara"
+        rules = ["rules.yar"]
+        timeout_milliseconds = 3000
+        [[backends]]
+        kind = "command"
+        command = ["/bin/sh", "scanner.sh"]
+        timeout_milliseconds = 2000
+    "#;
+    let file = corpus.path().join("engine.toml");
+    fs::write(&file, engine).unwrap();
+    let cache = tempdir().unwrap();
+    let report = corpus.scan(cache.path(), &["--engine", file.to_str().unwrap()]);
+    let [eicar, yara, command] = [0, 1, 2].map(|index| &report["backends"][index]);
+    // Two bombs, too many entries, and one cut short; what climbs out of its archive is found inside.
+    assert_eq!(eicar["failures"], serde_json::json!({ "incomplete": 4 }), "{}", report["errors"]);
+    assert_eq!(eicar["true_positives"], 1);
+    assert_eq!(yara["failures"], serde_json::json!({ "incomplete": 4, "timed-out": 1 }), "{}", report["errors"]);
+    // The one that forks is gone with its children; ten thousand programs take more than two seconds, too.
+    assert_eq!(command["failures"], serde_json::json!({ "bad-answer": 1, "incomplete": 3, "timed-out": 3 }), "{}", report["errors"]);
+    assert!(!Path::new("/tmp/escaped").exists() && !Path::new("/etc/escaped").exists());
+    assert_eq!(report["artifacts"], 10);
+    let mut left = std::process::Command::new("ps");
+    let running = String::from_utf8(left.args(["-eo", "args"]).output().unwrap().stdout).unwrap();
+    assert!(!running.contains("sleep 1000") && !running.contains("scanner.sh"), "something was left running:\n{running}");
+}

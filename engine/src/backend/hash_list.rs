@@ -98,13 +98,16 @@ impl Backend for HashList {
         false
     }
 
-    /// Malicious if it is on the bad list, benign if it is on the good one. On neither: benign as far as a bad list alone
+    /// Malicious if it is on the bad list, benign if it is on the good one, and certainly so. On neither: benign as far as a bad list alone
     /// knows; beside or without a good list, not known at all.
     fn scan(&self, artifact: &Artifact<'_>, _: Instant) -> Result<Finding, Failure> {
         let on = |list: &Option<Vec<[u8; 32]>>| list.as_ref().is_some_and(|list| list.binary_search(&artifact.sha256).is_ok());
+        let certain = |malicious| ScanResult { malicious: Some(malicious), confidence: Some(1.0) };
         let result = if on(&self.bad) {
-            ScanResult::verdict(true)
-        } else if on(&self.good) || self.good.is_none() {
+            certain(true)
+        } else if on(&self.good) {
+            certain(false)
+        } else if self.good.is_none() {
             ScanResult::verdict(false)
         } else {
             ScanResult::NONE

@@ -229,8 +229,22 @@ impl Filter {
         self.artifacts.lets(|rule| rule.holds_of(announced))
     }
 
-    /// Factor on the confidence in a verdict on such an artifact, for a bid.
+    /// True if it treats all artifacts alike.
+    pub fn is_idle(&self) -> bool {
+        [&self.artifacts.accept, &self.artifacts.reject, &self.favor, &self.penalize].iter().all(|rules| rules.is_empty())
+    }
+
+    /// True if a rule asks for the names of files.
+    pub fn asks_for_names(&self) -> bool {
+        let rules = [&self.artifacts.accept, &self.artifacts.reject, &self.favor, &self.penalize];
+        rules.into_iter().flatten().any(|rule| rule.key == Key::FileName)
+    }
+
+    /// Factor on the confidence in a verdict on such an artifact, for a bid; 0 if it is left alone.
     pub fn factor(&self, announced: &Announced) -> f64 {
+        if !self.accepts(announced) {
+            return 0.0;
+        }
         let any = |rules: &[Rule]| rules.iter().any(|rule| rule.holds_of(announced));
         match (any(&self.favor), any(&self.penalize)) {
             (true, false) => FAVOURED,

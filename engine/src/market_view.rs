@@ -105,12 +105,13 @@ pub struct MarketView<'a> {
     pub wallet: Wallet,
     /// What is on chain of this bounty so far.
     pub assertions: PublicAssertions<'a>,
-    /// Factors that the engine's filter puts on the confidence in each artifact's verdict; empty if they are all 1.
+    /// Factors that the engine's filter puts on the confidence in each artifact's verdict, 0 for what it leaves alone;
+    /// empty if they are all 1.
     pub factors: &'a [f64],
 }
 
 impl MarketView<'_> {
-    /// The factor that the engine's filter puts on the confidence in an artifact's verdict.
+    /// The factor that the engine's filter puts on the confidence in an artifact's verdict; 0 if it leaves it alone.
     pub fn factor(&self, artifact: usize) -> f64 {
         self.factors.get(artifact).copied().unwrap_or(1.0)
     }

@@ -151,8 +151,12 @@ impl Setup {
         let inputs = population.inputs().to_vec();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
-        let warnings = warnings(&scenario, &rules, &summary, &population, bounties);
+        let mut warnings = warnings(&scenario, &rules, &summary, &population, bounties);
         let filter = Filter::new(&scenario.engine.filter).map_err(|error| ScenarioError::Engine(EngineConfigError::Filter(error)))?;
+        if filter.asks_for_names() {
+            warnings
+                .push("the engine's filter asks for file names: nobody announces any in a replay, so those rules never hold".to_owned());
+        }
         let (verdicts, sources, cached) = Default::default();
         let mut setup =
             Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, filter, cached };
@@ -546,7 +550,9 @@ impl Setup {
                 plan.labels.insert(index);
             }
             plan.results.extend_from_slice(results);
-            plan.factors.push(*factor);
+            if !self.filter.is_idle() {
+                plan.factors.push(*factor);
+            }
             plan.file_types.push(*file_type);
             targets.push(Target { malicious, file_type: *file_type, family: *family, recorded: &row.recorded });
         }

@@ -211,3 +211,29 @@ fn hostile_files_and_hostile_backends_are_counted_with_their_reasons() {
     let running = String::from_utf8(left.args(["-eo", "args"]).output().unwrap().stdout).unwrap();
     assert!(!running.contains("sleep 1000") && !running.contains("scanner.sh"), "something was left running:\n{running}");
 }
+
+#[test]
+fn a_filter_leaves_artifacts_and_families_alone() {
+    let (corpus, cache) = (three(), tempdir().unwrap());
+    let with = |rule: &str| corpus.scan(cache.path(), &["--set", rule]);
+    // Eicar's file has 68 bytes; corpora without a size column announce none.
+    let sized = fs::read_to_string(corpus.path().join("t.csv")).unwrap().replace("label,path", "label,path,size");
+    let sized: Vec<String> = sized.lines().zip(["", ",68", ",5", ",10"]).map(|(line, size)| format!("{line}{size}\n")).collect();
+    fs::write(corpus.path().join("t.csv"), sized.concat()).unwrap();
+    let report = with("engine.filter.accept=['filesize < 20']");
+    assert_eq!((&report["filtered"], &report["artifacts"], counts(&report)), (&1.into(), &2.into(), [2, 0, 0]));
+    assert_eq!(report["backends"][0]["true_positives"], 0, "the only one to be found was left alone");
+    let output = Command::new(cargo_bin!("sim"))
+        .arg("replay")
+        .arg(corpus.path())
+        .args(["--set", "engine.filter.accept=['filesize < 20']", "--set", "engine.strategy=null/mal"])
+        .args(["--format", "json", "--no-nulls", "--quiet", "--cache"])
+        .arg(cache.path())
+        .output()
+        .unwrap();
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(run["engine"]["coverage"]["artifacts_asserted"], 2, "{}", String::from_utf8_lossy(&output.stderr));
+    let wrong = corpus.output(cache.path(), &["--set", "engine.filter.accept=['filesize = 20']"]);
+    let message = String::from_utf8_lossy(&wrong.stderr);
+    assert!(wrong.status.code() == Some(2) && message.contains("there is no `=`"), "{message}");
+}

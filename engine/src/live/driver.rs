@@ -46,6 +46,10 @@ use crate::{
     microengine::{Abstention, Assertion, Effect, Event, Microengine, Promise},
 };
 
+/// Times that the votes on a bounty are asked for before nothing is learned from it.
+const LESSON_TRIES: u32 = 4;
+/// Bounties whose votes are waited for; of more, nothing is learned.
+const LESSONS: usize = 50_000;
 /// Settlements tried in vain before a bounty is left to the next start.
 const SETTLEMENTS_MAXIMUM: u32 = 12;
 
@@ -185,11 +189,8 @@ pub struct Driver {
     /// Scanned, in order, and waiting for a balance.
     ready: Vec<Guid>,
     asking: bool,
-    /// Bounties that the core wants to hear the end of, by the block from which on their votes are final, and their number
-    /// of artifacts.
-    lessons: BTreeMap<(BlockNumber, Guid), usize>,
-    /// The same while their votes are read.
-    inquiries: BTreeMap<Guid, usize>,
+    /// Bounties that the core wants to hear the end of, by the block from which on their votes are final.
+    lessons: BTreeMap<(BlockNumber, Guid), Lesson>,
     /// In order of guid, for the same order of jobs in every run.
     held: BTreeMap<Guid, Held>,
     funds: Funds,
@@ -214,7 +215,7 @@ impl Driver {
         }
         let held = promises.into_iter().map(take_up).collect();
         let (reading, stale, lost, asking, stopping) = Default::default();
-        let (ceilings, filter, warned, lessons, inquiries) = Default::default();
+        let (ceilings, filter, warned, lessons) = Default::default();
         Driver {
             engine,
             account,
@@ -231,7 +232,6 @@ impl Driver {
             ready,
             asking,
             lessons,
-            inquiries,
             held,
             funds,
             summary,
@@ -394,24 +394,41 @@ impl Driver {
     /// Asks for the votes of bounties whose arbiters are done. Votes come over the event socket, too, but not those that
     /// fall into a gap; a request per bounty that was scanned, and none if the core does not learn, is cheap.
     fn read_votes(&mut self) {
-        while let Some(entry) = self.lessons.first_entry().filter(|entry| entry.key().0 < self.now) {
-            let ((_, guid), artifacts) = entry.remove_entry();
-            self.inquiries.insert(guid, artifacts);
-            self.jobs.push(Job::ReadVotes { guid });
+        let now = self.now;
+        for (&(_, guid), lesson) in self.lessons.range_mut(..(now, Guid(0))) {
+            if matches!(lesson.votes, Votes::Due { after } if after < now) {
+                lesson.votes = Votes::Asked;
+                self.jobs.push(Job::ReadVotes { guid });
+            }
         }
     }
 
-    /// Tells the core what the arbiters made of a bounty. While the set of arbiters is constant, the votes that came after
-    /// an artifact was decided do not change the decision, so all of them may be counted.
-    fn on_votes(&mut self, guid: Guid, votes: &[Vote]) {
-        let (Some(artifacts), Some(market)) = (self.inquiries.remove(&guid), &self.market) else { return };
-        let consensus = (!votes.is_empty()).then(|| {
-            ArtifactSet::collect(artifacts, |artifact| {
-                let malicious = votes.iter().filter(|vote| vote.votes.set().contains(artifact)).count() as u64;
-                market.rules.is_malicious(malicious, votes.len() as u64)
-            })
-        });
-        self.engine.on_event(self.now, Event::Settled { guid, consensus }, &mut self.effects);
+    /// Takes in what the arbiters voted, and tells the core what they made of the bounties that all votes are known of, in
+    /// order. While the set of arbiters is constant, the votes that came after an artifact was decided do not change the
+    /// decision, so all of them may be counted.
+    fn on_votes(&mut self, guid: Guid, votes: Result<&[Vote], &dyn std::fmt::Display>) {
+        if let Err(error) = &votes {
+            self.trouble(Some(guid), "votes", error);
+        }
+        let (now, Some(market)) = (self.now, &self.market) else { return };
+        let asked = self.lessons.range_mut(..(now, Guid(0))).find(|((_, lesson), state)| *lesson == guid && state.votes == Votes::Asked);
+        let Some((_, lesson)) = asked else { return };
+        lesson.tries += 1;
+        lesson.votes = match votes {
+            Ok(votes) => Votes::Known((!votes.is_empty()).then(|| {
+                ArtifactSet::collect(lesson.artifacts, |artifact| {
+                    let malicious = votes.iter().filter(|vote| vote.votes.set().contains(artifact)).count() as u64;
+                    market.rules.is_malicious(malicious, votes.len() as u64)
+                })
+            })),
+            Err(_) if lesson.tries < LESSON_TRIES => Votes::Due { after: BlockNumber(now.0.saturating_add(1 << lesson.tries)) },
+            Err(_) => Votes::Known(None),
+        };
+        while let Some(entry) = self.lessons.first_entry() {
+            let Votes::Known(consensus) = entry.get().votes else { break };
+            let ((end, guid), _) = entry.remove_entry();
+            self.engine.on_event(end, Event::Settled { guid, consensus }, &mut self.effects);
+        }
     }
 
     /// Tells the core what happened by the block before this one, and does as it says.
@@ -541,11 +558,8 @@ impl Driver {
             Outcome::Confirmed { action, result: Ok(receipt) } => self.on_receipt(&action, &receipt),
             Outcome::Confirmed { action, result: Err(error) } => self.on_no_receipt(&action, &error),
             Outcome::LookedUp { guid, result } => self.on_looked_up(guid, result),
-            Outcome::Votes { guid, result: Ok(votes) } => self.on_votes(guid, &votes),
-            Outcome::Votes { guid, result: Err(error) } => {
-                self.trouble(Some(guid), "votes", &error);
-                self.on_votes(guid, &[]);
-            }
+            Outcome::Votes { guid, result: Ok(votes) } => self.on_votes(guid, Ok(&votes)),
+            Outcome::Votes { guid, result: Err(error) } => self.on_votes(guid, Err(&error)),
             Outcome::Panicked(job) => self.on_panic(*job),
         }
         std::mem::take(&mut self.jobs)
@@ -580,10 +594,7 @@ impl Driver {
                     held.next = Next::LookUp { after };
                 }
             }
-            Job::ReadVotes { guid } => {
-                self.trouble(Some(guid), "votes", &cause);
-                self.on_votes(guid, &[]);
-            }
+            Job::ReadVotes { guid } => self.on_votes(guid, Err(&cause)),
             Job::Write(_) => self.trouble(None, "journal", &cause),
         }
     }
@@ -664,9 +675,11 @@ impl Driver {
             };
             self.engine.on_event(now, Event::Scanned { view: &view, results: &course.results }, &mut self.effects);
             if self.engine.learns()
+                && self.lessons.len() < LESSONS
                 && let Some(end) = market.windows.vote_end(course.bounty.expiration)
             {
-                self.lessons.insert((end, guid), course.bounty.artifacts);
+                let lesson = Lesson { artifacts: course.bounty.artifacts, tries: 0, votes: Votes::Due { after: BlockNumber(0) } };
+                self.lessons.insert((end, guid), lesson);
             }
             self.follow();
         }
@@ -936,6 +949,26 @@ impl Driver {
             None => tracing::warn!(%cause, "{what}"),
         }
     }
+}
+
+/// A bounty that the core judged, until it has heard what the arbiters made of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Lesson {
+    artifacts: usize,
+    /// Times that its votes were asked for.
+    tries: u32,
+    votes: Votes,
+}
+
+/// How far its votes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Votes {
+    /// To be asked for after that block.
+    Due { after: BlockNumber },
+    /// Asked for.
+    Asked,
+    /// What they make malicious; `None` without votes.
+    Known(Option<ArtifactSet>),
 }
 
 /// What the ambassador announced, where it has the usual shape; metadata is whatever its author stored.

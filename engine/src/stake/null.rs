@@ -12,7 +12,7 @@ pub enum Null {
     OwnVerdict,
     /// The least bid on the toss of a coin.
     Coin,
-    /// The least bid on one side, whatever the verdict, even without one.
+    /// The least bid on one side of every artifact that the filter lets through, whatever the verdict, even without one.
     Always {
         /// The side.
         malicious: bool,
@@ -28,8 +28,9 @@ impl Staker for Null {
         stakes: &mut Vec<Option<Stake>>,
     ) {
         let bid = view.rules.bid_minimum;
-        for verdict in verdicts {
+        for (artifact, verdict) in verdicts.iter().enumerate() {
             let side = match self {
+                _ if view.factor(artifact) == 0.0 => None,
                 Null::Abstain => None,
                 Null::OwnVerdict => verdict.map(|verdict| verdict.malicious()),
                 Null::Coin => Some(chance.below(2) == 1),

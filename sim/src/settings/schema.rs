@@ -3,7 +3,10 @@
 //! Ranges are `Scenario::check`'s business.
 
 use anyhow::{Result, anyhow};
-use engine::config::{BackendConfig, BackendKind, CommandInput, CommandOutput, EngineConfig, YaraLibrary};
+use engine::{
+    config::{BackendConfig, BackendKind, CommandInput, CommandOutput, EngineConfig, YaraLibrary},
+    filter::FilterConfig,
+};
 use market::nct::Nct;
 use replay::scenario::{MarketConfig, Scenario};
 use serde::Deserialize;
@@ -44,7 +47,9 @@ pub(super) fn specimen() -> Result<Value> {
         fpr: Some(0.5),
         trials: Some(1.0),
     };
-    let engine = EngineConfig { backends: vec![backend], ..EngineConfig::default() };
+    let rule = || vec!["mimetype == text/plain".to_owned()];
+    let filter = FilterConfig { accept: rule(), reject: rule(), favor: rule(), penalize: rule() };
+    let engine = EngineConfig { filter, backends: vec![backend], ..EngineConfig::default() };
     let scenario = Scenario { market, engine, ..Scenario::default() };
     Ok(Value::try_from(scenario)?)
 }
@@ -81,7 +86,8 @@ pub(super) fn check(value: &Value, specimen: &Value, key: &str, origin: &dyn Fn(
             check(value, specimen, &at, origin)
         }),
         (Value::Array(list), Value::Array(known)) => {
-            list.iter().enumerate().try_for_each(|(index, value)| check(value, &known[0], &joined(key, &index.to_string()), origin))
+            let known = known.first().ok_or_else(|| anyhow!("{}: `{key}`: the specimen has no entry for it", origin(key)))?;
+            list.iter().enumerate().try_for_each(|(index, value)| check(value, known, &joined(key, &index.to_string()), origin))
         }
         _ if takes(specimen, value) => Ok(()),
         _ => Err(anyhow!("{}: `{key}` is {}, but must be {}", origin(key), described(value), expected(specimen))),
@@ -105,7 +111,7 @@ fn expected(specimen: &Value) -> &'static str {
         Value::Integer(_) => "a whole number",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "`true` or `false`",
-        Value::Array(list) if list[0].is_table() => "a list of tables, as in `[{ … }]`",
+        Value::Array(list) if list.first().is_some_and(Value::is_table) => "a list of tables, as in `[{ … }]`",
         Value::Array(_) => "a list, as in `[\"a\", \"b\"]`",
         Value::Table(_) => "a table; name a key below it",
         _ if is_amount(specimen) => "an amount, as in `0.5`, `\"0.5 NCT\"` or `\"17 wei\"`",

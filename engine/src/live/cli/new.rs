@@ -81,6 +81,15 @@ impl NewArgs {
             let write = || fs::create_dir_all(path.parent().unwrap_or(folder)).and_then(|()| fs::write(&path, text));
             write().with_context(|| format!("cannot write {}", path.display()))?;
         }
+        if self.language == Language::Rust {
+            // What is built on is known to compile with these.
+            for file in ["Cargo.lock", "rust-toolchain.toml"] {
+                let from = Path::new(&source).join(file);
+                if from.is_file() {
+                    fs::copy(&from, folder.join(file)).with_context(|| format!("cannot copy {}", from.display()))?;
+                }
+            }
+        }
         let replay = match self.language {
             Language::Rust => "cargo run --bin sim -- replay starter --engine engine.toml",
             Language::Command => "sim replay starter --engine engine.toml",
@@ -101,8 +110,62 @@ impl NewArgs {
     }
 }
 
-/// Names of the crates that a project is built on.
-const TAKEN: [&str; 4] = ["engine", "market", "sim", "test"];
+/// Names that a crate of Rust cannot have here: keywords, and what a project is built on.
+const TAKEN: &[&str] = &[
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "dyn",
+    "else",
+    "engine",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "market",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "serde-json",
+    "sim",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "tempfile",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "union",
+    "unsafe",
+    "use",
+    "where",
+    "while",
+    "yield",
+];
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_refused() {
-        for name in ["", "-x", "x-", "X", "../x", "a b", "engine", "x\u{1b}"] {
+        for name in ["", "-x", "x-", "X", "../x", "a b", "engine", "match", "std", "x\u{1b}"] {
             let args = NewArgs { name: name.to_owned(), language: Language::Command, source: None };
             assert!(args.run().unwrap_err().to_string().contains("no name for an engine"), "{name}");
         }

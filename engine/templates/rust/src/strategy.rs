@@ -34,15 +34,19 @@ impl Staker for Cautious {
         _chance: &mut Stream,
         stakes: &mut Vec<Option<Stake>>,
     ) {
-        stakes.extend(verdicts.iter().map(|verdict| {
+        stakes.extend(verdicts.iter().enumerate().map(|(artifact, verdict)| {
             let verdict = verdict.as_ref()?;
-            let share = ((verdict.cautious_confidence() - 0.5) * 2.0).clamp(0.0, 1.0);
+            // What the filter of the engine file favours or penalises counts more or less.
+            let confidence = view.factor(artifact) * verdict.cautious_confidence();
+            let share = ((confidence - 0.5) * 2.0).clamp(0.0, 1.0);
+            if share == 0.0 {
+                return None;
+            }
             // Money is whole wei: the share is the only thing that is not exact.
-            let bid =
-                Nct::wei((self.most.to_wei()? as f64 * share) as u128).max(view.rules.bid_minimum);
+            let bid = Nct::wei((self.most.to_wei()? as f64 * share) as u128);
             Some(Stake {
                 malicious: verdict.malicious(),
-                bid,
+                bid: bid.max(view.rules.bid_minimum),
             })
         }));
     }

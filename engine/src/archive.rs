@@ -198,7 +198,10 @@ impl Opening<'_> {
 
     /// Notes why something is missing; the first reason stays.
     fn note(&mut self, detail: impl Into<String>) {
-        self.incomplete.get_or_insert_with(|| Failure::new(FailureKind::Incomplete, detail));
+        let detail = detail.into();
+        // Another time it may be opened in full.
+        let kind = if detail == OUT_OF_TIME { FailureKind::TimedOut } else { FailureKind::Incomplete };
+        self.incomplete.get_or_insert_with(|| Failure::new(kind, detail));
     }
 
     fn clocked<'c>(&self, content: &'c [u8]) -> Clocked<'c> {
@@ -297,7 +300,7 @@ impl Opening<'_> {
     }
 }
 
-const OUT_OF_TIME: &str = "not opened in time (`timeout_milliseconds`)";
+const OUT_OF_TIME: &str = "not opened in time";
 const LOCKED: &str = "locked, and no password fits (`archives.passwords`)";
 
 /// Makes room for `more` bytes, by doubling, yet never beyond what may come.

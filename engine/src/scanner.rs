@@ -9,11 +9,12 @@
 
 use std::{
     any::Any,
+    io,
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
@@ -23,7 +24,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    archive::{self, Opened},
+    archive::{self, Member, Opened},
     artifact::{Artifact, Failure, FailureKind, Finding},
     backend::{self, Backend, BackendError},
     config::{ArchiveConfig, BackendConfig, BackendKind, EngineConfig, SIZE_LIMIT, TIMEOUT_MILLISECONDS},
@@ -92,6 +93,8 @@ impl Scan {
 pub struct Scanner {
     stations: Vec<Arc<Station>>,
     archives: Arc<ArchiveConfig>,
+    /// For opening archives.
+    opening: Arc<Gate>,
     idle: Mutex<Vec<Worker>>,
 }
 
@@ -123,6 +126,10 @@ struct Inside {
 }
 
 impl Gate {
+    fn new(capacity: usize) -> Gate {
+        Gate { capacity, state: Mutex::default(), changed: Condvar::new() }
+    }
+
     /// Waits for a place; an error if so many threads are stuck that there may never be one.
     fn enter(&self) -> Result<(), Failure> {
         let mut inside = lock(&self.state);
@@ -139,10 +146,10 @@ impl Gate {
         }
     }
 
-    /// Gives up the thread that is in there, unless it is just leaving.
-    fn give_up(&self, hold: &Hold) -> bool {
+    /// Gives up the thread that is in there for that step, unless it is just leaving.
+    fn give_up(&self, hold: &Hold, step: usize) -> bool {
         let mut inside = lock(&self.state);
-        let given_up = hold.give_up();
+        let given_up = hold.give_up(step);
         inside.stuck += usize::from(given_up);
         self.changed.notify_all();
         given_up
@@ -161,32 +168,37 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who has an artifact: the worker that is in a backend with it, or the caller who gave that worker up. Decided once.
+/// Who has an artifact: the worker that is in a step with it, or the caller who gave that worker up. Decided once for each
+/// step, by its number: being in one is no excuse for having been late in another.
 #[derive(Debug, Default)]
-struct Hold(AtomicU8);
+struct Hold(AtomicUsize);
 
 impl Hold {
-    const BETWEEN: u8 = 0;
-    const INSIDE: u8 = 1;
-    const GIVEN_UP: u8 = 2;
+    const BETWEEN: usize = 0;
+    const GIVEN_UP: usize = usize::MAX;
 
-    fn go(&self, from: u8, to: u8) -> bool {
+    /// Archives are step 0, backends count from 1.
+    const fn inside(step: usize) -> usize {
+        step + 1
+    }
+
+    fn go(&self, from: usize, to: usize) -> bool {
         self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The worker goes in. Nobody gives up who is between two backends, so it can.
-    fn enter(&self) {
-        self.0.store(Hold::INSIDE, Ordering::Release);
+    /// The worker begins a step. Nobody gives up who is between two, so it can.
+    fn enter(&self, step: usize) {
+        self.0.store(Hold::inside(step), Ordering::Release);
     }
 
-    /// The worker comes back; false if it was given up meanwhile.
-    fn leave(&self) -> bool {
-        self.go(Hold::INSIDE, Hold::BETWEEN)
+    /// The worker is done with it; false if it was given up meanwhile.
+    fn leave(&self, step: usize) -> bool {
+        self.go(Hold::inside(step), Hold::BETWEEN)
     }
 
-    /// The caller gives the worker up; false if it is back already.
-    fn give_up(&self) -> bool {
-        self.go(Hold::INSIDE, Hold::GIVEN_UP)
+    /// The caller gives the worker up; false if it is done with that step already.
+    fn give_up(&self, step: usize) -> bool {
+        self.go(Hold::inside(step), Hold::GIVEN_UP)
     }
 }
 
@@ -203,6 +215,7 @@ struct Task {
     stations: Vec<Arc<Station>>,
     first: usize,
     archives: Arc<ArchiveConfig>,
+    opening: Arc<Gate>,
     hold: Arc<Hold>,
     told: Sender<Told>,
 }
@@ -239,16 +252,13 @@ impl Scanner {
                 fingerprint: fingerprint(&*backend, size_limit, archives),
                 timeout: Duration::from_millis(config.timeout_milliseconds.unwrap_or(TIMEOUT_MILLISECONDS)),
                 size_limit,
-                gate: Gate {
-                    capacity: config.concurrency.map_or(usize::MAX, |limit| limit as usize),
-                    state: Mutex::default(),
-                    changed: Condvar::new(),
-                },
+                gate: Gate::new(config.concurrency.map_or(usize::MAX, |limit| limit as usize)),
                 backend,
             })
         };
         let stations = backends.into_iter().map(station).collect();
-        Scanner { stations, archives: Arc::new(archives.clone()), idle: Mutex::default() }
+        let opening = Arc::new(Gate::new(usize::MAX));
+        Scanner { stations, archives: Arc::new(archives.clone()), opening, idle: Mutex::default() }
     }
 
     /// Number of backends.
@@ -269,6 +279,11 @@ impl Scanner {
     /// For each backend, what identifies everything that its answers depend on: version, rules, limits, archives.
     pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
         self.stations.iter().map(|station| station.fingerprint.as_str())
+    }
+
+    /// True if that backend is asked only about contents.
+    pub fn needs_content(&self, backend: usize) -> bool {
+        self.stations.get(backend).is_some_and(|station| station.backend.needs_content())
     }
 
     /// The largest content that any backend is shown, in bytes.
@@ -294,10 +309,24 @@ impl Scanner {
     pub fn scan_with(&self, subject: &Arc<Subject>, wanted: &[bool]) -> Scan {
         let wanted: Vec<usize> = (0..self.stations.len()).filter(|&index| wanted.get(index) == Some(&true)).collect();
         let stations: Vec<Arc<Station>> = wanted.iter().map(|&index| Arc::clone(&self.stations[index])).collect();
-        let mut course =
-            Course { subject, stations: &stations, archives: &self.archives, opened: None, opening_micros: 0, answers: Vec::new() };
+        let mut course = Course {
+            subject,
+            stations: &stations,
+            archives: &self.archives,
+            opening: &self.opening,
+            opened: None,
+            opening_micros: 0,
+            answers: Vec::new(),
+        };
         while course.answers.len() < stations.len() {
-            let worker = lock(&self.idle).pop().unwrap_or_else(Worker::start);
+            let idle = lock(&self.idle).pop();
+            let worker = match idle.map_or_else(Worker::start, Ok) {
+                Ok(worker) => worker,
+                Err(error) => {
+                    course.answers.push(Answer::failed(Failure::new(FailureKind::Unavailable, format!("no thread to scan in: {error}"))));
+                    continue;
+                }
+            };
             if course.go_on(&worker) {
                 lock(&self.idle).push(worker);
             }
@@ -328,6 +357,7 @@ struct Course<'a> {
     subject: &'a Arc<Subject>,
     stations: &'a [Arc<Station>],
     archives: &'a Arc<ArchiveConfig>,
+    opening: &'a Arc<Gate>,
     opened: Option<Arc<Opened>>,
     opening_micros: u32,
     answers: Vec<Answer>,
@@ -344,6 +374,7 @@ impl Course<'_> {
             stations: self.stations.to_vec(),
             first: self.answers.len(),
             archives: Arc::clone(self.archives),
+            opening: Arc::clone(self.opening),
             hold: Arc::clone(&hold),
             told,
         };
@@ -385,8 +416,8 @@ impl Course<'_> {
     /// The worker is not back in time; false if it is just coming back.
     fn give_up(&mut self, hold: &Hold, inside: Option<(Instant, Duration)>) -> bool {
         let given_up = match self.opened {
-            Some(_) => self.stations[self.answers.len()].gate.give_up(hold),
-            None => hold.give_up(),
+            Some(_) => self.stations[self.answers.len()].gate.give_up(hold, 1 + self.answers.len()),
+            None => self.opening.give_up(hold, 0),
         };
         if given_up {
             let waited = inside.map_or(0.0, |(since, _)| since.elapsed().as_secs_f64());
@@ -401,8 +432,8 @@ impl Course<'_> {
         if self.opened.is_some() {
             self.answers.push(Answer { outcome: Err(failure), micros });
         } else {
-            let incomplete = Some(Failure::new(FailureKind::Incomplete, failure.detail));
-            (self.opened, self.opening_micros) = (Some(Arc::new(Opened { members: Vec::new(), incomplete })), micros);
+            let opened = Opened { members: Vec::new(), incomplete: Some(failure) };
+            (self.opened, self.opening_micros) = (Some(Arc::new(opened)), micros);
         }
     }
 }
@@ -412,14 +443,11 @@ fn micros(time: Duration) -> u32 {
 }
 
 impl Worker {
-    fn start() -> Worker {
+    fn start() -> io::Result<Worker> {
         let (tasks, queue) = mpsc::channel();
-        thread::Builder::new()
-            .name(THREAD.to_owned())
-            .stack_size(STACK)
-            .spawn(move || queue.into_iter().all(Task::run))
-            .expect("the system has a thread left");
-        Worker { tasks }
+        let builder = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
+        builder.spawn(move || queue.into_iter().all(Task::run))?;
+        Ok(Worker { tasks })
     }
 }
 
@@ -429,27 +457,36 @@ impl Task {
         let opened = match &self.opened {
             Some(opened) => Arc::clone(opened),
             None => {
-                self.hold.enter();
+                let entered = self.opening.enter();
+                self.hold.enter(0);
                 let (_, begun) = (self.told.send(Told::Opening), Instant::now());
-                let opened = Arc::new(self.open(begun + OPENING));
-                if !self.hold.leave() {
+                let opened = match &entered {
+                    Ok(()) => self.open(begun + OPENING),
+                    Err(failure) => Opened { members: Vec::new(), incomplete: Some(failure.clone()) },
+                };
+                let opened = Arc::new(opened);
+                let in_time = self.hold.leave(0);
+                if entered.is_ok() {
+                    self.opening.leave(!in_time);
+                }
+                if !in_time {
                     return false;
                 }
                 let _ = self.told.send(Told::Opened(Arc::clone(&opened), micros(begun.elapsed())));
                 opened
             }
         };
-        for station in &self.stations[self.first..] {
+        for (index, station) in self.stations.iter().enumerate().skip(self.first) {
             if let Err(failure) = station.gate.enter() {
                 let _ = self.told.send(Told::Answered(Answer::failed(failure)));
                 continue;
             }
-            self.hold.enter();
+            self.hold.enter(1 + index);
             let (_, begun) = (self.told.send(Told::Inside), Instant::now());
             let deadline = begun + station.timeout;
             let asked = panic::catch_unwind(AssertUnwindSafe(|| station.ask(&self.subject, &opened, deadline)));
             let outcome = asked.unwrap_or_else(|cause| Err(Failure::new(FailureKind::Panicked, message(&*cause))));
-            let in_time = self.hold.leave();
+            let in_time = self.hold.leave(1 + index);
             station.gate.leave(!in_time);
             if !in_time {
                 return false;
@@ -464,7 +501,8 @@ impl Task {
         if self.stations.iter().all(|station| station.backend.opens_archives()) {
             return Opened::default();
         }
-        panic::catch_unwind(AssertUnwindSafe(|| archive::open(content, &self.archives, deadline))).unwrap_or_else(|cause| Opened {
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| archive::open(content, &self.archives, deadline)));
+        opened.unwrap_or_else(|cause| Opened {
             members: Vec::new(),
             incomplete: Some(Failure::new(FailureKind::Incomplete, message(&*cause))),
         })
@@ -484,7 +522,7 @@ impl Station {
         let whole = Artifact {
             sha256: subject.sha256,
             file_type: subject.file_type.as_deref(),
-            size: subject.size.or(content.map(|content| content.len() as u64)),
+            size: content.map(|content| content.len() as u64).or(subject.size),
             content,
             recorded: &[],
         };
@@ -494,18 +532,29 @@ impl Station {
         if self.backend.opens_archives() || verdict.as_ref().is_ok_and(known) {
             return verdict;
         }
-        for member in &opened.members {
+        // A list that does not know an archive may know all that is in it.
+        let mut members = opened.members.iter();
+        if !self.backend.needs_content()
+            && verdict.as_ref().is_ok_and(|finding| finding.result.malicious.is_none())
+            && let Some(first) = members.next()
+        {
+            verdict = self.ask_member(first, deadline);
+        }
+        for member in members {
             if is_malicious(&verdict) {
                 return verdict;
             }
-            let size = Some(member.content.len() as u64);
-            let part = Artifact { sha256: member.sha256, file_type: None, size, content: Some(&member.content), recorded: &[] };
-            verdict = together(verdict, self.ask_one(&part, deadline));
+            verdict = together(verdict, self.ask_member(member, deadline));
         }
         match (&opened.incomplete, &verdict) {
             (Some(failure), Ok(finding)) if finding.result.malicious == Some(false) => Err(failure.clone()),
             _ => verdict,
         }
+    }
+
+    fn ask_member(&self, member: &Member, deadline: Instant) -> Result<Finding, Failure> {
+        let size = Some(member.content.len() as u64);
+        self.ask_one(&Artifact { sha256: member.sha256, file_type: None, size, content: Some(&member.content), recorded: &[] }, deadline)
     }
 
     fn ask_one(&self, artifact: &Artifact<'_>, deadline: Instant) -> Result<Finding, Failure> {
@@ -527,7 +576,8 @@ fn is_malicious(verdict: &Result<Finding, Failure>) -> bool {
 }
 
 /// What is said of a whole of which two parts are known: malicious if one of them is; else nothing, if something kept one
-/// of them from being looked at; else benign, as sure as the less sure of both, if anybody said so.
+/// of them from being looked at, or nobody knows it; else benign, as sure as the less sure of both. A part that the backend
+/// does not deal with says nothing about the whole.
 fn together(one: Result<Finding, Failure>, other: Result<Finding, Failure>) -> Result<Finding, Failure> {
     match (one, other) {
         (one, _) if is_malicious(&one) => one,
@@ -535,14 +585,13 @@ fn together(one: Result<Finding, Failure>, other: Result<Finding, Failure>) -> R
         (Err(failure), other) if failure.kind == FailureKind::NotMine => other,
         (one, Err(failure)) if failure.kind == FailureKind::NotMine => one,
         (Err(failure), _) | (_, Err(failure)) => Err(failure),
-        (Ok(one), Ok(other)) => Ok(match (one.result.malicious, other.result.malicious) {
-            (None, _) => other,
-            (_, None) => one,
-            _ => {
-                let sure = |finding: &Finding| finding.result.confidence.unwrap_or(1.0);
-                if sure(&other) < sure(&one) { other } else { one }
-            }
-        }),
+        (Ok(one), Ok(other)) => {
+            let sure = |finding: &Finding| match finding.result.malicious {
+                Some(_) => finding.result.confidence.unwrap_or(1.0),
+                None => -1.0,
+            };
+            Ok(if sure(&other) < sure(&one) { other } else { one })
+        }
     }
 }
 
@@ -573,6 +622,7 @@ mod tests {
                 Some(b'm') => Ok(ScanResult::verdict(true).into()),
                 Some(b'u') => Ok(ScanResult { malicious: Some(false), confidence: Some(0.6) }.into()),
                 Some(b'0') => Err(Failure::new(FailureKind::NotMine, "never seen such a thing")),
+                Some(b'?') => Ok(Finding::default()),
                 Some(b'e') => Err(Failure::new(FailureKind::BadAnswer, "eh")),
                 Some(b'p') => panic!("told to"),
                 Some(b'h') => {
@@ -634,6 +684,27 @@ mod tests {
     }
 
     #[test]
+    fn who_is_done_with_one_step_is_not_given_up_for_it_in_the_next() {
+        let hold = Hold::default();
+        hold.enter(0);
+        assert!(hold.leave(0));
+        hold.enter(1);
+        assert!(!hold.give_up(0), "it was in time, and its word is on the way");
+        assert!(hold.give_up(1) && !hold.leave(1));
+    }
+
+    #[test]
+    fn the_content_has_the_size_that_it_has() {
+        let backend = Arc::new(Obedient::default());
+        let scanner = scanner(&config(), &[&backend]);
+        let verdict = |content: &[u8], size| {
+            kinds(&scanner.scan(&Arc::new(Subject { content: Some(content.to_vec()), size: Some(size), ..Subject::default() })))[0]
+        };
+        assert_eq!(verdict(b"m", 1 << 40), Ok(Some(true)));
+        assert_eq!(verdict(&[b'm'; 1001], 1), Err(FailureKind::TooLarge));
+    }
+
+    #[test]
     fn a_backend_that_hangs_is_out_of_service_until_it_comes_back() {
         let (stuck, sound) = (Arc::new(Obedient::default()), Arc::new(Obedient::default()));
         *lock(&sound.released) = true;
@@ -661,6 +732,7 @@ mod tests {
         assert_eq!(verdict(&[b"b", b"e", b"m"]), Ok(Some(true)));
         assert_eq!(verdict(&[b"b", b"e"]), Err(FailureKind::BadAnswer));
         assert_eq!(verdict(&[b"b", b"0"]), Ok(Some(false)));
+        assert_eq!(verdict(&[b"b", b"?", b"b"]), Ok(None), "what nobody knows is not benign");
         let sure = scanner.scan(&subject(&tar(&[b"b", b"u", b"b"]))).answers[0].outcome.clone().unwrap();
         assert_eq!(sure.result.confidence, Some(0.6));
     }

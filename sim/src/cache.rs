@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Display,
     fs::{self, File},
     io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -115,7 +114,8 @@ impl Shelf {
             }
         }
         if sound.len() > SEGMENTS {
-            shelf.merge(&sound)?;
+            // Whoever else is at it, or out of space: the files are good as they are.
+            let _ = shelf.merge(&sound);
         }
         Ok(shelf)
     }
@@ -130,12 +130,12 @@ impl Shelf {
         self.known.get(id)
     }
 
-    /// Adds an answer; from time to time, writes what there is.
+    /// Adds an answer, for later scans if it is to be kept; from time to time, writes what there is.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn add(&mut self, id: ArtifactId, answer: Answer) -> Result<()> {
+    pub fn add(&mut self, id: ArtifactId, answer: Answer, keep: bool) -> Result<()> {
         let verdict = match &answer.outcome {
             Ok(finding) => {
                 let family = finding.family.as_deref().map(|family| self.families.number(&shortened(family)));
@@ -144,7 +144,7 @@ impl Shelf {
             Err(failure) => Verdict { result: ScanResult::NONE, failure: Some(failure.kind), micros: answer.micros, family: None },
         };
         self.known.insert(id, verdict);
-        if answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind)) {
+        if keep && answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind)) {
             self.fresh.push((id, answer));
         }
         if self.fresh.len() >= SEGMENT { self.write() } else { Ok(()) }
@@ -160,7 +160,8 @@ impl Shelf {
             return Ok(());
         }
         let batch = batch(&self.fresh).context("verdicts as a table")?;
-        self.segment(|writer| writer.write(&batch))?;
+        let last = self.segments()?.iter().filter_map(|path| number(path)).max().unwrap_or(0);
+        self.segment(&format!("{:0width$}-", last.saturating_add(1), width = NUMBER), |writer| writer.write(&batch))?;
         self.fresh.clear();
         Ok(())
     }
@@ -220,9 +221,10 @@ impl Shelf {
         Ok(builder.build()?)
     }
 
-    /// Makes one file of many. One that vanishes meanwhile was merged by somebody else.
+    /// Makes one file of many, in their place: what was written since has the last word still.
     fn merge(&self, segments: &[PathBuf]) -> Result<()> {
-        self.segment(|writer| {
+        let last = segments.iter().filter_map(|path| number(path)).max().unwrap_or(0);
+        self.segment(&format!("{last:0NUMBER$}~"), |writer| {
             for segment in segments {
                 let batches = self.batches(segment).map_err(|error| parquet::errors::ParquetError::General(error.to_string()))?;
                 for batch in batches {
@@ -238,14 +240,10 @@ impl Shelf {
     }
 
     /// Writes a new file, under a name of its own, that is there whole or not at all.
-    fn segment(&self, fill: impl FnOnce(&mut ArrowWriter<&File>) -> parquet::errors::Result<()>) -> Result<()> {
+    fn segment(&self, prefix: &str, fill: impl FnOnce(&mut ArrowWriter<&File>) -> parquet::errors::Result<()>) -> Result<()> {
         let write = || -> Result<()> {
             fs::create_dir_all(&self.folder)?;
-            // A later file has a later name: it has the last word.
-            let number = |path: &PathBuf| path.file_name()?.to_str()?.get(..NUMBER)?.parse::<u32>().ok();
-            let last = self.segments()?.iter().filter_map(number).max().unwrap_or(0);
-            let prefix = format!("{:0width$}-", last.saturating_add(1), width = NUMBER);
-            let mut file = tempfile::Builder::new().prefix(&prefix).tempfile_in(&self.folder)?;
+            let mut file = tempfile::Builder::new().prefix(prefix).tempfile_in(&self.folder)?;
             let level = ZstdLevel::try_new(3)?;
             let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
             let mut writer = ArrowWriter::try_new(file.as_file(), schema(&self.fingerprint), Some(properties))?;
@@ -285,11 +283,15 @@ fn shortened(family: &str) -> String {
     family.chars().take(FAMILY).collect()
 }
 
+/// The number that a file's name begins with. A later file has a later name: it has the last word.
+fn number(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.get(..NUMBER)?.parse().ok()
+}
+
 /// Runs a step of the Parquet library, which answers some damaged files with a panic.
 fn guarded<T>(step: impl FnOnce() -> Result<T>) -> Result<T, String> {
-    let problem = |error: &dyn Display| error.to_string();
     match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(outcome) => outcome.map_err(|error| problem(&error)),
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
         Err(_) => Err("it is damaged".to_owned()),
     }
 }
@@ -368,7 +370,7 @@ mod tests {
         let mut shelf = Shelf::open(cache.path(), FINGERPRINT).unwrap();
         let answers: Vec<Answer> = [found(true), found(false)].into_iter().chain(FailureKind::ALL.map(failed)).collect();
         for (byte, answer) in (0..).zip(&answers) {
-            shelf.add(id(byte), answer.clone()).unwrap();
+            shelf.add(id(byte), answer.clone(), true).unwrap();
         }
         shelf.write().unwrap();
         let again = Shelf::open(cache.path(), FINGERPRINT).unwrap();
@@ -388,11 +390,11 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         for number in 0..=SEGMENTS {
             let mut shelf = Shelf::open(cache.path(), FINGERPRINT).unwrap();
-            shelf.add(id(number as u8), found(true)).unwrap();
+            shelf.add(id(number as u8), found(true), true).unwrap();
             shelf.write().unwrap();
         }
         let mut corrected = Shelf::open(cache.path(), FINGERPRINT).unwrap();
-        corrected.add(id(3), found(false)).unwrap();
+        corrected.add(id(3), found(false), true).unwrap();
         corrected.write().unwrap();
         let merged = Shelf::open(cache.path(), FINGERPRINT).unwrap();
         assert_eq!(merged.get(&id(3)).map(|verdict| verdict.result.malicious), Some(Some(false)));
@@ -404,7 +406,7 @@ mod tests {
     fn a_damaged_file_is_named_and_the_others_are_read() {
         let cache = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::open(cache.path(), FINGERPRINT).unwrap();
-        shelf.add(id(1), found(true)).unwrap();
+        shelf.add(id(1), found(true), true).unwrap();
         shelf.write().unwrap();
         let sound = shelf.segments().unwrap().remove(0);
         let bytes = fs::read(&sound).unwrap();

@@ -4,8 +4,9 @@
 //! tens of bytes per backend.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
+    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -72,7 +73,7 @@ pub struct ScanReport {
     pub computed: u64,
     /// Answers that were known from before.
     pub reused: u64,
-    /// Answers that were asked for in vain.
+    /// Answers that could not be had, now or before.
     pub failed: u64,
     /// Seconds from the first artifact to the last.
     pub seconds: f64,
@@ -95,6 +96,8 @@ pub struct BackendReport {
     pub name: String,
     /// What identifies its answers.
     pub fingerprint: String,
+    /// Artifacts that the corpus calls malicious, and benign.
+    pub labelled: (u64, u64),
     /// Artifacts that it called malicious, of those that the corpus calls so.
     pub true_positives: u64,
     /// Artifacts that it called malicious, of those that the corpus calls benign.
@@ -145,7 +148,8 @@ struct Done {
     job: Job,
     /// Bytes of the content, if it was read.
     bytes: Option<u64>,
-    answers: Vec<Answer>,
+    /// None if the scan was interrupted before.
+    answers: Option<Vec<Answer>>,
 }
 
 /// Scans a corpus, and writes what is new to the cache. An interrupted scan has its report, too; going on with it later
@@ -155,19 +159,16 @@ struct Done {
 ///
 /// If a backend cannot be made ready, the corpus not be read, or the cache not be used. What is scanned by then is kept.
 pub fn scan(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>) -> Result<(VerdictTable, ScanReport)> {
-    // Without a file, nothing is known of what is in an archive.
-    let place = |fingerprint: &str| if corpus.has_files() { fingerprint.to_owned() } else { format!("{fingerprint} by hash alone") };
-    let shelves = scanner.fingerprints().map(|fingerprint| Shelf::open(wishes.cache, &place(fingerprint)));
-    let mut shelves = shelves.collect::<Result<Vec<_>>>()?;
+    let mut shelves = scanner.fingerprints().map(|fingerprint| Shelf::open(wishes.cache, fingerprint)).collect::<Result<Vec<_>>>()?;
     let mut tally = Tally::default();
     let started = Instant::now();
-    let outcome = if scanner.is_empty() { Ok(()) } else { scan_missing(corpus, scanner, wishes, &mut shelves, &mut tally) };
+    let scanning = || if scanner.is_empty() { Ok(()) } else { scan_missing(corpus, scanner, wishes, &mut shelves, &mut tally) };
+    let outcome = panic::catch_unwind(AssertUnwindSafe(scanning)).unwrap_or_else(|_| Err(anyhow!("the scan failed by a mistake of ours")));
     shelves.iter_mut().try_for_each(Shelf::write)?;
     outcome?;
     let seconds = started.elapsed().as_secs_f64() - tally.load_seconds;
     let interrupted = wishes.interrupted.load(Ordering::Relaxed);
     let (table, backends) = table(corpus, scanner, wishes.filter, &shelves, interrupted)?;
-    tally.errors.sort();
     let report = ScanReport {
         complete: !interrupted,
         artifacts: tally.artifacts,
@@ -175,13 +176,13 @@ pub fn scan(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>) -> Result<(
         read: tally.read,
         bytes: tally.bytes,
         computed: tally.computed,
-        reused: tally.artifacts * shelves.len() as u64 - tally.computed - tally.failed,
+        reused: tally.reused,
         failed: tally.failed,
         seconds,
         load_seconds: tally.load_seconds,
         peak_memory: peak_memory(),
         backends,
-        errors: tally.errors,
+        errors: tally.errors.into_iter().collect(),
         warnings: shelves.into_iter().flat_map(|shelf| shelf.damaged).collect(),
     };
     Ok((table, report))
@@ -195,9 +196,23 @@ struct Tally {
     read: u64,
     bytes: u64,
     computed: u64,
+    reused: u64,
     failed: u64,
     load_seconds: f64,
-    errors: Vec<ScanErrorReport>,
+    /// In order of rows.
+    errors: BTreeSet<ScanErrorReport>,
+}
+
+impl Tally {
+    /// Counts an answer that could not be had.
+    fn fail(&mut self, row: &Row, backend: &str, reason: &str) {
+        self.failed += 1;
+        let artifact = row.path.as_deref().map_or_else(|| hex::encode(row.id.0), text::shown);
+        self.errors.insert(ScanErrorReport { line: row.line, artifact, backend: backend.to_owned(), reason: text::cut(reason, 300) });
+        if self.errors.len() > ERRORS {
+            self.errors.pop_last();
+        }
+    }
 }
 
 /// Asks for every answer that is not on its shelf. This thread reads the table and keeps the books; the others scan.
@@ -208,12 +223,12 @@ fn scan_missing(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>, shelves
     let queue = Mutex::new(queue);
     thread::scope(|scope| {
         // Dropped at the end of this closure, whatever happens: then the threads end.
-        let jobs = jobs;
+        let (jobs, done) = (jobs, done);
         let mut threads = 0;
         let (mut waiting, mut written) = (0, Instant::now());
         loop {
             while waiting < 2 * wishes.jobs && !wishes.interrupted.load(Ordering::Relaxed) {
-                let Some(job) = next_missing(&mut rows, shelves, wishes, tally)? else { break };
+                let Some(job) = next_missing(&mut rows, scanner, shelves, wishes, tally)? else { break };
                 if threads == 0 {
                     let begun = Instant::now();
                     scanner.prepare().or_exit(Exit::Usage)?;
@@ -225,7 +240,11 @@ fn scan_missing(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>, shelves
                     scope.spawn(move || {
                         // The lock is held while waiting for a job, not while working on it.
                         while let Ok(job) = { queue.lock().unwrap_or_else(PoisonError::into_inner).recv() } {
-                            if done.send(look_at(corpus, scanner, job)).is_err() {
+                            let left = wishes.interrupted.load(Ordering::Relaxed);
+                            if done
+                                .send(if left { Done { job, bytes: None, answers: None } } else { look_at(corpus, scanner, job) })
+                                .is_err()
+                            {
                                 break;
                             }
                         }
@@ -250,8 +269,11 @@ fn scan_missing(corpus: &Corpus, scanner: &Scanner, wishes: &Wishes<'_>, shelves
 }
 
 /// The next artifact of which an answer is missing.
-fn next_missing(rows: &mut Rows, shelves: &[Shelf], wishes: &Wishes<'_>, tally: &mut Tally) -> Result<Option<Job>> {
+fn next_missing(rows: &mut Rows, scanner: &Scanner, shelves: &[Shelf], wishes: &Wishes<'_>, tally: &mut Tally) -> Result<Option<Job>> {
     for row in rows {
+        if wishes.interrupted.load(Ordering::Relaxed) {
+            break;
+        }
         let row = row?;
         if !wishes.filter.accepts(&announced(&row)) {
             tally.filtered += 1;
@@ -259,7 +281,17 @@ fn next_missing(rows: &mut Rows, shelves: &[Shelf], wishes: &Wishes<'_>, tally: 
             continue;
         }
         tally.artifacts += 1;
-        let wanted: Vec<bool> = shelves.iter().map(|shelf| wishes.rescan || shelf.get(&row.id).is_none()).collect();
+        // What is said of a hash alone, without a file, is not what is said of the file.
+        let known = |shelf: &Shelf| row.path.as_ref().and_then(|_| shelf.get(&row.id)).filter(|_| !wishes.rescan).copied();
+        let known: Vec<Option<Verdict>> = shelves.iter().map(known).collect();
+        for (name, verdict) in scanner.names().zip(&known) {
+            match verdict.map(|verdict| verdict.failure) {
+                Some(Some(kind)) if kind != FailureKind::NotMine => tally.fail(&row, name, &format!("{kind}: as in an earlier scan")),
+                Some(_) => tally.reused += 1,
+                None => {}
+            }
+        }
+        let wanted: Vec<bool> = known.iter().map(Option::is_none).collect();
         if wanted.contains(&true) {
             return Ok(Some(Job { row, wanted }));
         }
@@ -282,9 +314,16 @@ fn look_at(corpus: &Corpus, scanner: &Scanner, job: Job) -> Done {
     let bytes = subject.content.as_ref().map(|content| content.len() as u64);
     let answers = match problem {
         Some(failure) => job.wanted.iter().map(|_| Answer::failed(failure.clone())).collect(),
-        None => scanner.scan_with(&Arc::new(subject), &job.wanted).answers,
+        None => {
+            let mut scan = scanner.scan_with(&Arc::new(subject), &job.wanted);
+            // Who is asked first has the archives opened.
+            if let Some(index) = job.wanted.iter().position(|&wanted| wanted) {
+                scan.answers[index].micros = scan.answers[index].micros.saturating_add(scan.opening_micros);
+            }
+            scan.answers
+        }
     };
-    Done { job, bytes, answers }
+    Done { job, bytes, answers: Some(answers) }
 }
 
 fn read(corpus: &Corpus, scanner: &Scanner, row: &Row) -> Result<Option<Vec<u8>>, Failure> {
@@ -308,26 +347,22 @@ fn read(corpus: &Corpus, scanner: &Scanner, row: &Row) -> Result<Option<Vec<u8>>
 /// Books what a thread has done.
 fn enter(done: Done, scanner: &Scanner, shelves: &mut [Shelf], tally: &mut Tally) -> Result<()> {
     let Done { job: Job { row, wanted }, bytes, answers } = done;
+    let Some(answers) = answers else {
+        tally.artifacts -= 1;
+        return Ok(());
+    };
     tally.read += u64::from(bytes.is_some());
     tally.bytes += bytes.unwrap_or(0);
-    let mut names = scanner.names();
-    for ((shelf, answer), wanted) in shelves.iter_mut().zip(answers).zip(wanted) {
-        let name = names.next().unwrap_or_default();
-        if !wanted {
-            continue;
-        }
+    for (index, ((shelf, answer), name)) in
+        shelves.iter_mut().zip(answers).zip(scanner.names()).enumerate().filter(|(index, _)| wanted[*index])
+    {
         match &answer.outcome {
-            Err(failure) if failure.kind != FailureKind::NotMine => {
-                tally.failed += 1;
-                if tally.errors.len() < ERRORS {
-                    let artifact = row.path.as_deref().map_or_else(|| hex::encode(row.id.0), text::shown);
-                    let reason = text::cut(&failure.to_string(), 300);
-                    tally.errors.push(ScanErrorReport { line: row.line, artifact, backend: name.to_owned(), reason });
-                }
-            }
+            Err(failure) if failure.kind != FailureKind::NotMine => tally.fail(&row, name, &failure.to_string()),
             _ => tally.computed += 1,
         }
-        shelf.add(row.id, answer)?;
+        // A backend that does without a content has its own answer only where there was one.
+        let keep = row.path.is_some() && (bytes.is_some() || scanner.needs_content(index));
+        shelf.add(row.id, answer, keep)?;
     }
     Ok(())
 }
@@ -379,6 +414,7 @@ impl Counted {
         let report = BackendReport {
             name: name.to_owned(),
             fingerprint: fingerprint.to_owned(),
+            labelled: (0, 0),
             true_positives: 0,
             false_positives: 0,
             true_negatives: 0,
@@ -393,8 +429,17 @@ impl Counted {
 
     fn count(&mut self, verdict: &Verdict, truth: Truth) {
         // It grows as needed; what cannot be recorded is missing from the times alone.
-        let _ = self.micros.record(u64::from(verdict.micros));
+        // Nobody looked at what could not be read.
+        use FailureKind::{Changed, Missing, TooLarge, Unreadable};
+        if !matches!(verdict.failure, Some(Changed | Missing | TooLarge | Unreadable)) {
+            // It grows to whatever 32 bits hold.
+            let _ = self.micros.record(u64::from(verdict.micros));
+        }
         let report = &mut self.report;
+        match truth {
+            Truth::Malicious => report.labelled.0 += 1,
+            Truth::Benign => report.labelled.1 += 1,
+        }
         let counter = match (verdict.failure, verdict.result.malicious, truth) {
             (Some(kind), ..) => report.failures.entry(kind).or_default(),
             (None, None, _) => &mut report.undecided,
@@ -418,4 +463,42 @@ fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{
+        backend::eicar::Eicar,
+        config::{ArchiveConfig, BackendConfig, BackendKind},
+    };
+
+    use super::*;
+
+    /// The shipped files, scanned until so many are done.
+    fn scan_until(cache: &Path, artifacts: u64) -> ScanReport {
+        let corpus = Corpus::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/corpora/starter")).unwrap();
+        let config = BackendConfig::of(BackendKind::Eicar);
+        let scanner = Scanner::of([(&config, Arc::new(Eicar) as _)], &ArchiveConfig::default());
+        let (interrupted, done) = (AtomicBool::new(false), std::sync::atomic::AtomicU64::new(0));
+        let progress = |more, _| {
+            if done.fetch_add(more, Ordering::Relaxed) + more >= artifacts {
+                interrupted.store(true, Ordering::Relaxed);
+            }
+        };
+        let filter = Filter::default();
+        let wishes = Wishes { cache, filter: &filter, rescan: false, jobs: 2, interrupted: &interrupted, progress: &progress };
+        scan(&corpus, &scanner, &wishes).unwrap().1
+    }
+
+    #[test]
+    fn what_an_interrupted_scan_has_done_is_not_done_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let first = scan_until(cache.path(), 20);
+        assert!(!first.complete && (20..30).contains(&first.computed), "{first:?}");
+        let second = scan_until(cache.path(), u64::MAX);
+        assert!(second.complete);
+        assert_eq!((second.computed + second.reused, second.reused), (60, first.computed));
+        let third = scan_until(cache.path(), 1);
+        assert!(!third.complete && third.artifacts < 60, "a scan of what is known can be interrupted, too");
+    }
 }

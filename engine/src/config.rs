@@ -212,7 +212,7 @@ pub struct BackendConfig {
     /// command: how the verdict comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
-    /// command, own: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
+    /// clamav, command, own: what its answers depend on besides what is written here, such as a database; part of the fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// command: most memory that it may have, in bytes.
@@ -304,7 +304,7 @@ impl BackendKind {
             BackendKind::Eicar => &[],
             BackendKind::HashList => &[("bad", No), ("good", No)],
             BackendKind::Yara => &[("rules", Yes), ("library", No)],
-            BackendKind::Clamav => &[("address", No)],
+            BackendKind::Clamav => &[("address", No), ("version", No)],
             BackendKind::Static => &[("threshold", No)],
             BackendKind::Model => &[("file", Yes), ("threshold", No)],
             BackendKind::Command => &[("command", Yes), ("input", No), ("output", No), ("version", No), ("memory_limit", No)],

@@ -29,7 +29,8 @@
 //! environment, as a child of a child of it has though its parents are gone. Only a process that has left the group, lost its
 //! parents *and* emptied its environment gets away; a program that would do that needs a container around the engine. `memory_limit`
 //! bounds the address space (`RLIMIT_AS`) and is set right after the start: what is mapped by then stays, and no more than
-//! the limit is added. This needs Linux, as it reads `/proc`.
+//! the limit is added. This needs Linux, as it reads `/proc`. A program around the engine that exits while scans may be
+//! running calls [`abandon`] first, as nothing else reaches what they started.
 //!
 //! # Fingerprint
 //!
@@ -37,7 +38,8 @@
 //! relative to the engine's folder, such as a script or a model: the SHA-256 of files up to 64 MiB, size and time of the last
 //! change of larger ones. What else its answers depend on, such as a database or a library, is for `version` to say.
 
-mod run;
+mod registry; // what is running, for whoever exits early
+mod run; // one program, run once
 
 use std::{
     env,
@@ -55,7 +57,12 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use self::run::{Ended, Program};
+pub use self::registry::abandon;
+
+use self::{
+    registry::Private,
+    run::{Ended, Program},
+};
 use super::{Backend, BackendError};
 use crate::{
     artifact::{Artifact, Failure, FailureKind, Finding, ScanResult},
@@ -208,8 +215,7 @@ impl Backend for Command {
     fn scan(&self, artifact: &Artifact<'_>, deadline: Instant) -> Result<Finding, Failure> {
         let content = artifact.content.ok_or_else(|| Failure::new(FailureKind::Missing, "no content to scan"))?;
         let no_room = |error: io::Error| Failure::new(FailureKind::Unavailable, format!("no private folder for the artifact: {error}"));
-        let private =
-            tempfile::Builder::new().prefix("microengine-").permissions(fs::Permissions::from_mode(0o700)).tempdir().map_err(no_room)?;
+        let private = Private::new().map_err(no_room)?;
         let (arguments, stdin) = match self.input {
             CommandInput::File => {
                 let file = private.path().join("artifact");

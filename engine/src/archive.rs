@@ -33,6 +33,12 @@ use crate::{
 /// of one member.
 pub const WINDOW: u64 = 65 << 20;
 
+/// Changes when the same bytes would open to something else because of this module.
+pub const FORMAT: u32 = 2;
+/// The libraries that decide what is in an archive, with their versions as the lock file has them: they belong to the
+/// fingerprint of whoever judges an archive by its members.
+pub const VERSIONS: [&str; 5] = ["zip 9.8.1", "sevenz-rust2 0.25.0", "lzma-rust2 0.25.0", "bzip2 0.6.1", "flate2 1.1.11"];
+
 /// What is unpacked before the ratio counts, in bytes.
 const FREE: u64 = 1 << 20;
 /// Bytes that are unpacked between two looks at the clock.

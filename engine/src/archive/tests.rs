@@ -96,6 +96,16 @@ fn seven_zip(password: Option<&str>, lock_names: bool, files: &[(&str, &[u8])]) 
 }
 
 #[test]
+fn the_versions_are_those_of_the_lock_file() {
+    let lock = include_str!("../../../Cargo.lock");
+    for library in VERSIONS {
+        let (name, version) = library.split_once(' ').unwrap();
+        let stands = lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"));
+        assert!(stands, "{name} is another version now: change it where `VERSIONS` is");
+    }
+}
+
+#[test]
 fn every_format_opens_to_what_was_put_in() {
     let text: &[u8] = b"some text, some text, some text";
     let files: &[(&str, &[u8])] = &[("a.txt", text), ("folder/b.bin", b"\0\x01")];

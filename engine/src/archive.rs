@@ -1,6 +1,7 @@
 //! Archives, opened in memory: what is in them, and in the archives in them, within limits of size, number, depth and time.
 //!
-//! zip (and what is a zip by structure: jar, apk, docx, odt), tar, gzip, bzip2, xz and 7z, told by their first bytes alone.
+//! zip (and what is a zip by structure: jar, apk, docx, odt), tar, gzip, bzip2, xz and 7z, told by their first bytes; a zip also by its
+//! end, as anything may stand in front of it.
 //! Everything in an archive is hostile: names are never used, lengths that it states are never believed, and what it unpacks
 //! to is counted while it is read. Nothing is written to disk. What the contents mean is for the backends.
 //!
@@ -32,12 +33,16 @@ use crate::{
 /// of one member.
 pub const WINDOW: u64 = 65 << 20;
 
+/// Changes when the same bytes would open to something else because of this module.
+pub const FORMAT: u32 = 2;
+/// The libraries that decide what is in an archive, with their versions as the lock file has them: they belong to the
+/// fingerprint of whoever judges an archive by its members.
+pub const VERSIONS: [&str; 5] = ["zip 9.8.1", "sevenz-rust2 0.25.0", "lzma-rust2 0.25.0", "bzip2 0.6.1", "flate2 1.1.11"];
+
 /// What is unpacked before the ratio counts, in bytes.
 const FREE: u64 = 1 << 20;
 /// Bytes that are unpacked between two looks at the clock.
 const CHUNK: usize = 64 << 10;
-/// Longest target of a symbolic link, in bytes; a longer one is a file that says it is a link.
-const LINK_LIMIT: u64 = 4096;
 
 /// What was found in an archive.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -86,7 +91,7 @@ enum Format {
 }
 
 impl Format {
-    /// By the first bytes.
+    /// By the first bytes; of what is none by these, by the last ones.
     fn of(content: &[u8]) -> Option<Format> {
         let zip: [&[u8]; 3] = [b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"];
         let bzip2 = |rest: &[u8]| {
@@ -108,7 +113,7 @@ impl Format {
         } else if content.first_chunk().is_some_and(|header| header.get(257..262) == Some(b"ustar") || tar::checksum_fits(header)) {
             Some(Format::Tar)
         } else {
-            None
+            zip::ends_in_zip(content).then_some(Format::Zip)
         }
     }
 }
@@ -294,9 +299,26 @@ impl Opening<'_> {
         self.keep(what, unpacked, depth, depth - 1)
     }
 
-    /// The files of a gzip, one behind the other; what stands behind them is not compressed, so it has been seen.
+    /// The files of a gzip, one behind the other. What stands behind them is not compressed, so it has been seen, unless it
+    /// is an archive again.
     fn gzip(&mut self, content: &[u8], depth: u32) -> Result<(), Stop> {
-        self.stream("gzip", &mut Gzips { current: None, rest: self.clocked(content) }, depth)
+        let mut gzips = Gzips { current: None, rest: self.clocked(content) };
+        self.stream("gzip", &mut gzips, depth)?;
+        let end = usize::try_from(gzips.rest.content.position()).unwrap_or(usize::MAX);
+        // Of a damaged one, the end is not known.
+        if gzips.current.is_none() { self.behind("gzip", content.get(end..).unwrap_or_default(), depth) } else { Ok(()) }
+    }
+
+    /// What stands behind the end of an archive, in the same file.
+    fn behind(&mut self, what: &str, rest: &[u8], depth: u32) -> Result<(), Stop> {
+        match Format::of(rest) {
+            None => Ok(()),
+            Some(Format::Zip) => self.zip(rest, depth),
+            Some(_) => {
+                self.note(format!("another archive behind the end of a {what}"));
+                Ok(())
+            }
+        }
     }
 }
 

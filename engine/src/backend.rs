@@ -104,7 +104,7 @@ pub fn build_all(configs: &[BackendConfig], folder: &Path) -> Result<Vec<Arc<dyn
 fn build(config: &BackendConfig, folder: &Path, slot: usize) -> Result<Arc<dyn Backend>, BackendError> {
     Ok(match config.kind {
         BackendKind::Recorded => Arc::new(recorded::Recorded::new(config.name(), slot)),
-        BackendKind::Eicar => Arc::new(eicar::Eicar),
+        BackendKind::Eicar => Arc::new(eicar::Eicar::new(config.name())),
         BackendKind::HashList => Arc::new(hash_list::HashList::open(config, folder)?),
         #[cfg(feature = "scanners")]
         BackendKind::Static => Arc::new(static_scan::StaticScan::new(config)),

@@ -18,6 +18,8 @@
 //! fpr = 0.001
 //! ```
 
+use std::path::{self, Path};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -212,7 +214,7 @@ pub struct BackendConfig {
     /// command: how the verdict comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
-    /// command, own: what its answers depend on besides its path and arguments, such as a version; part of the fingerprint.
+    /// clamav, command, own: what its answers depend on besides what is written here, such as a database; part of the fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// command: most memory that it may have, in bytes.
@@ -304,7 +306,7 @@ impl BackendKind {
             BackendKind::Eicar => &[],
             BackendKind::HashList => &[("bad", No), ("good", No)],
             BackendKind::Yara => &[("rules", Yes), ("library", No)],
-            BackendKind::Clamav => &[("address", No)],
+            BackendKind::Clamav => &[("address", No), ("version", No)],
             BackendKind::Static => &[("threshold", No)],
             BackendKind::Model => &[("file", Yes), ("threshold", No)],
             BackendKind::Command => &[("command", Yes), ("input", No), ("output", No), ("version", No), ("memory_limit", No)],
@@ -404,10 +406,21 @@ impl BackendConfig {
         self.name.as_deref().or(self.column.as_deref()).unwrap_or(self.kind.name())
     }
 
-    /// The paths that it names, for whoever moves the engine's file.
-    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let BackendConfig { bad, good, rules, file, .. } = self;
-        [bad, good, file].into_iter().flatten().chain(rules.iter_mut().flatten())
+    /// Makes every path that it names absolute, for whoever moves the engine's file: they are relative to `folder` so far.
+    ///
+    /// Of a command that is the program, if it has a slash, and those arguments that are files in that folder.
+    pub fn located(&mut self, folder: &Path) {
+        let absolute = |path: &mut String| {
+            if let Some(located) = path::absolute(folder.join(&*path)).ok().and_then(|path| path.into_os_string().into_string().ok()) {
+                *path = located;
+            }
+        };
+        let BackendConfig { bad, good, rules, file, command, .. } = self;
+        [bad, good, file].into_iter().flatten().chain(rules.iter_mut().flatten()).for_each(absolute);
+        if let Some([program, arguments @ ..]) = command.as_deref_mut() {
+            let files = arguments.iter_mut().filter(|argument| folder.join(&**argument).is_file());
+            Some(program).filter(|program| program.contains('/')).into_iter().chain(files).for_each(absolute);
+        }
     }
 
     /// Checks that the keys are those of the kind.
@@ -528,5 +541,35 @@ impl EngineConfig {
     pub fn judge(&self) -> Judge {
         let schedule = Schedule { refit: u64::from(self.distiller.refit), window: self.distiller.window as usize };
         Judge::new(self.distiller(), self.calibration.map, schedule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_located_with_all_the_files_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("script.py"), "").unwrap();
+        let here = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let text = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>());
+        let located = |program: &str| {
+            let mut config = BackendConfig {
+                bad: Some("bad.txt".to_owned()),
+                good: Some("/good.txt".to_owned()),
+                rules: text(&["rules", "more.yar"]),
+                file: Some("model.toml".to_owned()),
+                command: text(&[program, "script.py", "--quiet", "nothing.py", "{file}"]),
+                ..BackendConfig::of(BackendKind::Command)
+            };
+            config.located(folder.path());
+            config
+        };
+        let config = located("python3");
+        assert_eq!([config.bad, config.good, config.file], [here("bad.txt"), "/good.txt".to_owned(), here("model.toml")].map(Some));
+        assert_eq!(config.rules, Some(vec![here("rules"), here("more.yar")]));
+        assert_eq!(config.command, text(&["python3", &here("script.py"), "--quiet", "nothing.py", "{file}"]));
+        assert_eq!(located("bin/scan").command.unwrap()[0], here("bin/scan"));
     }
 }

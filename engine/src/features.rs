@@ -16,9 +16,13 @@ mod words; // words that tell something
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use list::{Feature, NAMES, VERSION};
+use sha2::{Digest as _, Sha256};
 
 use bytes::Counts;
 use kind::Kind;
+
+/// The libraries whose parsers decide what the features of a file are, with their versions as the lock file has them.
+pub const VERSIONS: [&str; 2] = ["goblin 0.10.7", "infer 0.22.0"];
 
 /// Largest part of a content that is parsed as an executable, in bytes from its beginning.
 pub const PARSED: usize = 64 << 20;
@@ -28,6 +32,12 @@ pub const SEARCHED: usize = 8 << 20;
 /// The features of one content, in the order of [`NAMES`].
 #[derive(Clone, PartialEq, Debug)]
 pub struct Features([f64; NAMES.len()]);
+
+/// What stands for [`VERSION`] and [`VERSIONS`] in the fingerprint of whoever decides by features.
+pub(crate) fn fingerprint() -> String {
+    let libraries = hex::encode(Sha256::digest(VERSIONS.join("\n")));
+    format!("{VERSION}:{}", libraries.get(..8).unwrap_or_default())
+}
 
 impl Features {
     /// Looks at `content`. Total: whatever the bytes, every feature is finite.

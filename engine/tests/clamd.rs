@@ -87,7 +87,7 @@ fn a_real_clamd_finds_its_signatures_and_says_what_is_too_large() {
     let address = format!("unix:{}/socket", folder.path().display());
     let config = BackendConfig { address: Some(address), ..BackendConfig::of(BackendKind::Clamav) };
     let clamav = Clamav::open(&config).unwrap();
-    assert!(clamav.fingerprint().starts_with("clamav:ClamAV "), "{}", clamav.fingerprint());
+    assert!(clamav.fingerprint().starts_with("clamav:2:ClamAV "), "{}", clamav.fingerprint());
 
     let scan =
         |content: &[u8]| clamav.scan(&Artifact { content: Some(content), ..Artifact::default() }, Instant::now() + Duration::from_secs(60));
@@ -98,7 +98,7 @@ fn a_real_clamd_finds_its_signatures_and_says_what_is_too_large() {
     assert_eq!(scan(&zipped(&marker)), found("Test.Marker-1"));
     assert_eq!(scan(b"nothing of the kind"), Ok(ScanResult::verdict(false).into()));
     assert_eq!(scan(b""), Ok(ScanResult::verdict(false).into()));
-    assert_eq!(scan(&vec![b'a'; 16 * STREAM_MAX_LENGTH]).unwrap_err().kind, FailureKind::TooLarge);
+    assert_eq!(scan(&vec![b'a'; 16 * STREAM_MAX_LENGTH]).unwrap_err().kind, FailureKind::Unavailable);
     // All at once: each has its own connection.
     std::thread::scope(|scope| {
         let scans: Vec<_> = (0..8).map(|_| scope.spawn(|| scan(&marker))).collect();

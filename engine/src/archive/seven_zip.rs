@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sevenz_rust2::{ArchiveEntry, ArchiveReader, EntryDecision, Password};
 
-use super::{End, LINK_LIMIT, LOCKED, OUT_OF_TIME, Opening, Stop, Unpacked, WINDOW};
+use super::{End, LOCKED, OUT_OF_TIME, Opening, Stop, Unpacked, WINDOW};
 
 impl Opening<'_> {
     /// All blocks, with no password or with the first of the list that fits.
@@ -20,7 +20,7 @@ impl Opening<'_> {
                 return Err(Stop);
             }
             match tried? {
-                Tried::Done => return Ok(()),
+                Tried::Done => return self.behind("7z", content.get(end_of(content)..).unwrap_or_default(), depth),
                 Tried::Damaged(problem) => {
                     self.note(format!("damaged: 7z: {problem}"));
                     return Ok(());
@@ -90,6 +90,12 @@ impl Opening<'_> {
     }
 }
 
+/// Where a 7z ends: behind its header, whose place and size stand at its beginning.
+fn end_of(content: &[u8]) -> usize {
+    let number = |at: usize| content.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    usize::try_from(number(12).saturating_add(number(20)).saturating_add(32)).unwrap_or(usize::MAX)
+}
+
 /// What came of one password.
 #[derive(Debug)]
 enum Tried {
@@ -98,10 +104,7 @@ enum Tried {
     Damaged(String),
 }
 
-/// True for what is neither a folder nor a link.
+/// True for what is neither a folder nor a note that a file is gone. A link is a file with a path in it, or so it says.
 fn is_file(entry: &ArchiveEntry) -> bool {
-    // The upper half has the mode of the Unix that made it, if one did.
-    let link = entry.windows_attributes >> 28 == 0xA && entry.size <= LINK_LIMIT;
-    let folder = entry.is_directory && entry.size == 0;
-    !(folder || link || entry.is_anti_item)
+    !((entry.is_directory || entry.is_anti_item) && entry.size == 0)
 }

@@ -5,7 +5,7 @@
 use super::{Opening, Stop};
 
 impl Opening<'_> {
-    /// The regular files; of sparse ones, the parts that are stored.
+    /// Whatever has data, be it called a link or a device; of sparse files, the parts that are stored.
     pub(super) fn tar(&mut self, content: &[u8], depth: u32) -> Result<(), Stop> {
         let (mut rest, mut size_to_come) = (content, None);
         while let Some((header, behind)) = rest.split_first_chunk::<512>() {
@@ -16,7 +16,7 @@ impl Opening<'_> {
             }
             let Some(stated) = checksum_fits(header).then(|| stated_size(header)).flatten() else {
                 self.note("damaged: tar: a header is malformed");
-                return Ok(());
+                break;
             };
             let kind = header[156];
             let mut data = behind;
@@ -33,12 +33,13 @@ impl Opening<'_> {
             let stored = data.get(..size).unwrap_or(data);
             match kind {
                 b'x' => size_to_come = pax_size(stored),
-                b'0' | b'\0' | b'7' | b'S' => {
+                b'g' | b'L' | b'K' => {}
+                _ if stored.is_empty() && !matches!(kind, b'0' | b'\0' | b'7' | b'S') => {}
+                _ => {
                     self.admit()?;
                     let unpacked = self.unpack(&mut &*stored, u64::MAX);
                     self.keep("tar", unpacked, depth, depth)?;
                 }
-                _ => {}
             }
             if stored.len() < size {
                 self.note("damaged: tar: it ends within a member");
@@ -47,7 +48,7 @@ impl Opening<'_> {
             let padded = size.checked_next_multiple_of(512).unwrap_or(usize::MAX);
             rest = data.get(padded..).unwrap_or_default();
         }
-        Ok(())
+        self.behind("tar", rest, depth)
     }
 }
 

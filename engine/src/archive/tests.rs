@@ -96,6 +96,16 @@ fn seven_zip(password: Option<&str>, lock_names: bool, files: &[(&str, &[u8])]) 
 }
 
 #[test]
+fn the_versions_are_those_of_the_lock_file() {
+    let lock = include_str!("../../../Cargo.lock");
+    for library in VERSIONS {
+        let (name, version) = library.split_once(' ').unwrap();
+        let stands = lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"));
+        assert!(stands, "{name} is another version now: change it where `VERSIONS` is");
+    }
+}
+
+#[test]
 fn every_format_opens_to_what_was_put_in() {
     let text: &[u8] = b"some text, some text, some text";
     let files: &[(&str, &[u8])] = &[("a.txt", text), ("folder/b.bin", b"\0\x01")];
@@ -273,8 +283,13 @@ fn names_are_of_no_consequence() {
     }
     let mut folders = ZipWriter::new(Cursor::new(Vec::new()));
     folders.add_directory("folder", SimpleFileOptions::default()).unwrap();
+    // What a link says is a content like any other, as whoever unpacks it may take it for a file.
     folders.add_symlink("link", "/etc/passwd", SimpleFileOptions::default()).unwrap();
-    holds(&folders.finish().unwrap().into_inner(), &[]);
+    holds(&folders.finish().unwrap().into_inner(), &[b"/etc/passwd"]);
+    let link = ArchiveEntry { windows_attributes: 0xA1FF_8000, has_windows_attributes: true, ..ArchiveEntry::new_file("link") };
+    let mut writer = ArchiveWriter::new(Cursor::new(Vec::new())).unwrap();
+    writer.push_archive_entry(link, Some(&b"hidden"[..])).unwrap();
+    holds(&writer.finish().unwrap().into_inner(), &[b"hidden"]);
     // Two members of one name are two members.
     let mut twins = stored(&[("a", b"first"), ("b", b"second")]);
     while let Some(at) = twins.iter().position(|byte| *byte == b'b') {
@@ -304,6 +319,135 @@ fn a_directory_that_hides_its_members_hides_nothing() {
     let end = find(&archive, 0, &[b"PK\x05\x06"]).unwrap();
     archive[end + 8..end + 20].fill(0);
     assert_eq!(contents(&incomplete(&archive, &ArchiveConfig::default(), "damaged")), [&b"hidden"[..], b"too"]);
+}
+
+const UNLISTED: &str = "entries that the directory does not list";
+
+#[test]
+fn two_zips_in_one_file_are_both_opened() {
+    for options in [SimpleFileOptions::default(), SimpleFileOptions::default().compression_method(CompressionMethod::Stored)] {
+        let (evil, good) = (zip_with(options, &[("a", b"hidden"), ("b", b"too")]), zip_with(options, &[("c", b"in sight")]));
+        let found = incomplete(&[evil.clone(), good.clone()].concat(), &ArchiveConfig::default(), UNLISTED);
+        assert_eq!(contents(&found), [&b"in sight"[..], b"hidden", b"too"]);
+        // The first one's end may be cut off.
+        let first = evil[..find(&evil, 0, &[b"PK\x01\x02"]).unwrap()].to_vec();
+        let found = incomplete(&[first, good].concat(), &ArchiveConfig::default(), UNLISTED);
+        assert_eq!(contents(&found), [&b"in sight"[..], b"hidden", b"too"]);
+    }
+}
+
+/// The second of two members, taken out of the directory.
+fn unlisted(mut archive: Vec<u8>) -> Vec<u8> {
+    let first = find(&archive, 0, &[b"PK\x01\x02"]).unwrap();
+    let second = find(&archive, first + 4, &[b"PK\x01\x02"]).unwrap();
+    let end = find(&archive, second, &[b"PK\x05\x06"]).unwrap();
+    archive.drain(second..end);
+    let end = second;
+    archive[end + 8..end + 12].copy_from_slice(&[1, 0, 1, 0]);
+    archive[end + 12..end + 16].copy_from_slice(&((second - first) as u32).to_le_bytes());
+    archive
+}
+
+#[test]
+fn a_member_that_the_directory_leaves_out_is_a_member() {
+    let found = incomplete(&unlisted(stored(&[("a", b"in sight"), ("b", b"hidden")])), &ArchiveConfig::default(), UNLISTED);
+    assert_eq!(contents(&found), [&b"in sight"[..], b"hidden"]);
+    // As part of what the directory calls the data of a member.
+    for method in [CompressionMethod::Deflated, CompressionMethod::Bzip2] {
+        let options = SimpleFileOptions::default().compression_method(method);
+        let mut archive = unlisted(zip_with(options, &[("a", b"in sight, in sight"), ("b", b"hidden")]));
+        let central = find(&archive, 0, &[b"PK\x01\x02"]).unwrap();
+        archive[central + 20..central + 24].copy_from_slice(&(central as u32 - 31).to_le_bytes());
+        let found = incomplete(&archive, &ArchiveConfig::default(), "");
+        assert!(contents(&found).contains(&&b"hidden"[..]), "{method}: {found:?}");
+    }
+    // In a field of its header.
+    let hidden = stored(&[("b", b"hidden")]);
+    let hidden = &hidden[..find(&hidden, 0, &[b"PK\x01\x02"]).unwrap()];
+    let mut archive = stored(&[("a", b"in sight")]);
+    let field = [&[0xFE, 0xCA, hidden.len() as u8, 0], hidden].concat();
+    archive[28..30].copy_from_slice(&(field.len() as u16).to_le_bytes());
+    archive.splice(31..31, field.iter().copied());
+    let end = find(&archive, 0, &[b"PK\x05\x06"]).unwrap();
+    let place = u32::from_le_bytes(archive[end + 16..end + 20].try_into().unwrap()) + field.len() as u32;
+    archive[end + 16..end + 20].copy_from_slice(&place.to_le_bytes());
+    let found = incomplete(&archive, &ArchiveConfig::default(), UNLISTED);
+    assert_eq!(contents(&found), [&b"in sight"[..], b"hidden"]);
+    // The directory says that there is nothing in it, its header says otherwise.
+    let mut archive = stored(&[("b", b"hidden")]);
+    let central = find(&archive, 0, &[b"PK\x01\x02"]).unwrap();
+    archive[central + 16..central + 28].fill(0);
+    let found = incomplete(&archive, &ArchiveConfig::default(), UNLISTED);
+    assert!(contents(&found).contains(&&b"hidden"[..]), "{found:?}");
+}
+
+#[test]
+fn ordinary_files_list_all_that_they_hold() {
+    let noise: Vec<u8> = (0..9000_u32).flat_map(|index| Sha256::digest(index.to_le_bytes())[..1].to_vec()).collect();
+    // A zip in a zip cannot be packed any further, and stands there as it is.
+    let inner = stored(&[("a", &noise), ("b", b"more")]);
+    for outer in [stored(&[("inner", &inner)]), zip(&[("inner", &inner)])] {
+        holds(&outer, &[&inner, &noise, b"more"]);
+    }
+    // An apk: a block of signatures before the directory, and a header without name or data that fills a gap.
+    let mut apk = stored(&[("a", b"1")]);
+    let central = find(&apk, 0, &[b"PK\x01\x02"]).unwrap();
+    let mut filler = b"PK\x03\x04".to_vec();
+    filler.resize(30, 0);
+    filler[28] = 8;
+    filler.extend_from_slice(b"12345678");
+    let block = [&filler, &b"APK Sig Block 42"[..]].concat();
+    apk.splice(central..central, block.iter().copied());
+    let end = find(&apk, central, &[b"PK\x05\x06"]).unwrap();
+    apk[end + 16..end + 20].copy_from_slice(&((central + block.len()) as u32).to_le_bytes());
+    holds(&apk, &[b"1"]);
+    // Sizes behind the data, and large ones.
+    let mut writer = ZipWriter::new_stream(Vec::new());
+    for (name, content) in [("a", &noise[..]), ("b", b"text, text, text"), ("c", b"")] {
+        writer.start_file(name, SimpleFileOptions::default().large_file(name == "a")).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    holds(&writer.finish().unwrap().into_inner(), &[&noise, b"text, text, text", b""]);
+}
+
+#[test]
+fn whatever_stands_before_a_zip_hides_nothing() {
+    let archive = zip(&[("a", b"hidden")]);
+    for front in [&b"MZ\x90\0 a stub that knows PK\x03\x04 and PK\x05\x06"[..], b"\x7FELF", b"#!/bin/sh\n", b"\0", &[b'x'; 100_000]] {
+        holds(&[front, &archive].concat(), &[b"hidden"]);
+        holds(&[front, &archive, b"and behind"].concat(), &[b"hidden"]);
+    }
+    for (first, content) in [(gzip(b"first"), &b"first"[..]), (seven_zip(None, false, &[("a", b"first")]), b"first")] {
+        for between in [&b""[..], b"between"] {
+            holds(&[&first, between, &archive].concat(), &[content, b"hidden"]);
+        }
+        incomplete(&[&first[..], &xz(b"hidden")].concat(), &ArchiveConfig::default(), "another archive behind");
+    }
+    incomplete(&[xz(b"first"), archive.clone()].concat(), &ArchiveConfig::default(), "damaged");
+    // Less than a block behind a tar, and more.
+    holds(&[tar(&[("a", b"first")]), archive.clone()].concat(), &[b"first", b"hidden"]);
+    let found = incomplete(&[tar(&[("a", b"first")]), vec![b'x'; 600], archive].concat(), &ArchiveConfig::default(), "malformed");
+    assert_eq!(contents(&found), [&b"first"[..], b"hidden"]);
+    for nothing in [&b"PK\x05\x06"[..], b"text PK\x05\x06 and no directory, PK\x01\x02 or not"] {
+        assert_eq!(opened(&[b"x", nothing].concat()), Opened::default());
+    }
+}
+
+#[test]
+fn a_member_of_a_tar_is_one_whatever_it_is_called() {
+    for kind in [b'1', b'2', b'3', b'5', b'6', b'9', b'A', b'V', b'X', 0xFF] {
+        let mut archive = tar(&[("a", b"hidden"), ("b", b"")]);
+        for (at, kind) in [(0, kind), (1024, kind)] {
+            archive[at + 156] = kind;
+            let sum: u64 = archive[at..at + 512]
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) })
+                .sum();
+            archive[at + 148..at + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        holds(&archive, &[b"hidden"]);
+    }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! The commands are those of the crate `clamav-client`, over streams of our own: its own know no time-outs
 //! and no end of an answer, and drop the answer that waits when clamd stops listening in the middle of a content.
 //!
-//! The fingerprint is what clamd says of itself when the backend is opened: its version, and number and date of the daily
-//! database. Other databases are not in it; after a change of those, give the backend another `name`, or forget what was
-//! scanned before.
+//! The fingerprint is what clamd says of itself when the backend is opened (its version, and number and date of the daily
+//! database), its address, and the backend's `name` and `version`. Other databases and clamd's settings are not in it; after a
+//! change of those, give the backend another `version`, or forget what was scanned before. What clamd does not look at
+//! because of limits in its clamd.conf is therefore no answer that is kept: it is scanned again the next time.
 
 use std::{
     fmt,
@@ -19,6 +20,7 @@ use std::{
 
 use clamav_client::TransportProtocol;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use sha2::{Digest as _, Sha256};
 
 use super::{Backend, BackendError};
 use crate::{
@@ -96,7 +98,8 @@ impl Clamav {
         if !version.starts_with("ClamAV") {
             return Err(silent(&format_args!("it says `{}` instead of its version", version.escape_debug())));
         }
-        Ok(Clamav { name: config.name().to_owned(), fingerprint: format!("clamav:{version}"), address })
+        let fingerprint = fingerprint(&version, &address, config);
+        Ok(Clamav { name: config.name().to_owned(), fingerprint, address })
     }
 }
 
@@ -132,6 +135,16 @@ impl Clamav {
     }
 }
 
+/// Two clamds of one version may have different databases: the address tells them apart, and what the user says.
+fn fingerprint(version: &str, address: &Address, config: &BackendConfig) -> String {
+    let mut digest = Sha256::new();
+    for part in [version, &address.to_string(), config.name(), config.version.as_deref().unwrap_or_default()] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    format!("clamav:2:{version}:{}", hex::encode(&digest.finalize()[..8]))
+}
+
 /// An answer without the byte that ends it.
 fn text_of(answer: &[u8]) -> String {
     String::from_utf8_lossy(answer).trim_end_matches(['\0', '\n']).to_owned()
@@ -150,13 +163,24 @@ fn finding(answer: &[u8]) -> Result<Finding, Failure> {
     }
     let text = text_of(answer);
     if let Some(problem) = text.strip_suffix(" ERROR") {
-        let kind = if problem.contains("size limit exceeded") { FailureKind::TooLarge } else { FailureKind::BadAnswer };
-        return Err(Failure::new(kind, problem.escape_debug().to_string()));
+        let problem = problem.escape_debug();
+        return Err(if text.contains("size limit exceeded") {
+            Failure::new(FailureKind::Unavailable, format!("{problem} Raise StreamMaxLength in its clamd.conf"))
+        } else {
+            Failure::new(FailureKind::BadAnswer, problem.to_string())
+        });
     }
     match text.strip_prefix("stream: ") {
         Some("OK") => Ok(ScanResult::verdict(false).into()),
         Some(found) => match found.strip_suffix(" FOUND") {
-            Some(name) if name.starts_with(LIMITS) => Err(Failure::new(FailureKind::Incomplete, name.escape_debug().to_string())),
+            Some(name) if name.starts_with(LIMITS) => {
+                let limit = match name.strip_prefix(LIMITS).and_then(|rest| rest.strip_prefix('.')) {
+                    Some(limit) => limit.strip_suffix(".UNOFFICIAL").unwrap_or(limit).escape_debug().to_string(),
+                    None => "MaxScanSize, MaxFileSize, MaxRecursion, MaxFiles or MaxScanTime".to_owned(),
+                };
+                let detail = format!("not seen in full ({}); raise {limit} in its clamd.conf", name.escape_debug());
+                Err(Failure::new(FailureKind::Unavailable, detail))
+            }
             Some(name) if !name.is_empty() => {
                 let family = name.strip_suffix(".UNOFFICIAL").unwrap_or(name);
                 Ok(Finding::new(ScanResult::verdict(true), Some(family)))
@@ -282,7 +306,7 @@ mod tests {
     use std::{net::TcpListener, os::unix::net::UnixListener, thread};
 
     use super::*;
-    use crate::config::BackendKind;
+    use crate::config::{BackendKind, EngineConfig};
 
     /// What a false clamd does with a content.
     #[derive(Clone, Copy)]
@@ -349,7 +373,7 @@ mod tests {
 
     fn scan(address: String, content: &[u8], within: Duration) -> Result<Finding, Failure> {
         let clamav = Clamav::open(&BackendConfig { address: Some(address), ..BackendConfig::of(BackendKind::Clamav) }).unwrap();
-        assert_eq!(clamav.fingerprint(), "clamav:ClamAV 1.4.6/27000/Sat Nov 21 2026");
+        assert!(clamav.fingerprint().starts_with("clamav:2:ClamAV 1.4.6/27000/Sat Nov 21 2026:"), "{}", clamav.fingerprint());
         clamav.scan(&Artifact { content: Some(content), ..Artifact::default() }, Instant::now() + within)
     }
 
@@ -382,8 +406,8 @@ mod tests {
             (&b"stream: OK\0"[..], Ok(ScanResult::verdict(false).into())),
             (b"stream: Win.Test.EICAR_HDB-1 FOUND\0", found("Win.Test.EICAR_HDB-1")),
             (b"stream: Own.Sig.UNOFFICIAL FOUND\0", found("Own.Sig")),
-            (b"stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0", failed(FailureKind::Incomplete)),
-            (b"INSTREAM size limit exceeded. ERROR\0", failed(FailureKind::TooLarge)),
+            (b"stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0", failed(FailureKind::Unavailable)),
+            (b"INSTREAM size limit exceeded. ERROR\0", failed(FailureKind::Unavailable)),
             (b"stream: Can't allocate memory ERROR\0", failed(FailureKind::BadAnswer)),
             (b"UNKNOWN COMMAND\0", failed(FailureKind::BadAnswer)),
             (b"stream:  FOUND\0", failed(FailureKind::BadAnswer)),
@@ -394,6 +418,39 @@ mod tests {
         ] {
             assert_eq!(finding(answer).map_err(|failure| failure.kind), expected, "{}", answer.escape_ascii());
         }
+    }
+
+    #[test]
+    fn what_clamds_own_limits_hide_is_not_kept_and_says_which_one_to_raise() {
+        for (answer, limit) in [
+            (&b"stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0"[..], "raise MaxFileSize in its clamd.conf"),
+            (b"stream: Heuristics.Limits.Exceeded FOUND\0", "raise MaxScanSize, MaxFileSize, "),
+            (b"INSTREAM size limit exceeded. ERROR\0", "Raise StreamMaxLength in its clamd.conf"),
+        ] {
+            let failure = finding(answer).unwrap_err();
+            assert!(failure.kind == FailureKind::Unavailable && failure.detail.contains(limit), "{failure}");
+        }
+    }
+
+    #[test]
+    fn clamds_of_one_version_have_fingerprints_of_their_own() {
+        let of = |address: &str, name: Option<&str>, version: Option<&str>| {
+            let [name, version] = [name, version].map(|text| text.map(str::to_owned));
+            let config = BackendConfig { name, version, ..BackendConfig::of(BackendKind::Clamav) };
+            EngineConfig { backends: vec![config.clone()], ..EngineConfig::default() }.check().unwrap();
+            fingerprint("ClamAV 1.4.6", &address.parse().unwrap(), &config)
+        };
+        let mut all = vec![
+            of(DEFAULT_ADDRESS, None, None),
+            of("unix:/run/other.ctl", None, None),
+            of("tcp:localhost:3310", None, None),
+            of(DEFAULT_ADDRESS, Some("other"), None),
+            of(DEFAULT_ADDRESS, None, Some("2")),
+        ];
+        assert_eq!(all[0], of(DEFAULT_ADDRESS, Some("clamav"), Some("")));
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 5, "{all:?}");
     }
 
     #[test]
@@ -409,10 +466,11 @@ mod tests {
     #[test]
     fn an_answer_that_comes_before_the_end_of_the_content_is_read() {
         let does = Does::Interrupts(b"INSTREAM size limit exceeded. ERROR\0");
-        assert_eq!(over_unix(does, &large(), LONG).unwrap_err().kind, FailureKind::TooLarge);
         // By TCP the answer may be lost on its way, and then nobody knows why clamd hung up.
-        let kind = over_tcp(does, &large(), LONG).unwrap_err().kind;
-        assert!(matches!(kind, FailureKind::TooLarge | FailureKind::Unavailable), "{kind}");
+        for over in [over_unix, over_tcp] {
+            let failure = over(does, &large(), LONG).unwrap_err();
+            assert!(failure.kind == FailureKind::Unavailable && failure.detail.contains("StreamMaxLength"), "{failure}");
+        }
     }
 
     #[test]

@@ -29,15 +29,17 @@
 //! environment, as a child of a child of it has though its parents are gone. Only a process that has left the group, lost its
 //! parents *and* emptied its environment gets away; a program that would do that needs a container around the engine. `memory_limit`
 //! bounds the address space (`RLIMIT_AS`) and is set right after the start: what is mapped by then stays, and no more than
-//! the limit is added. This needs Linux, as it reads `/proc`.
+//! the limit is added. This needs Linux, as it reads `/proc`. A program around the engine that exits while scans may be
+//! running calls [`abandon`] first, as nothing else reaches what they started.
 //!
 //! # Fingerprint
 //!
-//! The arguments, input, output, limit, `version`, and the content of the program and of those arguments that are files
-//! relative to the engine's folder, such as a script or a model: the SHA-256 of files up to 64 MiB, size and time of the last
+//! Input, output, limit, `version`, the program's name and content, and the arguments: of those that are files relative to the
+//! engine's folder, such as a script or a model, the content in place of the path. Content means the SHA-256 of files up to 64 MiB, size and time of the last
 //! change of larger ones. What else its answers depend on, such as a database or a library, is for `version` to say.
 
-mod run;
+mod registry; // what is running, for whoever exits early
+mod run; // one program, run once
 
 use std::{
     env,
@@ -55,7 +57,12 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use self::run::{Ended, Program};
+pub use self::registry::abandon;
+
+use self::{
+    registry::Private,
+    run::{Ended, Program},
+};
 use super::{Backend, BackendError};
 use crate::{
     artifact::{Artifact, Failure, FailureKind, Finding, ScanResult},
@@ -126,21 +133,33 @@ impl Command {
         };
         let settings = format!("{input:?} {output:?} {:?} {:?}", config.memory_limit, config.version);
         part(settings.as_bytes());
-        part(program.as_bytes());
         let files = arguments.iter().map(|argument| (argument.as_bytes(), folder.join(argument)));
-        for (text, file) in [(&b""[..], found.clone())].into_iter().chain(files) {
-            part(text);
-            part(&identity(&file).map_err(|cause| BackendError::Unreadable {
+        // Some programs do what the name says that they are called by.
+        let called = found.file_name().unwrap_or_default().to_owned();
+        part(called.as_bytes());
+        for (text, file) in [(called.as_bytes(), found.clone())].into_iter().chain(files) {
+            let identity = identity(&file).map_err(|cause| BackendError::Unreadable {
                 name: config.name().to_owned(),
                 path: file.display().to_string(),
                 cause,
                 expected: "files that this user may read",
-            })?);
+            })?;
+            // What is a file is the same wherever it is.
+            match identity {
+                Some(identity) => {
+                    part(b"file");
+                    part(&identity);
+                }
+                None => {
+                    part(b"text");
+                    part(text);
+                }
+            }
         }
         let version = config.version.as_deref().unwrap_or_default();
         Ok(Command {
             name: config.name().to_owned(),
-            fingerprint: format!("command:1:{version}:{}", hex::encode(&digest.finalize()[..16])),
+            fingerprint: format!("command:2:{version}:{}", hex::encode(&digest.finalize()[..16])),
             program: found,
             arguments: arguments.to_vec(),
             folder,
@@ -168,18 +187,15 @@ fn find(program: &str, folder: &Path, path: &OsStr) -> io::Result<PathBuf> {
 }
 
 /// What tells a file from its next version; nothing if there is no such file.
-fn identity(file: &Path) -> io::Result<Vec<u8>> {
-    let Ok(metadata) = fs::metadata(file) else { return Ok(Vec::new()) };
-    if !metadata.is_file() {
-        return Ok(Vec::new());
-    }
+fn identity(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(metadata) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else { return Ok(None) };
     if metadata.len() > HASH_LIMIT {
         let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok(format!("{} bytes, changed {}", metadata.len(), changed.as_nanos()).into_bytes());
+        return Ok(Some(format!("{} bytes, changed {}", metadata.len(), changed.as_nanos()).into_bytes()));
     }
     let mut digest = Sha256::new();
     io::copy(&mut io::Read::take(fs::File::open(file)?, HASH_LIMIT), &mut HashWriter(&mut digest))?;
-    Ok(digest.finalize().to_vec())
+    Ok(Some(digest.finalize().to_vec()))
 }
 
 /// Hashes what is written to it.
@@ -208,8 +224,7 @@ impl Backend for Command {
     fn scan(&self, artifact: &Artifact<'_>, deadline: Instant) -> Result<Finding, Failure> {
         let content = artifact.content.ok_or_else(|| Failure::new(FailureKind::Missing, "no content to scan"))?;
         let no_room = |error: io::Error| Failure::new(FailureKind::Unavailable, format!("no private folder for the artifact: {error}"));
-        let private =
-            tempfile::Builder::new().prefix("microengine-").permissions(fs::Permissions::from_mode(0o700)).tempdir().map_err(no_room)?;
+        let private = Private::new().map_err(no_room)?;
         let (arguments, stdin) = match self.input {
             CommandInput::File => {
                 let file = private.path().join("artifact");
@@ -568,6 +583,23 @@ mod tests {
         fs::remove_file(&program).unwrap();
         let failure = opened.scan(&Artifact { content: Some(b""), ..Artifact::default() }, Instant::now() + LONG).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
+    }
+
+    #[test]
+    fn a_fingerprint_stays_when_the_engine_moves() {
+        let script = Script::new("exit 0");
+        let program = script.folder.path().join("program");
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let command = Some(["./program", "script", "--quiet"].map(str::to_owned).to_vec());
+        let mut config = BackendConfig { command, ..script.config.clone() };
+        let before = Command::open(&config, script.folder.path()).unwrap().fingerprint;
+        config.located(script.folder.path());
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_eq!(Command::open(&config, elsewhere.path()).unwrap().fingerprint, before);
+        // A text that is no file is what it says.
+        config.command.as_mut().unwrap()[2] = "--loud".to_owned();
+        assert_ne!(Command::open(&config, elsewhere.path()).unwrap().fingerprint, before);
     }
 
     #[test]

@@ -3,17 +3,33 @@
 use std::time::Instant;
 
 use super::Backend;
-use crate::artifact::{Artifact, Failure, Finding, ScanResult};
+use crate::{
+    artifact::{Artifact, Failure, Finding, ScanResult},
+    config::BackendKind,
+};
 
 /// The test strings in two halves each, so that no scanner takes this source for the real thing.
 const EICAR: [&str; 2] = [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
 const GTUBE: [&str; 2] = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*", "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"];
 
 /// Recognises the EICAR test file and mails with the GTUBE test string.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Eicar;
+#[derive(Clone, Debug)]
+pub struct Eicar {
+    name: String,
+}
+
+impl Default for Eicar {
+    fn default() -> Eicar {
+        Eicar::new(BackendKind::Eicar.name())
+    }
+}
 
 impl Eicar {
+    /// One that is called `name` in reports.
+    pub fn new(name: &str) -> Eicar {
+        Eicar { name: name.to_owned() }
+    }
+
     /// True for a test file. EICAR: the 68 bytes, then nothing but white space up to 128 bytes in all. GTUBE: the string
     /// anywhere.
     pub fn matches(content: &[u8]) -> bool {
@@ -29,7 +45,7 @@ impl Eicar {
 
 impl Backend for Eicar {
     fn name(&self) -> &str {
-        "eicar"
+        &self.name
     }
 
     fn fingerprint(&self) -> &str {
@@ -44,6 +60,16 @@ impl Backend for Eicar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_has_the_name_that_it_is_given() {
+        let configs = [None, Some("second")].map(|name| crate::config::BackendConfig {
+            name: name.map(str::to_owned),
+            ..crate::config::BackendConfig::of(BackendKind::Eicar)
+        });
+        let built = crate::backend::build_all(&configs, std::path::Path::new("")).unwrap();
+        assert_eq!([built[0].name(), built[1].name()], ["eicar", "second"]);
+    }
 
     #[test]
     fn the_test_files_are_found_and_lookalikes_are_not() {

@@ -21,7 +21,7 @@ use super::{Backend, BackendError, decide};
 use crate::{
     artifact::{Artifact, Failure, Finding},
     config::BackendConfig,
-    features::{Features, NAMES, VERSION},
+    features::{self, Features, NAMES},
 };
 use lightgbm::Forest;
 use linear::Linear;
@@ -90,7 +90,7 @@ impl Model {
             return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {FILE_LIMIT} bytes"))));
         }
         let threshold = config.threshold.unwrap_or(0.5);
-        let fingerprint = format!("model:{VERSION}:{}:{threshold}", hex::encode(Sha256::digest(&bytes)));
+        let fingerprint = format!("model:{}:{}:{threshold}", features::fingerprint(), hex::encode(Sha256::digest(&bytes)));
         let malformed = |Problem { line, problem }| BackendError::Malformed { name: name(), path: shown.clone(), line, problem };
         let kind = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
             open_onnx(config, &bytes)?

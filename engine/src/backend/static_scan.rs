@@ -12,7 +12,7 @@ use super::{Backend, decide};
 use crate::{
     artifact::{Artifact, Failure, Finding},
     config::BackendConfig,
-    features::{Feature, Features, VERSION},
+    features::{self, Feature, Features},
     odds::logistic,
 };
 
@@ -140,7 +140,7 @@ impl StaticScan {
             digest.update(feature.name());
             [above, most, weight].into_iter().for_each(|number| digest.update(number.to_le_bytes()));
         }
-        let fingerprint = format!("static:{VERSION}:{}:{threshold}", hex::encode(&digest.finalize()[..8]));
+        let fingerprint = format!("static:{}:{}:{threshold}", features::fingerprint(), hex::encode(&digest.finalize()[..8]));
         StaticScan { name: config.name().to_owned(), fingerprint, threshold }
     }
 }
@@ -222,6 +222,7 @@ mod tests {
         assert!(benign.confidence.unwrap() > 0.9);
         let (malicious, strict) = scan(Some(0.001), b"text");
         assert_eq!(malicious.malicious, Some(true));
+        assert!(usual.starts_with(&format!("static:{}:", features::fingerprint())), "{usual}");
         assert!(usual.ends_with(":0.5") && strict.ends_with(":0.001") && usual.starts_with("static:1:"), "{usual} {strict}");
         assert!(StaticScan::new(&BackendConfig::of(BackendKind::Static)).scan(&Artifact::default(), Instant::now()).is_err());
     }

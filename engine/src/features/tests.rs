@@ -211,3 +211,13 @@ fn a_segment_that_is_written_and_run_is_seen() {
     let features = Features::of(&small_elf());
     assert_eq!((features.get(F::Malformed), features.get(F::ElfWritableCode), features.get(F::ElfStatic)), (0.0, 1.0, 1.0));
 }
+
+#[test]
+fn the_versions_are_those_of_the_lock_file() {
+    let lock = include_str!("../../../Cargo.lock");
+    for library in VERSIONS {
+        let (name, version) = library.split_once(' ').unwrap();
+        let stands = lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"));
+        assert!(stands, "{name} is another version now: change it where `VERSIONS` is");
+    }
+}

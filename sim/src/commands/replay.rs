@@ -9,7 +9,6 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
-use engine::config::BackendConfig;
 use replay::{
     plan::{Setup, choose_backends},
     world::PlayError,
@@ -117,8 +116,8 @@ impl ReplayArgs {
             path::absolute(folder.join(file)).map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
         };
         let mut scenario = setup.scenario.clone();
-        for file in scenario.engine.backends.iter_mut().flat_map(BackendConfig::paths_mut) {
-            *file = absolute(&settings.engine_folder, file);
+        for backend in &mut scenario.engine.backends {
+            backend.located(&settings.engine_folder);
         }
         for group in scenario.rivals.iter_mut().filter(|group| group.profiles != "builtin") {
             group.profiles = absolute(self.scenario_folder(), &group.profiles);

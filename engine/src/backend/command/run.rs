@@ -14,7 +14,7 @@ use std::{
             process::{CommandExt as _, ExitStatusExt as _},
         },
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -24,6 +24,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Resource, Rlimit, Signal},
 };
 
+use super::registry;
 use crate::artifact::{Failure, FailureKind};
 
 /// Most bytes that are read from each of standard output and standard error.
@@ -67,7 +68,8 @@ impl Program<'_> {
         if Instant::now() >= deadline {
             return Err(timed_out());
         }
-        let child = Command::new(self.program)
+        let mut command = Command::new(self.program);
+        command
             .args(self.arguments)
             .current_dir(self.folder)
             .env_clear()
@@ -78,13 +80,13 @@ impl Program<'_> {
             .process_group(0)
             .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(unavailable(&format!("{} cannot be started", self.program.display())))?;
+            .stderr(Stdio::piped());
+        let (child, family) =
+            registry::start(&mut command, self.private).map_err(unavailable(&format!("{} cannot be started", self.program.display())))?;
         // From here on, whatever happens, it is killed and reaped.
-        let mut running = Running { child, private: self.private, reaped: false };
+        let mut running = Running { child, family, reaped: false };
         running.limit(self.memory_limit).map_err(unavailable("no limits can be set"))?;
-        let over = rustix::process::pidfd_open(running.pid(), PidfdFlags::empty())
+        let over = rustix::process::pidfd_open(running.family.pid, PidfdFlags::empty())
             .map_err(|error| unavailable("the program cannot be watched")(error.into()))?;
         let mut pipes = Pipes::of(&mut running.child, stdin).map_err(unavailable("the program's pipes cannot be used"))?;
         loop {
@@ -110,23 +112,19 @@ impl Program<'_> {
 }
 
 /// A program that runs, until it is dropped.
-struct Running<'a> {
+struct Running {
     child: Child,
-    private: &'a Path,
+    family: Family,
     /// Its number may be another's from then on: nothing is killed any more.
     reaped: bool,
 }
 
-impl Running<'_> {
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-
+impl Running {
     /// Bounds its memory, and has it leave no core: that would be a copy of the artifact.
     fn limit(&self, memory: Option<u64>) -> io::Result<()> {
         let set = |resource, limit| {
             let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-            match rustix::process::prlimit(Some(self.pid()), resource, limit) {
+            match rustix::process::prlimit(Some(self.family.pid), resource, limit) {
                 // Over already, or this user has less to give: then less it is.
                 Ok(_) | Err(rustix::io::Errno::SRCH | rustix::io::Errno::PERM) => Ok(()),
                 Err(error) => Err(io::Error::from(error)),
@@ -138,15 +136,26 @@ impl Running<'_> {
 
     /// Kills it with all that came of it, if any of it still runs, and reaps it.
     fn end(&mut self) -> io::Result<ExitStatus> {
-        self.kill_all();
+        self.family.kill_all();
         self.reaped = true;
+        registry::reap(&self.family);
         self.child.wait()
     }
+}
 
+/// A program that was started and not reaped yet, and all that came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Family {
+    pub(super) pid: Pid,
+    /// In the environment of all of it.
+    pub(super) private: PathBuf,
+}
+
+impl Family {
     /// Kills its group and all that came of it, and waits until they are gone.
     ///
     /// The program itself is not reaped yet: until it is, no other process group can have its number.
-    fn kill_all(&self) {
+    pub(super) fn kill_all(&self) {
         let until = Instant::now() + GRACE;
         // What is killed starts nothing new, but may have done so before it was found: until none is.
         loop {
@@ -179,8 +188,8 @@ impl Running<'_> {
     /// Signals the program, its group, and others.
     fn signal<'b>(&self, signal: Signal, others: impl Iterator<Item = &'b OwnedFd>) {
         // Each may be gone by now, and the program may have left the group that bears its number.
-        let _ = rustix::process::kill_process_group(self.pid(), signal);
-        let _ = rustix::process::kill_process(self.pid(), signal);
+        let _ = rustix::process::kill_process_group(self.pid, signal);
+        let _ = rustix::process::kill_process(self.pid, signal);
         for process in others {
             let _ = rustix::process::pidfd_send_signal(process, signal);
         }
@@ -189,7 +198,7 @@ impl Running<'_> {
     /// The processes that came of it and still run: its descendants, its group, and those that have the private folder in
     /// their environment, with the descendants of these.
     fn left(&self) -> BTreeMap<i32, OwnedFd> {
-        let own = self.pid().as_raw_nonzero().get();
+        let own = self.pid.as_raw_nonzero().get();
         let Some(Process { started, .. }) = Process::read(own) else { return BTreeMap::new() };
         let processes: Vec<Process> = processes().filter(|process| process.pid != own && process.started >= started).collect();
         let mut ours = BTreeSet::from([own]);
@@ -216,7 +225,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         if !self.reaped {
             let _ = self.end();

@@ -116,6 +116,7 @@ fn a_model_gives_verdicts_and_names_its_file() {
     let strict = open("m.toml", Some(1.0)).unwrap();
     assert_eq!(answer(&strict, &all).malicious, Some(false));
     assert_ne!(strict.fingerprint, model.fingerprint);
+    assert!(model.fingerprint.starts_with(&format!("model:{}:", features::fingerprint())), "{}", model.fingerprint);
     fs::write(folder.path().join("m.toml"), format!("# changed\n{LINEAR}")).unwrap();
     assert_ne!(open("m.toml", None).unwrap().fingerprint, model.fingerprint);
     fs::write(folder.path().join("m.toml"), "kind = 1").unwrap();

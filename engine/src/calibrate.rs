@@ -2,10 +2,12 @@
 //!
 //! Maps are fitted on scores and outcomes of the past, one file each. `auto` takes the one that would have done best:
 //! fitted on the first four fifths of the lessons by time, the least log-loss on the last fifth, then fitted on all.
+//! What a map says is then moved by the [`prior`] of today.
 
 pub mod beta;
 pub mod isotonic;
 pub mod platt;
+pub mod prior;
 
 use serde::{Deserialize, Serialize};
 

@@ -112,11 +112,19 @@ pub enum DistillerKind {
 }
 
 /// Whether and how scores are calibrated on what the arbiters decided.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrationConfig {
     /// `none`, `platt`, `beta`, `isotonic` or `auto`.
     pub map: MapKind,
+    /// With a map: settled artifacts with which an outcome's weight for the prior halves; 0 for no prior of its own.
+    pub half_life: u32,
+}
+
+impl Default for CalibrationConfig {
+    fn default() -> CalibrationConfig {
+        CalibrationConfig { map: MapKind::None, half_life: 150 }
+    }
 }
 
 /// How long scans take and how many run at once.
@@ -499,6 +507,7 @@ impl EngineConfig {
         within("distiller.rho".into(), self.distiller.rho, 0.0, 1.0, "within 0 and 1")?;
         within("distiller.refit".into(), f64::from(self.distiller.refit), 1.0, 1e6, "within 1 and 1000000")?;
         within("distiller.window".into(), f64::from(self.distiller.window), 100.0, 1e6, "within 100 and 1000000")?;
+        within("calibration.half_life".into(), f64::from(self.calibration.half_life), 0.0, 1e6, "within 0 and 1000000")?;
         within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;
         Filter::new(&self.filter)?;
@@ -539,7 +548,11 @@ impl EngineConfig {
 
     /// Distiller and calibration together.
     pub fn judge(&self) -> Judge {
-        let schedule = Schedule { refit: u64::from(self.distiller.refit), window: self.distiller.window as usize };
+        let schedule = Schedule {
+            refit: u64::from(self.distiller.refit),
+            window: self.distiller.window as usize,
+            half_life: self.calibration.half_life,
+        };
         Judge::new(self.distiller(), self.calibration.map, schedule)
     }
 }

@@ -7,7 +7,8 @@
 //! 1. the distiller, from the answers it was given;
 //! 2. the map, from what the distiller of today says of these lessons. One that learns has them by heart, so its scores
 //!    are those of five twins, each of which has learned without the fifth of the lessons that it is asked about (every
-//!    fifth one, so that all fifths come from the same time). What it said at the time is no guide: it was another then;
+//!    fifth one, so that all fifths come from the same time). What it said at the time is no guide: it was another then.
+//!    With the map goes the [prior](crate::calibrate::prior) of today, from the latest of these scores;
 //! 3. the interval, whenever a group is full, from what became of the probabilities that were stated at the time
 //!    ([`interval`](crate::interval)).
 //!
@@ -23,7 +24,7 @@ use market::{
 
 use crate::{
     artifact::ScanResult,
-    calibrate::{Map, MapKind, Scored},
+    calibrate::{Map, MapKind, Scored, prior},
     distill::{DistilledVerdict, Distiller, Lesson, suffice},
     interval::Doubt,
 };
@@ -41,6 +42,8 @@ pub struct Schedule {
     pub refit: u64,
     /// Settled artifacts that are learned from.
     pub window: usize,
+    /// Settled artifacts with which an outcome's weight for the prior halves; 0 for no prior of its own.
+    pub half_life: u32,
 }
 
 /// Judges answers.
@@ -56,6 +59,8 @@ struct Learning {
     kind: MapKind,
     schedule: Schedule,
     map: Map,
+    /// Log-odds that are added to what the map says.
+    shift: f64,
     doubt: Doubt,
     /// Settled artifacts, oldest first.
     lessons: VecDeque<Lesson>,
@@ -81,8 +86,8 @@ impl Judge {
     pub fn new(distiller: Box<dyn Distiller>, kind: MapKind, schedule: Schedule) -> Judge {
         let learns = distiller.learns() || kind != MapKind::None;
         let learning = || {
-            let (map, doubt, lessons, open, order, told) = Default::default();
-            Box::new(Learning { kind, schedule, map, doubt, lessons, heard: 0, open, order, told })
+            let (map, shift, doubt, lessons, open, order, told) = Default::default();
+            Box::new(Learning { kind, schedule, map, shift, doubt, lessons, heard: 0, open, order, told })
         };
         Judge { learning: learns.then(learning), distiller }
     }
@@ -137,7 +142,7 @@ impl Judge {
 impl Learning {
     /// The verdict behind what the distiller says.
     fn read(&self, raw: &DistilledVerdict) -> DistilledVerdict {
-        let probability = self.map.apply(raw.probability);
+        let probability = prior::shifted(self.map.apply(raw.probability), self.shift);
         DistilledVerdict { probability, interval: self.doubt.interval(probability) }
     }
 
@@ -186,7 +191,10 @@ impl Learning {
         let lessons: Vec<&Lesson> = self.lessons.iter().collect();
         distiller.learn(&lessons);
         if self.kind != MapKind::None && suffice(&lessons) {
-            self.map = Map::fit(self.kind, &score(distiller, &lessons));
+            let mut outcomes = score(distiller, &lessons);
+            self.map = Map::fit(self.kind, &outcomes);
+            outcomes.iter_mut().for_each(|outcome| outcome.score = self.map.apply(outcome.score));
+            self.shift = prior::shift(&outcomes, self.schedule.half_life);
         }
     }
 }
@@ -224,7 +232,7 @@ mod tests {
         },
     };
 
-    const SCHEDULE: Schedule = Schedule { refit: 50, window: 400 };
+    const SCHEDULE: Schedule = Schedule { refit: 50, window: 400, half_life: 150 };
 
     fn log_odds() -> LogOddsDistiller {
         LogOddsDistiller::new(0.5, 0.25, &[Record::default(); 2])

@@ -347,7 +347,7 @@ fn fingerprint(backend: &dyn Backend, size_limit: u64, archives: &ArchiveConfig)
     settings.update(size_limit.to_le_bytes());
     if !backend.opens_archives() {
         let ArchiveConfig { depth, members, bytes, ratio, passwords } = archives;
-        settings.update(format!("{depth} {members} {bytes} {ratio} {passwords:?}"));
+        settings.update(format!("{depth} {members} {bytes} {ratio} {passwords:?} {} {:?}", archive::FORMAT, archive::VERSIONS));
     }
     format!("{} within {}", backend.fingerprint(), hex::encode(&settings.finalize()[..6]))
 }

@@ -164,6 +164,7 @@ pub fn interruption() -> Result<std::sync::Arc<AtomicBool>> {
     ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::Relaxed) {
             crate::output::abandon();
+            engine::backend::command::abandon();
             std::process::exit(130);
         }
     })

@@ -478,7 +478,7 @@ mod tests {
     fn scan_until(cache: &Path, artifacts: u64) -> ScanReport {
         let corpus = Corpus::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/corpora/starter")).unwrap();
         let config = BackendConfig::of(BackendKind::Eicar);
-        let scanner = Scanner::of([(&config, Arc::new(Eicar) as _)], &ArchiveConfig::default());
+        let scanner = Scanner::of([(&config, Arc::new(Eicar::default()) as _)], &ArchiveConfig::default());
         let (interrupted, done) = (AtomicBool::new(false), std::sync::atomic::AtomicU64::new(0));
         let progress = |more, _| {
             if done.fetch_add(more, Ordering::Relaxed) + more >= artifacts {

@@ -8,7 +8,7 @@
 //! 2. the map, from what the distiller of today says of these lessons. One that learns has them by heart, so its scores
 //!    are those of five twins, each of which has learned without the fifth of the lessons that it is asked about (every
 //!    fifth one, so that all fifths come from the same time). What it said at the time is no guide: it was another then.
-//!    With the map goes the [prior](crate::calibrate::prior) of today, from the latest of these scores;
+//!    With the map goes the [prior] of today, from the latest of these scores;
 //! 3. the interval, whenever a group is full, from what became of the probabilities that were stated at the time
 //!    ([`interval`](crate::interval)).
 //!

@@ -9,8 +9,8 @@
 //!    are those of five twins, each of which has learned without the fifth of the lessons that it is asked about (every
 //!    fifth one, so that all fifths come from the same time). What it said at the time is no guide: it was another then.
 //!    With the map goes the [prior] of today, from the latest of these scores;
-//! 3. the interval, whenever a group is full, from what became of the probabilities that were stated at the time
-//!    ([`interval`](crate::interval)).
+//! 3. the interval, as settlements come in, from what became of the probabilities that were stated at the time, and from
+//!    what the distiller itself, whose ends the map reads like any score, said of its doubts ([`interval`](crate::interval)).
 //!
 //! A judge that learns nothing remembers nothing, and its intervals are those of the distiller.
 
@@ -26,10 +26,10 @@ use crate::{
     artifact::ScanResult,
     calibrate::{Map, MapKind, Scored, prior},
     distill::{DistilledVerdict, Distiller, Lesson, suffice},
-    interval::Doubt,
+    interval::{Doubt, spread},
 };
 
-/// Bounties whose settlement is waited for; beyond that the oldest is forgotten.
+/// Artifacts of bounties whose settlement is waited for; beyond that the oldest bounty is forgotten.
 const OPEN_MAXIMUM: usize = 50_000;
 
 /// Parts that lessons are cut into, so that a distiller can be asked about what it has not learned from.
@@ -67,6 +67,8 @@ struct Learning {
     /// Settled artifacts so far.
     heard: u64,
     open: GuidMap<Vec<Remembered>>,
+    /// Artifacts in `open`.
+    waiting: usize,
     /// Guids of `open`, oldest first, and of some that are settled.
     order: VecDeque<Guid>,
     /// Told, and not learned yet.
@@ -78,7 +80,15 @@ struct Learning {
 struct Remembered {
     artifact: usize,
     answers: Box<[ScanResult]>,
-    stated: DistilledVerdict,
+    stated: Stated,
+}
+
+/// What was said of it.
+#[derive(Clone, Copy, Debug)]
+struct Stated {
+    probability: f64,
+    /// Spread of the distiller's own interval.
+    own: f64,
 }
 
 impl Judge {
@@ -87,7 +97,7 @@ impl Judge {
         let learns = distiller.learns() || kind != MapKind::None;
         let learning = || {
             let (map, shift, doubt, lessons, open, order, told) = Default::default();
-            Box::new(Learning { kind, schedule, map, shift, doubt, lessons, heard: 0, open, order, told })
+            Box::new(Learning { kind, schedule, map, shift, doubt, lessons, heard: 0, open, waiting: 0, order, told })
         };
         Judge { learning: learns.then(learning), distiller }
     }
@@ -116,11 +126,11 @@ impl Judge {
         learning.learn(now, &mut *self.distiller);
         let mut remembered = Vec::new();
         for artifact in 0..artifacts {
-            let verdict = self.distiller.distill(of(artifact)).map(|raw| learning.read(&raw));
-            if let Some(stated) = verdict {
+            let stated = self.distiller.distill(of(artifact)).map(|raw| learning.read(&raw));
+            verdicts.push(stated.map(|stated| learning.verdict(stated)));
+            if let Some(stated) = stated {
                 remembered.push(Remembered { artifact, answers: of(artifact).into(), stated });
             }
-            verdicts.push(verdict);
         }
         if !remembered.is_empty() {
             learning.remember(guid, remembered);
@@ -132,28 +142,40 @@ impl Judge {
         let Some(learning) = &mut self.learning else { return };
         match consensus {
             Some(consensus) if learning.open.contains_key(&guid) => learning.told.push((now, guid, consensus)),
-            _ => {
-                learning.open.remove(&guid);
-            }
+            _ => drop(learning.recall(guid)),
         }
     }
 }
 
 impl Learning {
-    /// The verdict behind what the distiller says.
-    fn read(&self, raw: &DistilledVerdict) -> DistilledVerdict {
-        let probability = prior::shifted(self.map.apply(raw.probability), self.shift);
-        DistilledVerdict { probability, interval: self.doubt.interval(probability) }
+    /// What there is to say if the distiller says so.
+    fn read(&self, raw: &DistilledVerdict) -> Stated {
+        let of = |score: f64| prior::shifted(self.map.apply(score), self.shift);
+        let (low, high) = raw.interval;
+        Stated { probability: of(raw.probability), own: spread((of(low), of(high))) }
+    }
+
+    fn verdict(&self, stated: Stated) -> DistilledVerdict {
+        DistilledVerdict { probability: stated.probability, interval: self.doubt.interval(stated.probability, stated.own) }
     }
 
     fn remember(&mut self, guid: Guid, artifacts: Vec<Remembered>) {
-        if self.open.insert(guid, artifacts).is_none() {
-            self.order.push_back(guid);
+        self.waiting += artifacts.len();
+        match self.open.insert(guid, artifacts) {
+            Some(before) => self.waiting -= before.len(),
+            None => self.order.push_back(guid),
         }
-        while self.open.len() > OPEN_MAXIMUM || self.order.len() > 2 * OPEN_MAXIMUM {
+        while self.waiting > OPEN_MAXIMUM || self.order.len() > 2 * OPEN_MAXIMUM {
             let Some(oldest) = self.order.pop_front() else { break };
-            self.open.remove(&oldest);
+            self.recall(oldest);
         }
+    }
+
+    /// What was said of a bounty's artifacts, no more to be remembered.
+    fn recall(&mut self, guid: Guid) -> Vec<Remembered> {
+        let artifacts = self.open.remove(&guid).unwrap_or_default();
+        self.waiting -= artifacts.len();
+        artifacts
     }
 
     /// Learns from what was settled before block `now`.
@@ -164,7 +186,7 @@ impl Learning {
         self.told.sort_unstable_by_key(|&(block, guid, _)| (block, guid));
         let past = self.told.partition_point(|&(block, ..)| block < now);
         for (_, guid, consensus) in self.told.drain(..past).collect::<Vec<_>>() {
-            for remembered in self.open.remove(&guid).unwrap_or_default() {
+            for remembered in self.recall(guid) {
                 self.take(remembered, consensus);
                 if self.heard.is_multiple_of(self.schedule.refit) {
                     self.refit(distiller);
@@ -179,7 +201,7 @@ impl Learning {
     fn take(&mut self, remembered: Remembered, consensus: ArtifactSet) {
         let Remembered { artifact, answers, stated } = remembered;
         let malicious = consensus.contains(artifact);
-        self.doubt.add(stated.probability, stated.interval, malicious);
+        self.doubt.add(stated.probability, stated.own, malicious);
         if self.lessons.len() == self.schedule.window {
             self.lessons.pop_front();
         }
@@ -315,6 +337,14 @@ mod tests {
         let learning = judge.learning.as_ref().unwrap();
         assert_eq!(learning.open.len(), OPEN_MAXIMUM);
         assert!(!learning.open.contains_key(&Guid(10_001)) && learning.open.contains_key(&Guid(10_005)));
+        // It is artifacts that are counted.
+        let (answers, mut verdicts) = (vec![ScanResult::verdict(true); 2 * 256], Vec::new());
+        for number in 0..200 {
+            judge.judge(BlockNumber(4_000), Guid(100_000 + number), 256, &answers, &mut verdicts);
+        }
+        let learning = judge.learning.as_ref().unwrap();
+        assert_eq!(learning.waiting, learning.open.values().map(Vec::len).sum::<usize>());
+        assert!(learning.waiting <= OPEN_MAXIMUM && learning.open.len() == OPEN_MAXIMUM / 256, "{}", learning.open.len());
     }
 
     #[test]

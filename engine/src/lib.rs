@@ -10,6 +10,7 @@ pub mod regression; // logistic regression
 pub mod artifact; // what there is to scan, and what a scan says
 pub mod filter; // which artifacts and families an engine deals with
 pub mod interval; // how far a stated probability may be from the rate behind it
+pub mod coverage; // whether intervals hold what they promise
 pub mod distill; // scan results into one verdict with an interval, one file each
 pub mod calibrate; // scores into probabilities, one map a file
 pub mod judge; // distiller and calibration, learning in time

@@ -1,10 +1,9 @@
 //! How good probabilities were: scores of forecasts against what became of them.
 //!
 //! Memory does not grow with the run. Sums are exact: Brier score, log-loss, Spiegelhalter's z, the reliability table and
-//! the calibration error by ten bins of equal width. What needs forecasts in order comes from 1,000 bins of equal width,
-//! in which forecasts count as equal: AUC, Murphy's parts, the calibration error by ten bins of equal mass; a bin that
-//! lies in two of those goes into each in proportion. With forecasts of three decimals these are exact, too, but for ties
-//! in the last.
+//! the calibration error by ten bins of equal width. What needs forecasts in order comes from 4,096 bins of equal width in
+//! log-odds, from -14 to 14 (p from one in a million on), in which forecasts count as equal: AUC, Murphy's parts, the
+//! calibration error by ten bins of equal mass; a bin that lies in two of those goes into each in proportion.
 //!
 //! - Brier = mean (p - y)²; its parts: reliability - resolution + uncertainty (Murphy 1973), where forecasts within a bin
 //!   count as their mean, so that the parts add up to the Brier score but for what forecasts vary within bins.
@@ -12,20 +11,23 @@
 //! - Calibration error (ECE) = sum over bins of |sum p - sum y| / n.
 //! - Spiegelhalter's z = sum (y - p)(1 - 2p) / sqrt(sum (1 - 2p)² p (1 - p)): beyond ±1.96 calibration is doubtful.
 //! - AUC with mid-ranks: ties count half.
-//! - Interval coverage: share of groups of 50 artifacts in a row with like probabilities whose number of malicious ones
-//!   lies within the middle 90 % of what their mean interval lets expect (`engine/src/interval.rs`).
+//! - Interval coverage: share of groups of like forecasts, in order of time and each with ten hits of the rarer class to
+//!   expect, whose number of malicious artifacts lies within the middle 90 % of what the intervals let expect, as they were
+//!   stated before (`engine/src/coverage.rs`). The groups' artifacts are counted beside it: where hardly any group is full,
+//!   the figure says little.
 
 use engine::{
+    coverage::Coverage,
     distill::DistilledVerdict,
-    interval::{self, Grouping},
-    odds::log_loss,
+    odds::{inside, log_loss, logit},
 };
 use serde::Serialize;
 
 /// Rows of the reliability table.
 const TENTHS: usize = 10;
-/// Bins in each of them.
-const FINE: usize = 100;
+/// Bins in all, evenly in log-odds up to `FARTHEST` on either side of even odds.
+const FINE: usize = 4096;
+const FARTHEST: f64 = 14.0;
 
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 struct Bin {
@@ -35,18 +37,30 @@ struct Bin {
     probability: f64,
 }
 
+impl Bin {
+    fn add(&mut self, p: f64, malicious: bool) {
+        self.and(&Bin { forecasts: 1, malicious: u64::from(malicious), probability: p });
+    }
+
+    fn and(&mut self, more: &Bin) {
+        self.forecasts += more.forecasts;
+        self.malicious += more.malicious;
+        self.probability += more.probability;
+    }
+}
+
 /// Forecasts and what became of them.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Forecasts {
-    /// Empty before the first.
+    /// By log-odds; empty before the first.
     bins: Vec<Bin>,
+    /// By tenths of probability.
+    tenths: [Bin; TENTHS],
     brier: f64,
     log_loss: f64,
     /// Numerator and square of the denominator of Spiegelhalter's z.
     spiegelhalter: (f64, f64),
-    grouping: Grouping,
-    groups: u64,
-    covered: f64,
+    coverage: Coverage,
     /// Sum of the widths of intervals.
     width: f64,
 }
@@ -57,49 +71,40 @@ impl Forecasts {
         let p = verdict.probability;
         let y = f64::from(u8::from(malicious));
         if self.bins.is_empty() {
-            self.bins.resize(TENTHS * FINE, Bin::default());
+            self.bins.resize(FINE, Bin::default());
         }
-        // The tenth first: its bounds are exact.
-        let tenth = ((p * TENTHS as f64) as usize).min(TENTHS - 1);
-        let fine = ((p * (TENTHS * FINE) as f64) as usize).clamp(tenth * FINE, tenth * FINE + FINE - 1);
-        let bin = &mut self.bins[fine];
-        bin.forecasts += 1;
-        bin.malicious += u64::from(malicious);
-        bin.probability += p;
+        let place = (logit(inside(p)) / FARTHEST + 1.0) / 2.0 * FINE as f64;
+        // What is below 0 becomes 0.
+        self.bins[(place as usize).min(FINE - 1)].add(p, malicious);
+        self.tenths[((p * TENTHS as f64) as usize).min(TENTHS - 1)].add(p, malicious);
         self.brier += (p - y) * (p - y);
         self.log_loss += log_loss(p, malicious);
         let slope = 1.0 - 2.0 * p;
         self.spiegelhalter.0 += (y - p) * slope;
         self.spiegelhalter.1 += slope * slope * p * (1.0 - p);
         self.width += verdict.interval.1 - verdict.interval.0;
-        if let Some(group) = self.grouping.add(p, interval::spread(verdict.interval), malicious) {
-            self.groups += 1;
-            self.covered += group.covered();
-        }
+        self.coverage.add(p, verdict.interval, malicious);
     }
 
     /// Both together, as if one had followed the other; groups that neither filled are left out.
     pub fn and(&self, other: &Forecasts) -> Forecasts {
         let (long, short) = if self.bins.is_empty() { (other, self) } else { (self, other) };
         let mut sum = long.clone();
-        for (bin, more) in sum.bins.iter_mut().zip(&short.bins) {
-            bin.forecasts += more.forecasts;
-            bin.malicious += more.malicious;
-            bin.probability += more.probability;
-        }
+        sum.bins.iter_mut().zip(&short.bins).for_each(|(bin, more)| bin.and(more));
+        sum.tenths.iter_mut().zip(&short.tenths).for_each(|(bin, more)| bin.and(more));
         sum.brier += short.brier;
         sum.log_loss += short.log_loss;
         sum.spiegelhalter.0 += short.spiegelhalter.0;
         sum.spiegelhalter.1 += short.spiegelhalter.1;
-        sum.groups += short.groups;
-        sum.covered += short.covered;
+        sum.coverage.and(&short.coverage);
         sum.width += short.width;
         sum
     }
 
     /// The figures; `None` without a forecast.
     pub fn facts(&self) -> Option<ForecastFacts> {
-        let all = total(&self.bins);
+        let mut all = Bin::default();
+        self.tenths.iter().for_each(|bin| all.and(bin));
         if all.forecasts == 0 {
             return None;
         }
@@ -113,7 +118,6 @@ impl Forecasts {
             reliability += weight * off * off;
             resolution += weight * apart * apart;
         }
-        let tenths: Vec<Bin> = self.bins.chunks(FINE).map(total).collect();
         let error = |bins: &mut dyn Iterator<Item = (f64, f64)>| bins.map(|(p, y)| (p - y).abs()).sum::<f64>() / n;
         Some(ForecastFacts {
             forecasts: all.forecasts,
@@ -123,26 +127,17 @@ impl Forecasts {
             resolution: resolution / n,
             uncertainty: share * (1.0 - share),
             log_loss: self.log_loss / n,
-            ece_equal_width: error(&mut tenths.iter().map(|bin| (bin.probability, bin.malicious as f64))),
+            ece_equal_width: error(&mut self.tenths.iter().map(|bin| (bin.probability, bin.malicious as f64))),
             ece_equal_mass: error(&mut equal_mass(&self.bins, n).into_iter()),
             spiegelhalter_z: (self.spiegelhalter.1 > 0.0).then(|| self.spiegelhalter.0 / self.spiegelhalter.1.sqrt()),
             auc: auc(&self.bins),
-            interval_coverage: (self.groups > 0).then(|| self.covered / self.groups as f64),
-            interval_groups: self.groups,
+            interval_coverage: self.coverage.share(),
+            interval_groups: self.coverage.groups,
+            interval_artifacts: self.coverage.artifacts,
             interval_mean_width: self.width / n,
-            reliability_table: tenths.iter().enumerate().filter(|(_, bin)| bin.forecasts > 0).map(row).collect(),
+            reliability_table: self.tenths.iter().enumerate().filter(|(_, bin)| bin.forecasts > 0).map(row).collect(),
         })
     }
-}
-
-fn total(bins: &[Bin]) -> Bin {
-    let mut sum = Bin::default();
-    for bin in bins {
-        sum.forecasts += bin.forecasts;
-        sum.malicious += bin.malicious;
-        sum.probability += bin.probability;
-    }
-    sum
 }
 
 fn row((tenth, bin): (usize, &Bin)) -> ReliabilityRow {
@@ -201,9 +196,11 @@ pub struct ForecastFacts {
     pub ece_equal_mass: f64,
     pub spiegelhalter_z: Option<f64>,
     pub auc: Option<f64>,
-    /// Share of groups of like forecasts that their 90 % intervals cover.
+    /// Share of groups of like forecasts that their 90 % intervals cover; `None` if none was large enough to tell.
     pub interval_coverage: Option<f64>,
     pub interval_groups: u64,
+    /// Artifacts in those groups: of the others nothing is known.
+    pub interval_artifacts: u64,
     pub interval_mean_width: f64,
     /// By tenths of probability; empty ones are left out.
     pub reliability_table: Vec<ReliabilityRow>,
@@ -222,10 +219,7 @@ pub struct ReliabilityRow {
 
 #[cfg(test)]
 mod tests {
-    use engine::{
-        chance::Key,
-        odds::{logistic, logit},
-    };
+    use engine::{chance::Key, interval::around, odds::logistic};
 
     use super::*;
 
@@ -282,7 +276,7 @@ mod tests {
             // One forecast in each bin, in any order, so that bins hold no ties.
             let mut places: Vec<u64> = (0..1000).collect();
             (0..1000).for_each(|place| places.swap(place, chance.below(1000) as usize));
-            let point = |&place: &u64| ((place as f64 + 0.5) / 1000.0, chance.uniform() < 0.4);
+            let point = |&place: &u64| (logistic((place as f64 - 500.0) / 50.0), chance.uniform() < 0.4);
             let points: Vec<(f64, bool)> = places.iter().take(count as usize).map(point).collect();
             let found = forecasts(&points).facts().unwrap().ece_equal_mass;
             assert!((found - exact_equal_mass(&points)).abs() < 1e-9, "{count}: {found}");
@@ -300,20 +294,49 @@ mod tests {
         assert_eq!(Forecasts::default().facts(), None);
     }
 
-    #[test]
-    fn honest_intervals_cover_nine_in_ten_groups_and_boastful_ones_fewer() {
-        let coverage = |spread: f64| {
-            let (mut chance, mut forecasts) = (Key::root(4).stream(), Forecasts::default());
-            for _ in 0..2000 {
-                // The log-odds of rates stray with a standard deviation of one half.
-                let normal: f64 = (0..12).map(|_| chance.uniform()).sum::<f64>() - 6.0;
-                let rate = logistic(logit(0.3) + 0.5 * normal);
-                let verdict = DistilledVerdict { probability: 0.3, interval: interval::around(0.3, spread) };
-                (0..interval::GROUP).for_each(|_| forecasts.add(&verdict, chance.uniform() < rate));
+    /// The definition: pairs, ties half.
+    fn exact_auc(points: &[(f64, bool)]) -> f64 {
+        let of = |class: bool| points.iter().filter(move |(_, malicious)| *malicious == class).map(|&(p, _)| p);
+        let (mut sum, mut pairs) = (0.0, 0.0);
+        for bad in of(true) {
+            for good in of(false) {
+                pairs += 1.0;
+                sum += if bad > good { 1.0 } else { 0.5 * f64::from(u8::from(bad == good)) };
             }
-            forecasts.facts().unwrap().interval_coverage.unwrap()
+        }
+        sum / pairs
+    }
+
+    #[test]
+    fn figures_are_exact_enough_where_probabilities_are_tiny() {
+        let mut chance = Key::root(21).stream();
+        let mut normal = || (0..12).map(|_| chance.uniform()).sum::<f64>() - 6.0;
+        let probabilities: Vec<f64> = (0..40_000).map(|_| (0.0003 * (1.5 * normal()).exp()).min(0.9)).collect();
+        let points: Vec<(f64, bool)> = probabilities.into_iter().map(|p| (p, chance.uniform() < p)).collect();
+        let facts = forecasts(&points).facts().unwrap();
+        let (found, exact) = (facts.auc.unwrap(), exact_auc(&points));
+        assert!((found - exact).abs() < 0.001 && exact > 0.7, "{found} for {exact}");
+        let (found, exact) = (facts.ece_equal_mass, exact_equal_mass(&points));
+        assert!((found - exact).abs() < 0.01 * exact, "{found} for {exact}");
+        let sum = facts.reliability - facts.resolution + facts.uncertainty;
+        assert!((sum - facts.brier).abs() < 0.01 * facts.brier, "{sum} for {}", facts.brier);
+    }
+
+    #[test]
+    fn intervals_that_an_error_by_three_does_not_fit_into_are_reported() {
+        let coverage = |stated: f64, truth: f64, spread: f64| {
+            let (mut chance, mut forecasts) = (Key::root(4).stream(), Forecasts::default());
+            let verdict = DistilledVerdict { probability: stated, interval: around(stated, spread) };
+            (0..200_000).for_each(|_| forecasts.add(&verdict, chance.uniform() < truth));
+            let facts = forecasts.facts().unwrap();
+            assert!(facts.interval_groups >= 15 && facts.interval_artifacts > 150_000);
+            facts.interval_coverage.unwrap()
         };
-        assert!((coverage(0.5) - 0.9).abs() < 0.02, "{}", coverage(0.5));
-        assert!(coverage(0.1) < 0.8, "{}", coverage(0.1));
+        for (stated, off) in [(0.001, 0.00033), (0.02, 0.0067), (0.3, 0.1)] {
+            assert!(coverage(stated, off, 0.05) < 0.4, "{stated}: {}", coverage(stated, off, 0.05));
+        }
+        for stated in [0.02, 0.3] {
+            assert!((coverage(stated, stated, 0.02) - 0.9).abs() < 0.03, "{stated}: {}", coverage(stated, stated, 0.02));
+        }
     }
 }

@@ -251,12 +251,11 @@ fn profit(run: &Run, out: &mut String) {
 fn accuracy(run: &Run, out: &mut String) {
     let engine = &run.engine;
     out.push_str("\nAccuracy of what was asserted\n");
-    let mut table = table(&["against", "accuracy", "TPR", "FPR", "MCC", "Brier", "TP", "FP", "TN", "FN"]);
+    let mut table = table(&["against", "accuracy", "TPR", "FPR", "MCC", "TP", "FP", "TN", "FN"]);
     let mut row = |what: &str, judged: &JudgedFacts| {
         let counts = [judged.table.true_positives, judged.table.false_positives, judged.table.true_negatives, judged.table.false_negatives]
             .map(count);
-        let figures =
-            [percent(judged.accuracy), percent(judged.tpr), percent(judged.fpr), format!("{:.4}", judged.mcc), decimal(judged.brier)];
+        let figures = [percent(judged.accuracy), percent(judged.tpr), percent(judged.fpr), format!("{:.4}", judged.mcc)];
         table.add_row([what.to_owned()].into_iter().chain(figures).chain(counts));
     };
     row("arbiters' consensus", &engine.vs_consensus);
@@ -291,7 +290,7 @@ fn calibration(run: &Run, out: &mut String) {
     if facts.vs_label.is_none() {
         return;
     }
-    out.push_str("\nP(malicious), staked on or not (`covered`: groups of like artifacts within their 90 % intervals)\n");
+    out.push_str("\nP(malicious), staked on or not (`covered`: groups of like artifacts within their 90 % intervals, of how many)\n");
     let mut table = table(&["against", "artifacts", "Brier", "= rel", "- res", "+ unc", "log-loss", "ECE", "z", "AUC", "covered"]);
     for (what, facts) in rows {
         let Some(facts) = facts else { continue };
@@ -306,10 +305,15 @@ fn calibration(run: &Run, out: &mut String) {
             decimal(Some(facts.ece_equal_width)),
             facts.spiegelhalter_z.map_or_else(|| "-".to_owned(), |z| format!("{z:.1}")),
             decimal(facts.auc),
-            percent(facts.interval_coverage),
+            facts
+                .interval_coverage
+                .map_or_else(|| "-".to_owned(), |share| format!("{} of {}", percent(Some(share)), facts.interval_groups)),
         ]);
     }
     out.push_str(&lines(&table));
+    out.push_str(
+        "  rel, res and AUC count forecasts as equal within 4,096 bins of log-odds; a group has 10 hits of the rarer class to expect\n",
+    );
 }
 
 fn types(run: &Run, out: &mut String) {

@@ -12,11 +12,11 @@ use serde::Serialize;
 
 use crate::{
     forecast::ForecastFacts,
-    score::{Foretold, Judged, Scorecard, Table, ratio},
+    score::{Foretold, Scorecard, Table, ratio},
 };
 
 /// Version of the schema of `run.json`; grows when a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 /// What stands for the strategy of an engine that is not this program's own.
 pub const EXTERNAL: &str = "external";
 /// Name of an engine from outside that never asserted.
@@ -185,7 +185,7 @@ pub struct CoverageFacts {
 pub struct CalibrationFacts {
     pub vs_consensus: Option<ForecastFacts>,
     pub vs_label: Option<ForecastFacts>,
-    /// The same on the last three tenths of the bounties alone.
+    /// The same on the last three tenths of the bounties alone; `null` if what learns has met their artifacts before.
     pub held_out: HeldOutFacts,
 }
 
@@ -198,11 +198,16 @@ pub struct HeldOutFacts {
 }
 
 impl CalibrationFacts {
-    fn new([before, held_out]: &[Foretold; 2], from_bounty: u64) -> CalibrationFacts {
+    fn new([before, held_out]: &[Foretold; 2], from_bounty: u64, met: bool) -> CalibrationFacts {
+        let unmet = |facts: Option<ForecastFacts>| facts.filter(|_| !met);
         CalibrationFacts {
             vs_consensus: before.consensus.and(&held_out.consensus).facts(),
             vs_label: before.label.and(&held_out.label).facts(),
-            held_out: HeldOutFacts { from_bounty, vs_consensus: held_out.consensus.facts(), vs_label: held_out.label.facts() },
+            held_out: HeldOutFacts {
+                from_bounty,
+                vs_consensus: unmet(held_out.consensus.facts()),
+                vs_label: unmet(held_out.label.facts()),
+            },
         }
     }
 }
@@ -219,11 +224,10 @@ pub struct JudgedFacts {
     pub precision: Option<f64>,
     pub f1: Option<f64>,
     pub mcc: f64,
-    pub brier: Option<f64>,
 }
 
 impl JudgedFacts {
-    fn new(table: Table, brier: Option<f64>) -> JudgedFacts {
+    fn new(table: Table) -> JudgedFacts {
         JudgedFacts {
             table,
             accuracy: table.accuracy(),
@@ -233,14 +237,7 @@ impl JudgedFacts {
             precision: table.precision(),
             f1: table.f1(),
             mcc: table.mcc(),
-            brier,
         }
-    }
-}
-
-impl From<Judged> for JudgedFacts {
-    fn from(judged: Judged) -> JudgedFacts {
-        JudgedFacts::new(judged.table, judged.brier())
     }
 }
 
@@ -371,7 +368,7 @@ impl Outcome<'_> {
                 unvoted_bounties: score.unvoted,
                 first_block: played.first_block.0,
                 last_block: played.last_block.0,
-                consensus_vs_label: JudgedFacts::new(score.truth, None),
+                consensus_vs_label: JudgedFacts::new(score.truth),
                 supply: played.supply.into(),
                 stranded: played.stranded.into(),
                 ambassadors: played.ambassadors.into(),
@@ -386,6 +383,13 @@ impl Outcome<'_> {
         })
     }
 
+    /// True if the engine learns, and artifacts come again after it has learned what they are: nothing is held out then.
+    fn met_before(&self) -> bool {
+        let Setup { scenario, summary, bounties, .. } = self.setup;
+        let pass = summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts));
+        *bounties > pass && self.visitor.is_none() && scenario.engine.judge().learns()
+    }
+
     /// What a user should know before believing the result: the setup's warnings, and those that only a run can tell.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.setup.warnings.clone();
@@ -393,6 +397,11 @@ impl Outcome<'_> {
             warnings.push(
                 "interrupted: engine and accuracy cover the bounties that were over; balances of others include stakes in escrow"
                     .to_owned(),
+            );
+        }
+        if self.met_before() {
+            warnings.push(
+                "the engine learns, and meets artifacts again: it scores better than on new ones, and nothing is held out".to_owned(),
             );
         }
         if self.played.unposted > 0 {
@@ -474,9 +483,9 @@ impl Outcome<'_> {
                 no_stake: abstained(Abstention::NoStake),
                 refused: score.refused,
             },
-            vs_consensus: score.consensus.into(),
-            vs_label: score.label.into(),
-            calibration: CalibrationFacts::new(&score.forecasts, score.held_out_from),
+            vs_consensus: JudgedFacts::new(score.consensus),
+            vs_label: JudgedFacts::new(score.label),
+            calibration: CalibrationFacts::new(&score.forecasts, score.held_out_from, self.met_before()),
             rank: 1 + played.rivals.iter().filter(|&&rival| rival > played.engine).count(),
             of: 1 + played.rivals.len(),
             gain_over_best_null: self.nulls.iter().map(|(_, profit)| *profit).max().map(|best| (profit - best).into()),

@@ -89,30 +89,6 @@ pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// Calls against one truth, and how well their probabilities fit it.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Judged {
-    /// The calls.
-    pub table: Table,
-    brier_sum: f64,
-    brier_count: u64,
-}
-
-impl Judged {
-    fn add(&mut self, called: bool, probability: Option<f64>, truth: bool) {
-        self.table.add(called, truth);
-        if let Some(probability) = probability {
-            self.brier_sum += (probability - f64::from(u8::from(truth))).powi(2);
-            self.brier_count += 1;
-        }
-    }
-
-    /// Mean squared error of the distilled probabilities.
-    pub fn brier(&self) -> Option<f64> {
-        (self.brier_count > 0).then(|| self.brier_sum / self.brier_count as f64)
-    }
-}
-
 /// What the engine's balance change is made of, to the wei.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Components {
@@ -308,9 +284,9 @@ pub struct Scorecard {
     /// What it had in escrow.
     pub capital: Capital,
     /// Its calls against the arbiters' consensus.
-    pub consensus: Judged,
+    pub consensus: Table,
     /// Its calls against the corpus label.
-    pub label: Judged,
+    pub label: Table,
     /// Its probabilities on the bounties before [`Scorecard::held_out_from`], and from there on.
     pub forecasts: [Foretold; 2],
     /// Number of the first bounty that is held out: the last three tenths of the run, where what learns has learned.
@@ -377,12 +353,10 @@ impl Scorecard {
 
         for artifact in 0..closed.plan.artifacts.len() {
             if let Some(called) = assertion.verdict(artifact) {
-                let verdict = closed.verdicts.get(artifact).and_then(Option::as_ref);
-                let probability = verdict.map(|verdict| verdict.probability);
                 self.asserted_artifacts += 1;
-                self.label.add(called, probability, closed.plan.labels.contains(artifact));
+                self.label.add(called, closed.plan.labels.contains(artifact));
                 if let Some(consensus) = closed.consensus {
-                    self.consensus.add(called, probability, consensus.contains(artifact));
+                    self.consensus.add(called, consensus.contains(artifact));
                 }
             }
         }

@@ -3,6 +3,9 @@
 //! With m of k votes malicious the probability is (m + 1/2)/(k + 1) and the interval holds the middle 90 % of the Beta
 //! distribution with parameters m + 1/2 and k - m + 1/2: the posterior of the share of malicious votes under Jeffreys'
 //! prior. A backend that states a confidence c splits its vote into c and 1 - c.
+//!
+//! The interval's ends come from `statrs`, which takes logarithms of the platform: unlike everything else they may differ
+//! in the last digit from one platform to another, and with them bids by a strategy with `?cautious=true`.
 
 use statrs::distribution::{Beta, ContinuousCDF};
 

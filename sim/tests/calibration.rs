@@ -76,11 +76,11 @@ fn covered(distiller: &str, map: &str) -> (f64, f64, f64) {
 #[test]
 fn intervals_that_were_learned_cover_what_they_promise() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    // Where the share is known no better than within `error`; Dawid and Skene's is known to be on the safe side.
-    for (distiller, map, above) in [("stack", "auto", 0.03), ("log-odds", "auto", 0.03), ("dawid-skene", "auto", 0.07)] {
+    for (distiller, map) in [("stack", "auto"), ("log-odds", "auto"), ("dawid-skene", "auto")] {
         let (coverage, groups, width) = covered(distiller, map);
+        // The share itself is known no better than this.
         let error = (0.9 * 0.1 / groups).sqrt();
-        assert!((0.87 - error..=0.9 + above + error).contains(&coverage) && groups > 150.0, "{distiller}, {map}: {coverage} of {groups}");
+        assert!((0.87 - error..=0.93 + error).contains(&coverage) && groups > 150.0, "{distiller}, {map}: {coverage} of {groups}");
         // And not by promising nothing: of the width from 0 to 1, a fifth on average.
         assert!(width < 0.2, "{distiller}, {map}: {width}");
         let row = format!("| `{distiller}`, `{map}` | {:.1} % of {groups} | {width:.2} |", 100.0 * coverage);

@@ -31,6 +31,8 @@ use crate::artifact::{Failure, FailureKind};
 const OUTPUT_LIMIT: usize = 64 << 10;
 /// How long killed processes are waited for: none takes that long, unless the kernel holds it.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a process may take to become another program.
+const BECOMING: Duration = Duration::from_millis(20);
 
 /// A program and all that it needs to start.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +85,14 @@ impl Program<'_> {
             .stderr(Stdio::piped());
         let (child, family) =
             registry::start(&mut command, self.private).map_err(unavailable(&format!("{} cannot be started", self.program.display())))?;
+        // Declared before, hence dropped after: a pipe that closes ends the program, and its orphans could not be told any more.
+        let mut pipes;
         // From here on, whatever happens, it is killed and reaped.
         let mut running = Running { child, family, reaped: false };
         running.limit(self.memory_limit).map_err(unavailable("no limits can be set"))?;
         let over = rustix::process::pidfd_open(running.family.pid, PidfdFlags::empty())
             .map_err(|error| unavailable("the program cannot be watched")(error.into()))?;
-        let mut pipes = Pipes::of(&mut running.child, stdin).map_err(unavailable("the program's pipes cannot be used"))?;
+        pipes = Pipes::of(&mut running.child, stdin).map_err(unavailable("the program's pipes cannot be used"))?;
         loop {
             match pipes.poll(&over, deadline).map_err(unavailable("the program cannot be watched"))? {
                 Event::Ended => break,
@@ -219,9 +223,22 @@ impl Family {
         processes.iter().filter(|process| process.alive && ours.contains(&process.pid)).filter_map(open).collect()
     }
 
+    /// If the private folder is in its environment. A process that is about to become another program has none for a moment,
+    /// and is asked again.
     fn marked(&self, pid: i32) -> bool {
         let mark = self.private.as_os_str().as_bytes();
-        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| environment.windows(mark.len()).any(|window| window == mark))
+        let until = Instant::now() + BECOMING;
+        loop {
+            let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+            if environment.windows(mark.len()).any(|window| window == mark) {
+                return true;
+            }
+            let is_none = || Process::read(pid).is_none_or(|process| !process.alive || process.without_environment);
+            if !environment.is_empty() || is_none() || Instant::now() >= until {
+                return false;
+            }
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -242,6 +259,8 @@ struct Process {
     started: u64,
     /// Neither dead nor waiting to be reaped.
     alive: bool,
+    /// Its environment has a place in memory, and no bytes. In the midst of `execve` there is no such place yet.
+    without_environment: bool,
 }
 
 impl Process {
@@ -256,6 +275,7 @@ impl Process {
             group: fields.get(2)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,
             alive: !matches!(*fields.first()?, "Z" | "X"),
+            without_environment: fields.get(47) == fields.get(48) && fields.get(48) != Some(&"0"),
         })
     }
 }

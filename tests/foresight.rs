@@ -46,7 +46,7 @@ fn by(strategy: &str) -> EngineConfig {
 /// An engine that learns all that can be learned, and often.
 fn learning(distiller: DistillerKind, map: MapKind) -> EngineConfig {
     let mut engine = by("stock/default?cautious=true");
-    (engine.distiller.kind, engine.distiller.refit, engine.distiller.window) = (distiller, 20, 100);
+    (engine.distiller.kind, engine.distiller.refit, engine.distiller.window) = (distiller, 20, 150);
     engine.calibration.map = map;
     // The other three are the rivals'.
     engine.backends = [ENGINES[0], ENGINES[1]].map(BackendConfig::recorded).to_vec();

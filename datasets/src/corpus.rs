@@ -17,7 +17,7 @@ use crate::parquet_table::ParquetTable;
 use crate::row::{EngineColumn, Row};
 
 /// A corpus folder, or a verdict matrix file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Corpus {
     pub(crate) manifest: Manifest,
     /// The manifest as it is on disk; empty for a matrix.

@@ -506,7 +506,7 @@ impl EngineConfig {
         within("distiller.prior".into(), self.distiller.prior, 1e-9, 1.0 - 1e-9, "between 0 and 1")?;
         within("distiller.rho".into(), self.distiller.rho, 0.0, 1.0, "within 0 and 1")?;
         within("distiller.refit".into(), f64::from(self.distiller.refit), 1.0, 1e6, "within 1 and 1000000")?;
-        within("distiller.window".into(), f64::from(self.distiller.window), 100.0, 1e6, "within 100 and 1000000")?;
+        within("distiller.window".into(), f64::from(self.distiller.window), 125.0, 1e6, "within 125 and 1000000")?;
         within("calibration.half_life".into(), f64::from(self.calibration.half_life), 0.0, 1e6, "within 0 and 1000000")?;
         within("scan.slots".into(), f64::from(self.scan.slots), 1.0, 1e4, "within 1 and 10000")?;
         within("scan.spread".into(), self.scan.spread, 0.0, 5.0, "within 0 and 5")?;

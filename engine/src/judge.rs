@@ -212,8 +212,10 @@ impl Learning {
     fn refit(&mut self, distiller: &mut dyn Distiller) {
         let lessons: Vec<&Lesson> = self.lessons.iter().collect();
         distiller.learn(&lessons);
-        if self.kind != MapKind::None && suffice(&lessons) {
-            let mut outcomes = score(distiller, &lessons);
+        if self.kind == MapKind::None || !suffice(&lessons) {
+            return;
+        }
+        if let Some(mut outcomes) = score(distiller, &lessons) {
             self.map = Map::fit(self.kind, &outcomes);
             outcomes.iter_mut().for_each(|outcome| outcome.score = self.map.apply(outcome.score));
             self.shift = prior::shift(&outcomes, self.schedule.half_life);
@@ -221,26 +223,29 @@ impl Learning {
     }
 }
 
-/// What the distiller says of lessons as if it had not learned from them.
-fn score(distiller: &dyn Distiller, lessons: &[&Lesson]) -> Vec<Scored> {
+/// What the distiller says of lessons as if it had not learned from them; nothing if four fifths of them are too few to
+/// learn from.
+fn score(distiller: &dyn Distiller, lessons: &[&Lesson]) -> Option<Vec<Scored>> {
     let scored = |distiller: &dyn Distiller, lesson: &Lesson| {
         let verdict = distiller.distill(&lesson.answers);
         let score = verdict.expect("there was one when the answers were first judged").probability;
         Scored { score, malicious: lesson.malicious }
     };
     if !distiller.learns() {
-        return lessons.iter().map(|lesson| scored(distiller, lesson)).collect();
+        return Some(lessons.iter().map(|lesson| scored(distiller, lesson)).collect());
     }
     let twins: Vec<Box<dyn Distiller>> = (0..FOLDS)
         .map(|fold| {
             let others: Vec<&Lesson> =
                 lessons.iter().enumerate().filter(|(place, _)| place % FOLDS != fold).map(|(_, lesson)| *lesson).collect();
-            let mut twin = distiller.twin();
-            twin.learn(&others);
-            twin
+            suffice(&others).then(|| {
+                let mut twin = distiller.twin();
+                twin.learn(&others);
+                twin
+            })
         })
-        .collect();
-    lessons.iter().enumerate().map(|(place, lesson)| scored(&*twins[place % FOLDS], lesson)).collect()
+        .collect::<Option<_>>()?;
+    Some(lessons.iter().enumerate().map(|(place, lesson)| scored(&*twins[place % FOLDS], lesson)).collect())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub enum SetupError {
 }
 
 /// Everything that a run is made of, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// The scenario, with the backends that the corpus decided on, if it named none.
     pub scenario: Scenario,
@@ -90,9 +90,9 @@ pub struct Setup {
     pub inputs: Vec<String>,
     /// Where each of the engine's backends has its answers from; none for an engine from outside.
     sources: Vec<AnswerSource>,
-    verdicts: VerdictTable,
+    verdicts: Arc<VerdictTable>,
     filter: Filter,
-    cached: Option<Vec<Exhibit>>,
+    cached: Option<Arc<[Exhibit]>>,
 }
 
 /// Where a backend's answers stand.
@@ -184,9 +184,17 @@ impl Setup {
             let print = format!("verdicts:{}", hex::encode(&digest[..16]));
             self.inputs.splice(0..0, verdicts.backends().iter().cloned().chain([print]));
         }
-        self.verdicts = verdicts;
+        self.verdicts = Arc::new(verdicts);
         self.keep_rows()?;
         Ok(self)
+    }
+
+    /// The same corpus in another market: other arrivals, rivals' luck, and votes.
+    #[must_use]
+    pub fn reseeded(&self, seed: u64) -> Setup {
+        let mut other = self.clone();
+        other.scenario.seed = seed;
+        other
     }
 
     /// Keeps the rows of a short corpus.
@@ -576,7 +584,7 @@ impl Setup {
         let blank = vec![None; self.corpus.engines().len()];
         let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::new();
         for brought in artifacts {
-            let known = self.cached.iter().flatten().find(|exhibit| exhibit.row.id == brought.id);
+            let known = self.cached.iter().flat_map(|rows| rows.iter()).find(|exhibit| exhibit.row.id == brought.id);
             let target = match known {
                 Some(Exhibit { row, facts, file_type, family, .. }) => {
                     plan.artifacts.push(facts.clone());

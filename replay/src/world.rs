@@ -83,6 +83,16 @@ pub struct ClosedBounty<'a> {
     pub now: BlockNumber,
 }
 
+impl ClosedBounty<'_> {
+    /// What the bounty brought the engine; nothing without an assertion of its own.
+    pub fn profit(&self) -> NctDelta {
+        match self.engine {
+            Decision::Asserted(index) => self.rewards.experts[index as usize].profit(),
+            Decision::Abstained(_) | Decision::Refused(_) => NctDelta::ZERO,
+        }
+    }
+}
+
 /// What the engine did about a bounty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {

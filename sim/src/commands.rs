@@ -6,6 +6,7 @@ pub mod model;
 pub mod replay;
 pub mod rules;
 pub mod scan;
+pub mod stage;
 pub mod strategies;
 
 use clap::ValueEnum;

@@ -17,6 +17,7 @@ use replay::{
 };
 
 use crate::{
+    exit::{Exit, OrExit},
     output::{BountyTable, RunDirectory},
     run::{Outcome, Run},
     score::Scorecard,
@@ -129,7 +130,12 @@ fn play_nulls(setup: &Arc<Setup>, interrupted: &AtomicBool, progress: &(dyn Fn(u
     Ok(None)
 }
 
-fn play<W: std::io::Write>(
+/// Plays `setup` once.
+///
+/// # Errors
+///
+/// If the corpus cannot be read on, the journal not be written, or an invariant is [`Broken`].
+pub fn play<W: std::io::Write>(
     setup: &Arc<Setup>,
     strategy: &str,
     observer: &mut dyn Observer,
@@ -146,6 +152,19 @@ fn play<W: std::io::Write>(
         PlayError::Invariant(what) => Broken(what).into(),
         other => anyhow::Error::new(other),
     })
+}
+
+/// What playing came to, with the exit code of its error.
+///
+/// # Errors
+///
+/// The error, marked: a [`Broken`] invariant, or a corpus that cannot be read on.
+pub fn answer<T>(played: Result<T>) -> Result<T> {
+    match played {
+        Err(error) if error.is::<Broken>() => Err(error).or_exit(Exit::Broken),
+        Err(error) if matches!(error.downcast_ref(), Some(PlayError::Setup(_))) => Err(error).or_exit(Exit::Usage),
+        other => other,
+    }
 }
 
 /// Number of times the bounties of a run are played in all, for a progress bar.

@@ -114,6 +114,14 @@ pub struct BackendReport {
     pub micros: Latency,
 }
 
+impl BackendReport {
+    /// True if it failed on everything that it was asked about.
+    pub fn failed(&self) -> bool {
+        let said = [self.true_positives, self.false_positives, self.true_negatives, self.false_negatives, self.undecided];
+        said.iter().all(|&answers| answers == 0) && !self.failures.is_empty()
+    }
+}
+
 /// How long answers took, in microseconds.
 #[derive(Clone, Copy, Default, Debug, Serialize)]
 pub struct Latency {

@@ -213,6 +213,20 @@ fn hostile_files_and_hostile_backends_are_counted_with_their_reasons() {
 }
 
 #[test]
+fn an_engine_that_sees_nothing_at_all_is_an_error_and_one_that_sees_a_little_is_not() {
+    let (corpus, cache) = (three(), tempdir().unwrap());
+    let engine = corpus.path().join("engine.toml");
+    let dead = "[[backends]]\nkind = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"exit 2\"]\n";
+    fs::write(&engine, dead).unwrap();
+    let output = corpus.output(cache.path(), &["--engine", engine.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("every backend failed on every artifact"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("No answer from command: 3 "), "and the report says why");
+    fs::write(&engine, format!("{dead}[[backends]]\nkind = \"eicar\"\n")).unwrap();
+    assert!(corpus.output(cache.path(), &["--engine", engine.to_str().unwrap()]).status.success());
+}
+
+#[test]
 fn a_filter_leaves_artifacts_and_families_alone() {
     let (corpus, cache) = (three(), tempdir().unwrap());
     let with = |rule: &str| corpus.scan(cache.path(), &["--set", rule]);

@@ -1,7 +1,6 @@
 //! `sim model`: trains the baseline model of the `model` backend.
 
 use std::{
-    fs,
     io::{Write, stderr},
     path::{Path, PathBuf},
 };
@@ -210,8 +209,13 @@ impl TrainArgs {
         if self.out.exists() && !self.force {
             return Err(anyhow!("{shown} exists; name another file, or replace it with `--force`"));
         }
-        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self.folder();
         if folder.is_dir() { Ok(()) } else { Err(anyhow!("{} is no folder; make it first", text::shown(folder))) }
+    }
+
+    /// The folder that the model is written to.
+    fn folder(&self) -> &Path {
+        self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
     /// Writes the model as a whole, or not at all.
@@ -230,14 +234,11 @@ impl TrainArgs {
             figure(report.test.auc),
             figure(report.test.log_loss),
         );
-        let mut part = self.out.clone().into_os_string();
-        part.push(".part");
         let shown = || format!("cannot write {}", text::shown(&self.out));
-        fs::write(&part, head + &toml).with_context(shown)?;
-        fs::rename(&part, &self.out).with_context(|| {
-            let _ = fs::remove_file(&part);
-            shown()
-        })
+        let mut part = tempfile::NamedTempFile::new_in(self.folder()).with_context(shown)?;
+        part.write_all((head + &toml).as_bytes()).with_context(shown)?;
+        part.persist(&self.out).with_context(shown)?;
+        Ok(())
     }
 }
 

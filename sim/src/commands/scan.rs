@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use datasets::{CheckOptions, Corpus};
 use engine::{filter::Filter, scanner::Scanner};
@@ -21,7 +21,7 @@ use crate::{
     exit::{Exit, OrExit},
     progress::Progress,
     report,
-    scan::{self, ScanReport, Wishes},
+    scan::{self, BackendReport, ScanReport, Wishes},
     settings::{Settings, SettingsArgs},
     shipped, text,
 };
@@ -140,7 +140,14 @@ impl ScanArgs {
             Format::Text => out.write_all(report::scan(&text::cut(corpus.name(), 60), &scenario.engine.name, &scan).as_bytes())?,
             Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&scan)?)?,
         }
-        Ok(if scan.complete { Exit::Success } else { Exit::Interrupted })
+        if !scan.complete {
+            return Ok(Exit::Interrupted);
+        }
+        // What is partly blind is reported; what sees nothing at all is of no use to anybody who waits for it.
+        if !scan.backends.is_empty() && scan.backends.iter().all(BackendReport::failed) {
+            return Err(anyhow!("every backend failed on every artifact; the report says why")).or_exit(Exit::Usage);
+        }
+        Ok(Exit::Success)
     }
 }
 

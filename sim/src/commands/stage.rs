@@ -1,0 +1,138 @@
+//! What `sim replay` and `sim compare` have in common: which corpus is played how, opened, checked and scanned.
+
+use std::{
+    io::{Write, stderr},
+    path::{self, Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use anyhow::Result;
+use clap::Args;
+use datasets::{CheckOptions, Corpus};
+use replay::plan::{Setup, choose_backends};
+
+use super::scan::{self, ScanningArgs};
+use crate::{
+    exit::{Exit, OrExit},
+    progress::Progress,
+    report,
+    settings::{Settings, SettingsArgs, scenario_sha256, scenario_toml},
+    shipped, text,
+};
+
+/// What is played.
+#[derive(Debug, Args)]
+pub struct StageArgs {
+    /// Corpus folder, verdict matrix (.csv, .csv.gz), or the name of a shipped corpus: `panel` (the default), `starter`
+    #[arg(value_name = "CORPUS")]
+    pub corpus: Option<PathBuf>,
+    /// The market and the engine.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// How artifacts are scanned that were not scanned before.
+    #[command(flatten)]
+    pub scanning: ScanningArgs,
+    /// Nothing on stderr but errors
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// A market that can be played.
+#[derive(Debug)]
+pub struct Stage {
+    /// Everything a run is made of.
+    pub setup: Arc<Setup>,
+    /// SHA-256 of the resolved scenario.
+    pub scenario_sha256: [u8; 32],
+    /// The resolved scenario: with the backends that the corpus decided on, and files found from anywhere.
+    pub scenario_toml: String,
+}
+
+impl StageArgs {
+    /// Opens, checks and scans; nothing if that was interrupted. Says what is played.
+    ///
+    /// # Errors
+    ///
+    /// If the settings, the corpus or a backend are wrong, or the cache cannot be used.
+    pub fn set(&self, progress: Progress, interrupted: &AtomicBool) -> Result<Option<Stage>> {
+        let settings = Settings::resolve(&self.settings)?;
+        let path = shipped::find(self.corpus.as_deref());
+        let corpus = Corpus::open(&path)?;
+        let mut scenario = settings.scenario.clone();
+        let spinner = progress.spinner("checking the corpus");
+        // Files are checked when they are scanned.
+        let summary = corpus.check(CheckOptions { files: false }, &mut |rows| spinner.set_position(rows))?;
+        spinner.finish_and_clear();
+        let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
+        // What cannot be played need not be scanned.
+        let setup = Setup::new(scenario, corpus, summary, self.scenario_folder()).or_exit(Exit::Usage)?;
+        let (folder, scenario) = (&settings.engine_folder, &setup.scenario);
+        let (verdicts, scan) = self.scanning.scan(&setup.corpus, setup.summary.rows, scenario, folder, interrupted, progress)?;
+        scan::tell(&scan, self.quiet);
+        if !scan.complete {
+            return Ok(None);
+        }
+        let mut setup = setup.scanned(verdicts).or_exit(Exit::Usage)?;
+        setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
+        let stage = Stage {
+            scenario_sha256: scenario_sha256(&settings.scenario),
+            scenario_toml: self.as_played(&settings, &setup, &path),
+            setup: Arc::new(setup),
+        };
+        if !self.quiet {
+            stage.tell();
+        }
+        Ok(Some(stage))
+    }
+
+    /// The scenario for the run directory.
+    fn as_played(&self, settings: &Settings, setup: &Setup, corpus: &Path) -> String {
+        let absolute = |folder: &Path, file: &str| {
+            path::absolute(folder.join(file)).map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
+        };
+        let mut scenario = setup.scenario.clone();
+        for backend in &mut scenario.engine.backends {
+            backend.located(&settings.engine_folder);
+        }
+        for group in scenario.rivals.iter_mut().filter(|group| group.profiles != "builtin") {
+            group.profiles = absolute(self.scenario_folder(), &group.profiles);
+        }
+        let corpus = text::plain(&absolute(Path::new(""), &corpus.to_string_lossy()));
+        format!("# Played on {corpus}, sha256 {}.\n\n{}", hex::encode(setup.summary.sha256), scenario_toml(&scenario))
+    }
+
+    fn scenario_folder(&self) -> &Path {
+        self.settings.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
+    }
+}
+
+impl Stage {
+    fn tell(&self) {
+        let Setup { scenario, corpus, summary, .. } = &*self.setup;
+        let name = text::plain(corpus.name());
+        let [hash, corpus] = [self.scenario_sha256, summary.sha256].map(|hash| hex::encode(&hash[..6]));
+        // Nobody has to listen.
+        let _ =
+            writeln!(stderr(), "run: sim {}, scenario {hash}, corpus {name} {corpus}, seed {}", env!("CARGO_PKG_VERSION"), scenario.seed);
+    }
+}
+
+/// The command as it was typed, quoted for a shell, without what changes nothing about its result: `--out` (a folder is
+/// written once), `--jobs`, `--format`, `--quiet`, and those of the cache.
+pub fn command() -> String {
+    let quoted = |word: String| {
+        let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
+        if plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    let mut words = vec!["sim".to_owned()];
+    let mut typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = typed.next() {
+        let (flag, value) = word.split_once('=').map_or((word.as_str(), false), |(flag, _)| (flag, true));
+        match flag {
+            "--out" | "--jobs" | "--format" | "--cache" if !value => drop(typed.next()),
+            "--out" | "--jobs" | "--format" | "--cache" | "--rescan" | "--quiet" => {}
+            _ => words.push(quoted(word)),
+        }
+    }
+    words.join(" ")
+}

@@ -116,6 +116,12 @@ fn trade(participants: &[Participant]) {
     let environment = root().join(environment);
     let folder = tempfile::tempdir().unwrap();
     let (sender, log) = mpsc::channel::<Line>();
+    // Building them takes as long as it takes; patience is for what they do.
+    let mut server = server_command();
+    let ours = participants
+        .iter()
+        .any(|participant| matches!(participant.program, Program::Ours))
+        .then(|| built("engine", "microengine", &["--features", "live"]));
     let (mut tails, deadline) = (vec![String::new(); participants.len() + 1], Instant::now() + PATIENCE);
     // The next line of anybody, by number; the server has the last.
     let mut next = |wanted: &dyn Fn() -> String| {
@@ -129,7 +135,7 @@ fn trade(participants: &[Participant]) {
         tail.drain(..tail.ceil_char_boundary(tail.len().saturating_sub(8_000)));
         (who, line)
     };
-    let _server = Process::start(folder.path(), "server", &mut server_command(), participants.len(), &sender);
+    let _server = Process::start(folder.path(), "server", &mut server, participants.len(), &sender);
     let address = loop {
         let (_, line) = next(&|| "the server's address".to_owned());
         if let Some((_, address)) = line.split_once("polyswarmd on ") {
@@ -148,7 +154,7 @@ fn trade(participants: &[Participant]) {
                 command
             }
             Program::Ours => {
-                let mut command = Command::new(built("engine", "microengine", &["--features", "live"]));
+                let mut command = Command::new(ours.as_ref().expect("it was built"));
                 command.env("PASSWORD", "password").args(["--journal", "journal"]);
                 command
             }

@@ -12,8 +12,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        config::ConfigArgs, corpus::CorpusArgs, model::ModelArgs, replay::ReplayArgs, rules::RulesArgs, scan::ScanArgs,
-        strategies::StrategiesArgs,
+        compare::CompareArgs, config::ConfigArgs, corpus::CorpusArgs, model::ModelArgs, replay::ReplayArgs, rules::RulesArgs,
+        scan::ScanArgs, strategies::StrategiesArgs,
     },
     exit::{self, Exit},
 };
@@ -26,6 +26,7 @@ Examples:
   sim replay my-corpus --strategy null/min   the same market, another strategy
   sim config --set rivals.0.count=5          every setting, and where it comes from
   sim model train my-corpus -o model.toml    a model for the engine's `model` backend
+  sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -43,6 +44,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<ReplayArgs>),
+    Compare(Box<CompareArgs>),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -55,6 +57,7 @@ impl Cli {
     fn run(self, out: &mut dyn Write) -> anyhow::Result<Exit> {
         match self.command {
             Command::Replay(args) => args.run(out),
+            Command::Compare(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),

@@ -23,6 +23,8 @@ use crate::{execute, score::Scorecard};
 pub struct Track {
     /// What each bounty brought, in NCT, in order of the corpus; nothing where it was left alone or never posted.
     pub profits: Vec<f64>,
+    /// Block in which each bounty was posted; 0 if it never was.
+    pub posted: Vec<BlockNumber>,
     /// What was counted.
     pub score: Scorecard,
     /// What it came to.
@@ -32,6 +34,7 @@ pub struct Track {
 /// Watches one strategy.
 struct Watcher {
     profits: Vec<f64>,
+    posted: Vec<BlockNumber>,
     score: Scorecard,
 }
 
@@ -41,9 +44,8 @@ impl Observer for Watcher {
     }
 
     fn closed(&mut self, closed: &ClosedBounty<'_>) {
-        if let Some(profit) = usize::try_from(closed.plan.number).ok().and_then(|number| self.profits.get_mut(number)) {
-            *profit = closed.profit().to_f64();
-        }
+        let number = usize::try_from(closed.plan.number).expect("it is one of those that were counted");
+        (self.profits[number], self.posted[number]) = (closed.profit().to_f64(), closed.plan.posted);
         self.score.closed(closed);
     }
 }
@@ -51,9 +53,10 @@ impl Observer for Watcher {
 fn run(setup: &Arc<Setup>, strategy: &str, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Track> {
     let bounties = usize::try_from(setup.bounties).context("more bounties than this machine can number")?;
     let score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
-    let mut watcher = Watcher { profits: vec![0.0; bounties], score };
+    let mut watcher = Watcher { profits: vec![0.0; bounties], posted: vec![BlockNumber(0); bounties], score };
     let played = execute::play::<std::io::Sink>(setup, strategy, &mut watcher, None::<&mut NoJournal>, interrupted, progress)?;
-    Ok(Track { profits: watcher.profits, score: watcher.score, played })
+    let Watcher { profits, posted, score } = watcher;
+    Ok(Track { profits, posted, score, played })
 }
 
 /// Plays every strategy in every market, on `jobs` threads, each run on one of them; `progress` hears of bounties that

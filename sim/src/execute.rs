@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Strategies without any idea; the one that never asserts earns nothing and need not be played.
-const NULLS: [&str; 4] = ["null/min", "null/random", "null/mal", "null/ben"];
+pub const NULLS: [&str; 4] = ["null/min", "null/random", "null/mal", "null/ben"];
 
 /// What the user wants of a run.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ pub mod progress; // progress of long work
 pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files
 pub mod contest; // several strategies in the same markets
+pub mod comparison; // a comparison as data: compare.json
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

@@ -46,6 +46,11 @@ impl Progress {
         self.new_bar(ProgressBar::new_spinner(), "{spinner} {msg}: {human_pos} artifacts").with_message(what)
     }
 
+    /// Something that takes a while.
+    pub fn waiting(&self, what: &'static str) -> ProgressBar {
+        self.new_bar(ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed}").with_message(what)
+    }
+
     /// A scan of so many artifacts.
     pub fn scan(&self, artifacts: u64) -> ProgressBar {
         self.new_bar(ProgressBar::new(artifacts), "{wide_bar} {human_pos}/{human_len} artifacts, {rate}/s{msg}, {eta} left")

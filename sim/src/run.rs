@@ -89,6 +89,20 @@ pub struct CorpusFacts {
     pub recorded_engines: usize,
 }
 
+impl CorpusFacts {
+    /// Those of the corpus that is played.
+    pub fn of(setup: &Setup) -> CorpusFacts {
+        let Setup { corpus, summary, .. } = setup;
+        CorpusFacts {
+            name: corpus.name().to_owned(),
+            rows: summary.rows,
+            malicious: summary.malicious,
+            benign: summary.benign,
+            recorded_engines: corpus.engines().len(),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct MarketFacts {
     pub rules: String,
@@ -351,13 +365,7 @@ impl Outcome<'_> {
             command: self.command.clone(),
             complete: played.complete && !self.nulls_interrupted,
             warnings: self.warnings(),
-            corpus: CorpusFacts {
-                name: setup.corpus.name().to_owned(),
-                rows: setup.summary.rows,
-                malicious: setup.summary.malicious,
-                benign: setup.summary.benign,
-                recorded_engines: setup.corpus.engines().len(),
-            },
+            corpus: CorpusFacts::of(setup),
             market: MarketFacts {
                 rules: setup.rules.name.to_owned(),
                 switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),

@@ -40,6 +40,17 @@ impl Table {
         self.false_negatives += u64::from(!called & truth);
     }
 
+    /// Those of both.
+    #[must_use]
+    pub fn and(self, other: &Table) -> Table {
+        Table {
+            true_positives: self.true_positives + other.true_positives,
+            false_positives: self.false_positives + other.false_positives,
+            true_negatives: self.true_negatives + other.true_negatives,
+            false_negatives: self.false_negatives + other.false_negatives,
+        }
+    }
+
     /// Calls in all.
     pub fn total(&self) -> u64 {
         self.true_positives + self.false_positives + self.true_negatives + self.false_negatives

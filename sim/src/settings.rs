@@ -50,9 +50,9 @@ pub struct SettingsArgs {
     /// Set one key, as in `ambassadors.amount=3` or `rivals.0.count=5`; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Strategy of the engine under test; `sim strategies list` names all
-    #[arg(long, value_name = "NAME")]
-    pub strategy: Option<String>,
+    /// Strategy of the engine under test; `sim strategies list` names all, and `sim compare` takes several
+    #[arg(short, long, value_name = "NAME")]
+    pub strategy: Vec<String>,
     /// Seed of every random draw
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
@@ -138,8 +138,10 @@ fn resolve(args: &SettingsArgs) -> Result<Settings> {
         };
         layers.set(key.trim(), |expected| schema::value_of_text(value.trim(), expected), Origin::Set)?;
     }
-    if let Some(strategy) = &args.strategy {
-        layers.set("engine.strategy", |_| Value::String(strategy.clone()), Origin::Flag("--strategy"))?;
+    match args.strategy.as_slice() {
+        [] => {}
+        [strategy] => layers.set("engine.strategy", |_| Value::String(strategy.clone()), Origin::Flag("--strategy"))?,
+        several => bail!("--strategy is given {} times; name one, or compare several with `sim compare`", several.len()),
     }
     if let Some(seed) = args.seed {
         let seed = i64::try_from(seed).context("--seed: must be at most 9223372036854775807")?;

@@ -1,0 +1,152 @@
+//! `sim compare`: which staking strategy is better, and how sure that is.
+
+use std::{
+    fs,
+    io::{Write, stderr},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+
+use super::{
+    Format,
+    stage::{self, Stage, StageArgs},
+};
+use crate::{
+    comparison::{Outcome, Role, Split},
+    contest, execute,
+    exit::{Exit, OrExit},
+    progress::Progress,
+    report,
+    settings::{ORACLES, engine_strategy},
+    text,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  sim compare                                         the shipped panel, the strategies that clients ship
+  sim compare -s 'fixed?bid=0.2' -s 'fixed?bid=1'     which of two
+  sim compare my-corpus --engine engine.toml -s pm-ev -s stock/default --baseline stock/aggressive --seeds 5
+  sim compare my-corpus -s pm-ev -s fixed --split 50/20/30   choose by one part of the bounties, judge by another
+
+Every strategy meets the same bounties, rivals and votes. Those that have no idea (`null/...`) and one that knows the
+label (`oracle/label`) are always among them.";
+
+/// Strategies that are compared if none is named.
+const USUAL: [&str; 3] = ["stock/conservative", "stock/default", "fixed"];
+
+/// Compare staking strategies by what they earn, and say how sure that is
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CompareArgs {
+    /// What is played.
+    #[command(flatten)]
+    pub stage: StageArgs,
+    /// The strategy that the others are compared with
+    #[arg(long, value_name = "NAME", default_value = "stock/aggressive")]
+    pub baseline: String,
+    /// Markets to play in: seeds from the scenario's on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Shares of the bounties, in order of time, to train on, to choose by, and to judge by, as in 50/20/30; without it, all
+    /// are for everything
+    #[arg(long, value_name = "TRAIN/VALIDATE/TEST")]
+    pub split: Option<Split>,
+    /// Write every figure to this new file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+impl CompareArgs {
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// If the settings, a strategy or the corpus are wrong, a file cannot be written, or an invariant is broken.
+    pub fn run(mut self, out: &mut dyn Write) -> Result<Exit> {
+        let (quiet, jobs) = (self.stage.quiet, self.stage.scanning.jobs());
+        let progress = Progress::new(quiet);
+        // They are compared, none is the engine's.
+        let asked = std::mem::take(&mut self.stage.settings.strategy);
+        let strategies = self.strategies(asked).or_exit(Exit::Usage)?;
+        if let Some(file) = self.out.as_ref().filter(|file| file.exists()) {
+            return Err(anyhow!("--out {} exists; name a new file", text::shown(file))).or_exit(Exit::Usage);
+        }
+        let interrupted = execute::interruption()?;
+        let Some(Stage { setup, scenario_sha256, .. }) = self.stage.set(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
+        let seed = setup.scenario.seed;
+        let last = seed.checked_add(self.seeds - 1).filter(|&last| i64::try_from(last).is_ok());
+        let last = last.ok_or_else(|| anyhow!("--seeds {}: there are no seeds beyond {}", self.seeds, i64::MAX)).or_exit(Exit::Usage)?;
+        let markets: Vec<_> = (seed..=last).map(|seed| Arc::new(setup.reseeded(seed))).collect();
+
+        let names: Vec<String> = strategies.iter().map(|(name, _)| name.clone()).collect();
+        let bar = progress.bar(setup.bounties.saturating_mul((markets.len() * names.len()) as u64), true);
+        let started = Instant::now();
+        let played = contest::play(&markets, &names, jobs, &interrupted, &|closed| bar.inc(closed));
+        bar.finish_and_clear();
+        let Some(tracks) = execute::answer(played)? else { return Ok(Exit::Interrupted) };
+        let outcome = Outcome {
+            markets: &markets,
+            scenario_sha256,
+            command: stage::command(),
+            strategies: &strategies,
+            tracks: &tracks,
+            split: self.split,
+            play: started.elapsed(),
+            jobs,
+        };
+        let spinner = progress.waiting("resampling");
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
+        let compared = threads.install(|| outcome.compare());
+        spinner.finish_and_clear();
+        let comparison = compared.or_exit(Exit::Usage)?;
+
+        let mut json = serde_json::to_string_pretty(&comparison)?;
+        json.push('\n');
+        match self.format {
+            Format::Text => out.write_all(report::compare::text(&comparison).as_bytes())?,
+            Format::Json => out.write_all(json.as_bytes())?,
+        }
+        if let Some(file) = &self.out {
+            fs::write(file, json).with_context(|| format!("cannot write {}", text::shown(file)))?;
+            if !quiet {
+                let _ = writeln!(stderr(), "wrote {}", text::shown(file));
+            }
+        }
+        Ok(Exit::Success)
+    }
+
+    /// Everybody who plays, each once: those asked for, the baseline, nulls, oracles.
+    fn strategies(&self, mut asked: Vec<String>) -> Result<Vec<(String, Role)>> {
+        let mut all: Vec<(String, Role)> = Vec::new();
+        let mut add = |name: &str, role: Role| -> Result<()> {
+            engine_strategy(name)?;
+            if !all.iter().any(|(known, _)| known == name) {
+                all.push((name.to_owned(), role));
+            }
+            Ok(())
+        };
+        if asked.is_empty() {
+            asked = USUAL.map(str::to_owned).to_vec();
+        }
+        for name in &asked {
+            let role = match name {
+                name if *name == self.baseline => Role::Baseline,
+                name if ORACLES.iter().any(|(oracle, _)| oracle == name) => Role::Oracle,
+                name if execute::NULLS.contains(&name.as_str()) => Role::Null,
+                _ => Role::Candidate,
+            };
+            add(name, role)?;
+        }
+        add(&self.baseline, Role::Baseline)?;
+        execute::NULLS.iter().try_for_each(|name| add(name, Role::Null))?;
+        ORACLES.iter().try_for_each(|(name, _)| add(name, Role::Oracle))?;
+        Ok(all)
+    }
+}

@@ -1,0 +1,468 @@
+//! A comparison of strategies as data: everything its report says, once, in the schema of `compare.json`.
+//!
+//! The unit is one bounty. In several markets (seeds) its profit is the mean over them: the same artifacts come again, so
+//! more seeds take the luck of rivals and votes out of a figure, but do not make the corpus larger.
+
+use std::time::Duration;
+
+use engine::microengine::Abstention;
+use replay::{oracle, plan::Setup};
+use serde::Serialize;
+
+use crate::{
+    contest::Track,
+    run::{CorpusFacts, Money},
+    score::ratio,
+    statistics::{
+        Unfit,
+        bootstrap::{self, Estimate, Plan},
+        many, paired, planning, series,
+    },
+};
+
+/// Version of the schema of `compare.json`; grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+/// Confidence of intervals.
+const CONFIDENCE: f64 = 0.95;
+/// Confidence that the set of those that cannot be told from the best holds the best.
+const SET_CONFIDENCE: f64 = 0.9;
+/// Chance of finding a difference, in plans.
+const POWER: f64 = 0.8;
+
+/// What a strategy is compared for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The user asked for it.
+    Candidate,
+    /// The others are compared with it.
+    Baseline,
+    /// It has no idea, and shows what an idea is worth.
+    Null,
+    /// It knows what nobody can, and shows what is left to be earned.
+    Oracle,
+}
+
+/// A whole comparison.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Comparison {
+    pub schema: u32,
+    pub name: ComparisonName,
+    /// Command that repeats it.
+    pub command: String,
+    pub warnings: Vec<String>,
+    pub corpus: CorpusFacts,
+    pub rules: String,
+    /// Bounties that were played in each market.
+    pub bounties: u64,
+    /// How the bounties were split, if they were; figures are about the last part.
+    pub split: Option<SplitFacts>,
+    /// Bounties that figures are about.
+    pub evaluated: u64,
+    pub baseline: String,
+    pub method: MethodFacts,
+    /// Those that were asked for in their order, the baseline, nulls, oracles.
+    pub strategies: Vec<StrategyFacts>,
+    /// Whether any candidate is better than the baseline, all of them considered.
+    pub superior: Option<SuperiorFacts>,
+    pub choice: Choice,
+    pub wall: WallTime,
+}
+
+/// What names a comparison: the same name gives the same figures.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ComparisonName {
+    pub version: &'static str,
+    pub scenario_sha256: String,
+    pub corpus_sha256: String,
+    pub seeds: Vec<u64>,
+    pub inputs: Vec<String>,
+}
+
+/// Shares of the bounties in order of time: to train on, to choose by, to judge by.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Split {
+    train: f64,
+    validate: f64,
+}
+
+impl std::str::FromStr for Split {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Split, &'static str> {
+        let expected = "three shares that add up to 100, none of the last two zero, such as 50/20/30";
+        let shares: Vec<f64> = text.split('/').map(|share| share.trim().parse().ok()).collect::<Option<_>>().ok_or(expected)?;
+        match *shares.as_slice() {
+            [train, validate, test] if train >= 0.0 && validate > 0.0 && test > 0.0 && (train + validate + test - 100.0).abs() < 1e-9 => {
+                Ok(Split { train: train / 100.0, validate: validate / 100.0 })
+            }
+            _ => Err(expected),
+        }
+    }
+}
+
+/// The parts of a split, by the numbers of their bounties. Between two parts lies an embargo: what is still open when one
+/// ends belongs to neither, so that nothing that is judged was decided on before all that came earlier was settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct SplitFacts {
+    /// Bounties that learners have to themselves.
+    pub train: (u64, u64),
+    /// Bounties that the choice is made by.
+    pub validate: (u64, u64),
+    /// Bounties that figures are about.
+    pub test: (u64, u64),
+    /// Blocks between the last bounty of a part and the first of the next: the longest that a stake is locked.
+    pub embargo_blocks: u64,
+}
+
+/// How intervals and tests were made.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct MethodFacts {
+    pub confidence: f64,
+    pub set_confidence: f64,
+    pub power: f64,
+    /// Resamples of the stationary bootstrap.
+    pub resamples: u32,
+    /// Mean length of its blocks, in bounties.
+    pub block: f64,
+    /// Draws of the sign-flip test.
+    pub flips: u32,
+}
+
+/// One strategy.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StrategyFacts {
+    pub strategy: String,
+    pub role: Role,
+    /// What each market brought, whole runs.
+    pub profits: Vec<Money>,
+    /// What the bounties that are evaluated brought, in the mean over markets.
+    pub profit_nct: f64,
+    pub per_bounty: MeanFacts,
+    /// Against the baseline; nothing for the baseline itself.
+    pub difference: Option<DifferenceFacts>,
+    /// True if it cannot be told from the best; nothing for nulls and oracles, which nobody chooses.
+    pub among_best: Option<bool>,
+    /// Losing bounties in the first market.
+    pub losses: u64,
+    /// Profit by the mean of what was locked; over the whole run, markets together.
+    pub return_on_locked: Option<f64>,
+    /// Profit by all that was staked: a diagnostic, for it praises small stakes.
+    pub return_on_stake: Option<f64>,
+    /// The deepest fall of the equity in any market.
+    pub drawdown_nct: f64,
+    pub locked_peak_nct: f64,
+    /// Artifacts with a stake, by all artifacts.
+    pub coverage: Option<f64>,
+    /// Of what was asserted, against the consensus.
+    pub accuracy: Option<f64>,
+    pub late: u64,
+    pub unfunded: u64,
+    pub refused: u64,
+    /// Its profit by that of the best that could have been done, see `oracle`.
+    pub share_of_oracle: Option<f64>,
+}
+
+/// A mean, and how well it is known.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct MeanFacts {
+    pub nct: f64,
+    /// Nothing if too few bounties decide.
+    pub interval: Option<(f64, f64)>,
+    /// Where there is no interval: the highest share of losing (or differing) bounties that the corpus does not refute.
+    pub at_most: Option<f64>,
+}
+
+impl MeanFacts {
+    fn new(estimate: Estimate) -> MeanFacts {
+        match estimate {
+            Estimate::Interval(interval) => {
+                MeanFacts { nct: interval.estimate, interval: Some((interval.low, interval.high)), at_most: None }
+            }
+            Estimate::TooFew { estimate, at_most, .. } => MeanFacts { nct: estimate, interval: None, at_most: Some(at_most) },
+        }
+    }
+}
+
+/// What a strategy earns more than the baseline.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct DifferenceFacts {
+    pub per_bounty: MeanFacts,
+    /// Sign-flip test, two-sided.
+    pub p: Option<f64>,
+    /// Romano and Wolf: the same with all candidates considered, one-sided (better than the baseline).
+    pub adjusted_p: Option<f64>,
+    /// The smallest difference per bounty that this corpus would show with the power of the method.
+    pub detectable_nct: Option<f64>,
+    /// Bounties that would show the difference that was seen.
+    pub needed: Option<u64>,
+    /// True if the interval leaves zero out.
+    pub distinct: bool,
+}
+
+/// Hansen's test of superior predictive ability: p-values of "no candidate is better than the baseline".
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct SuperiorFacts {
+    pub lower: f64,
+    pub p: f64,
+    pub upper: f64,
+}
+
+/// What to choose.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Choice {
+    /// The candidate (or the baseline) that earned most.
+    pub best: String,
+    /// Those that cannot be told from the best one, the best included.
+    pub set: Vec<String>,
+}
+
+/// How long it took: the only fields in which two comparisons of the same name may differ.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct WallTime {
+    pub play_seconds: f64,
+    pub statistics_seconds: f64,
+    pub bounties_per_second: Option<f64>,
+    pub jobs: usize,
+}
+
+/// What is known once all strategies have been played.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// One per seed.
+    pub markets: &'a [std::sync::Arc<Setup>],
+    pub scenario_sha256: [u8; 32],
+    pub command: String,
+    /// Names and roles; exactly one is the baseline.
+    pub strategies: &'a [(String, Role)],
+    /// By strategy, then by market.
+    pub tracks: &'a [Vec<Track>],
+    /// Which bounties figures are about.
+    pub split: Option<Split>,
+    pub play: Duration,
+    pub jobs: usize,
+}
+
+impl Outcome<'_> {
+    /// Puts all figures together.
+    ///
+    /// # Errors
+    ///
+    /// If there are too few bounties to compare anything on.
+    pub fn compare(&self) -> Result<Comparison, Unfit> {
+        let started = std::time::Instant::now();
+        let setup = &*self.markets[0];
+        let seed = setup.scenario.seed;
+        let split = self.split.map(|split| self.parts(split)).transpose()?;
+        let all = (0, setup.bounties);
+        let within = |part| self.tracks.iter().map(|tracks| mean_profits(tracks, part)).collect::<Vec<Vec<f64>>>();
+        let profits = within(split.map_or(all, |split| split.test));
+        let baseline = self.place(|role| role == Role::Baseline).next().expect("there is a baseline");
+        let differences: Vec<Vec<f64>> =
+            profits.iter().map(|profits_of| paired::differences(profits_of, &profits[baseline])).collect::<Result<_, _>>()?;
+        let plan = Plan::of(profits.iter().chain(&differences).map(Vec::as_slice), seed);
+
+        let chosen: Vec<usize> = self.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
+        let candidates: Vec<usize> = self.place(|role| role == Role::Candidate).collect();
+        let against: Vec<&[f64]> = candidates.iter().map(|&at| differences[at].as_slice()).collect();
+        let (mut superior, mut adjusted) = (None, vec![None; self.strategies.len()]);
+        if !against.is_empty() {
+            let family = many::Family::new(&against, &plan)?;
+            let spa = family.superior();
+            superior = Some(SuperiorFacts { lower: spa.lower, p: spa.consistent, upper: spa.upper });
+            for (&at, p) in candidates.iter().zip(family.romano_wolf()) {
+                adjusted[at] = Some(p);
+            }
+        }
+        let stand: Vec<&[f64]> = chosen.iter().map(|&at| profits[at].as_slice()).collect();
+        let set = many::confidence_set(&stand, &plan, 1.0 - SET_CONFIDENCE)?;
+        let mut among_best = vec![None; self.strategies.len()];
+        for (&at, member) in chosen.iter().zip(&set) {
+            among_best[at] = Some(*member);
+        }
+        let mean = |at: usize| series::mean(&profits[at]);
+        let oracle = self.place(|role| role == Role::Oracle).map(mean).fold(f64::NEG_INFINITY, f64::max);
+
+        let mut strategies = Vec::with_capacity(self.strategies.len());
+        for (at, (strategy, role)) in self.strategies.iter().enumerate() {
+            let difference = match role {
+                Role::Baseline => None,
+                _ => Some(difference(&differences[at], &plan, adjusted[at])?),
+            };
+            let tracks = &self.tracks[at];
+            let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
+            let count = |figure: &dyn Fn(&Track) -> u64| tracks.iter().map(figure).sum::<u64>();
+            let abstained = |reason| count(&|track| track.score.abstained.get(&reason).copied().unwrap_or(0));
+            let part = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+            let worst = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).fold(0.0, f64::max);
+            let earned = sum(&|track| track.played.engine.to_f64());
+            let asserted = tracks.iter().fold(crate::score::Table::default(), |sum, track| sum.and(&track.score.consensus));
+            strategies.push(StrategyFacts {
+                strategy: strategy.clone(),
+                role: *role,
+                profits: tracks.iter().map(|track| track.played.engine.into()).collect(),
+                profit_nct: profits[at].iter().sum(),
+                per_bounty: MeanFacts::new(bootstrap::profit(&profits[at], &plan, CONFIDENCE)?),
+                difference,
+                among_best: among_best[at],
+                losses: tracks[0].score.lost,
+                return_on_locked: part(earned, sum(&|track| locked(track))),
+                return_on_stake: part(earned, sum(&|track| track.score.staked.to_f64())),
+                drawdown_nct: worst(&|track| track.score.drawdown.depth.to_f64()),
+                locked_peak_nct: worst(&|track| track.score.capital.peak.to_f64()),
+                coverage: ratio(count(&|track| track.score.asserted_artifacts), count(&|track| track.score.artifacts)),
+                accuracy: asserted.accuracy(),
+                late: abstained(Abstention::Late),
+                unfunded: abstained(Abstention::Unfunded),
+                refused: count(&|track| track.score.refused),
+                share_of_oracle: part(mean(at), oracle).filter(|_| *role != Role::Oracle),
+            });
+        }
+        // Chosen by what is not judged by, where there is such a part.
+        let told = split.map_or_else(|| profits.clone(), |split| within(split.validate));
+        let by = |at: usize| series::mean(&told[at]);
+        let best = chosen.iter().copied().max_by(|&a, &b| by(a).total_cmp(&by(b))).expect("there is a baseline");
+        let name = |at: usize| self.strategies[at].0.clone();
+        let choice = Choice {
+            best: name(best),
+            set: chosen.iter().copied().filter(|&at| at == best || among_best[at] == Some(true)).map(name).collect(),
+        };
+        let runs = (self.markets.len() * self.strategies.len()) as u64;
+        let play = self.play.as_secs_f64();
+        Ok(Comparison {
+            schema: SCHEMA,
+            name: ComparisonName {
+                version: env!("CARGO_PKG_VERSION"),
+                scenario_sha256: hex::encode(self.scenario_sha256),
+                corpus_sha256: hex::encode(setup.summary.sha256),
+                seeds: self.markets.iter().map(|market| market.scenario.seed).collect(),
+                inputs: setup.inputs.clone(),
+            },
+            command: self.command.clone(),
+            warnings: self.warnings(&strategies, profits[0].len() as u64),
+            corpus: CorpusFacts::of(setup),
+            rules: setup.rules.name.to_owned(),
+            bounties: setup.bounties,
+            split,
+            evaluated: profits[0].len() as u64,
+            baseline: name(baseline),
+            method: MethodFacts {
+                confidence: CONFIDENCE,
+                set_confidence: SET_CONFIDENCE,
+                power: POWER,
+                resamples: plan.resamples,
+                block: plan.block,
+                flips: paired::FLIPS,
+            },
+            strategies,
+            superior,
+            choice,
+            wall: WallTime {
+                play_seconds: play,
+                statistics_seconds: started.elapsed().as_secs_f64(),
+                bounties_per_second: (play > 0.0).then(|| (setup.bounties * runs) as f64 / play),
+                jobs: self.jobs,
+            },
+        })
+    }
+
+    /// The parts of a split, with one longest lock-up between any two.
+    fn parts(&self, split: Split) -> Result<SplitFacts, Unfit> {
+        let setup = &self.markets[0];
+        let rules = &setup.rules;
+        let embargo_blocks = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 1;
+        let posted = &self.tracks[0][0].posted;
+        let at = |share: f64| ((share * posted.len() as f64).round() as usize).min(posted.len());
+        let after = |end: usize| match end {
+            0 => 0,
+            end => {
+                let free = posted[end - 1].0 + embargo_blocks;
+                end + posted[end..].iter().take_while(|block| block.0 <= free).count()
+            }
+        };
+        let (train, validate) = (at(split.train), at(split.train + split.validate));
+        let part = |from: usize, to: usize| (from.min(to) as u64, to as u64);
+        let parts = SplitFacts {
+            train: part(0, train),
+            validate: part(after(train), validate),
+            test: part(after(validate), posted.len()),
+            embargo_blocks,
+        };
+        let shortest = [parts.validate, parts.test].into_iter().map(|(from, to)| to - from).min().unwrap_or(0);
+        let (bounties, least) = (shortest as usize, bootstrap::LEAST);
+        if bounties < least { Err(Unfit::TooFewBounties { bounties, least }) } else { Ok(parts) }
+    }
+
+    /// Places of the strategies with such a role.
+    fn place(&self, wanted: impl Fn(Role) -> bool) -> impl Iterator<Item = usize> {
+        self.strategies.iter().enumerate().filter(move |(_, (_, role))| wanted(*role)).map(|(at, _)| at)
+    }
+
+    /// What a user should know before believing the result.
+    fn warnings(&self, strategies: &[StrategyFacts], evaluated: u64) -> Vec<String> {
+        let mut warnings = self.markets[0].warnings.clone();
+        let chosen = || strategies.iter().filter(|facts| matches!(facts.role, Role::Candidate | Role::Baseline));
+        let nulls = strategies.iter().filter(|facts| facts.role == Role::Null);
+        if let Some(best) = nulls.max_by(|a, b| a.profit_nct.total_cmp(&b.profit_nct)) {
+            for worse in chosen().filter(|facts| facts.profit_nct < best.profit_nct) {
+                warnings.push(format!("`{}`, which has no idea, earns more than `{}`", best.strategy, worse.strategy));
+            }
+        }
+        for rare in chosen().filter(|facts| facts.per_bounty.interval.is_none() && facts.profit_nct != 0.0) {
+            let most = 100.0 * rare.per_bounty.at_most.unwrap_or(1.0);
+            warnings.push(format!(
+                "`{}` lost too few bounties to tell how bad it gets: up to {most:.2} % may be losses, and no interval is stated",
+                rare.strategy
+            ));
+        }
+        for facts in chosen() {
+            let Some(DifferenceFacts { distinct: false, needed: Some(needed), .. }) = facts.difference else { continue };
+            if needed > evaluated {
+                warnings.push(format!(
+                    "too few bounties to tell `{}` from the baseline: if they differ as much as was seen, about {} would show it",
+                    facts.strategy,
+                    crate::text::thousands(needed)
+                ));
+            }
+        }
+        if strategies.iter().any(|facts| facts.refused > 0 && facts.role != Role::Null) {
+            let refused: Vec<String> =
+                strategies.iter().filter(|facts| facts.refused > 0).map(|facts| format!("`{}`", facts.strategy)).collect();
+            warnings.push(format!("the market refused assertions of {}: bids out of its limits", refused.join(", ")));
+        }
+        warnings.retain(|warning| !warning.contains(oracle::NAME));
+        warnings
+    }
+}
+
+/// Profit of each bounty of a part, in the mean over markets.
+fn mean_profits(tracks: &[Track], (from, to): (u64, u64)) -> Vec<f64> {
+    let part = from as usize..to as usize;
+    let mut profits = vec![0.0; part.len()];
+    for track in tracks {
+        profits.iter_mut().zip(&track.profits[part.clone()]).for_each(|(sum, profit)| *sum += profit);
+    }
+    let markets = tracks.len() as f64;
+    profits.iter_mut().for_each(|sum| *sum /= markets);
+    profits
+}
+
+/// The mean of what was locked, in NCT.
+fn locked(track: &Track) -> f64 {
+    track.score.capital.mean(track.played.last_block.0 - track.played.first_block.0)
+}
+
+fn difference(differences: &[f64], plan: &Plan, adjusted_p: Option<f64>) -> Result<DifferenceFacts, Unfit> {
+    let mean = MeanFacts::new(paired::difference(differences, plan, CONFIDENCE)?);
+    let block = plan.block.ceil() as usize;
+    let moments = crate::statistics::variance::moments(differences, plan.block);
+    let planned = planning::Planned { omega: moments.omega, significance: 1.0 - CONFIDENCE, power: POWER };
+    Ok(DifferenceFacts {
+        per_bounty: mean,
+        p: paired::sign_flip(differences, block, paired::FLIPS, plan.seed).ok(),
+        adjusted_p,
+        detectable_nct: planned.detectable(differences.len()),
+        needed: planned.needed(mean.nct),
+        distinct: mean.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
+    })
+}

@@ -1,0 +1,223 @@
+//! The report of a comparison: every figure comes from [`Comparison`], none is computed here.
+
+use comfy_table::CellAlignment;
+
+use super::{decimal, lines, name, nct, percent, table};
+use crate::{
+    comparison::{Comparison, MeanFacts, Role, StrategyFacts},
+    text::{plain, thousands as count},
+};
+
+/// The whole report.
+pub fn text(comparison: &Comparison) -> String {
+    let mut out = String::new();
+    header(comparison, &mut out);
+    profits(comparison, &mut out);
+    risks(comparison, &mut out);
+    choice(comparison, &mut out);
+    footer(comparison, &mut out);
+    out
+}
+
+fn header(comparison: &Comparison, out: &mut String) {
+    let Comparison { corpus, rules, name: called, .. } = comparison;
+    let markets = match called.seeds.as_slice() {
+        [seed] => format!("seed {seed}"),
+        seeds => format!("mean of {} markets, seeds {} to {}", seeds.len(), seeds[0], seeds[seeds.len() - 1]),
+    };
+    out.push_str(&format!(
+        "Comparison on `{}`: {} artifacts ({} malicious), rules {rules}, {markets}\n",
+        name(&corpus.name),
+        count(corpus.rows),
+        count(corpus.malicious),
+    ));
+    let split = comparison.split.map_or_else(String::new, |split| {
+        let size = |(from, to): (u64, u64)| count(to - from);
+        format!(
+            " to judge by, after {} to train on and {} to choose by; {} blocks between them",
+            size(split.train),
+            size(split.validate),
+            count(split.embargo_blocks)
+        )
+    });
+    out.push_str(&format!("{} bounties{split}\n", count(comparison.evaluated)));
+}
+
+/// `+0.0123 [+0.0100, +0.0150]`
+fn mean(facts: &MeanFacts) -> [String; 2] {
+    let interval = match facts.interval {
+        Some((low, high)) => format!("[{}, {}]", nct(low, true), nct(high, true)),
+        None => "-".to_owned(),
+    };
+    [nct(facts.nct, true), interval]
+}
+
+fn p_value(p: Option<f64>) -> String {
+    match p {
+        None => "-".to_owned(),
+        Some(p) if p < 0.001 => "<0.001".to_owned(),
+        Some(p) => format!("{p:.3}"),
+    }
+}
+
+fn mark(facts: &StrategyFacts, comparison: &Comparison) -> String {
+    let mark = match facts.role {
+        Role::Candidate if facts.strategy == comparison.choice.best => "> ",
+        Role::Baseline if facts.strategy == comparison.choice.best => "> ",
+        _ => "  ",
+    };
+    format!("{mark}{}", name(&facts.strategy))
+}
+
+/// Those to choose from by profit, then nulls and oracles by profit.
+fn in_order(comparison: &Comparison) -> Vec<&StrategyFacts> {
+    let mut strategies: Vec<&StrategyFacts> = comparison.strategies.iter().collect();
+    let group = |role: Role| match role {
+        Role::Candidate | Role::Baseline => 0,
+        Role::Null => 1,
+        Role::Oracle => 2,
+    };
+    strategies.sort_by(|a, b| group(a.role).cmp(&group(b.role)).then(b.profit_nct.total_cmp(&a.profit_nct)));
+    strategies
+}
+
+fn profits(comparison: &Comparison, out: &mut String) {
+    let percent = 100.0 * comparison.method.confidence;
+    out.push_str(&format!("\nProfit in NCT, with {percent:.0} % intervals; against `{}`, bounty by bounty\n", name(&comparison.baseline)));
+    let mut table = table(&["strategy", "profit", "per bounty", "interval", "difference", "interval", "p", "adjusted", "best?"]);
+    for facts in in_order(comparison) {
+        let [per_bounty, interval] = mean(&facts.per_bounty);
+        let [difference, range] = match (&facts.difference, facts.role) {
+            (Some(difference), _) => mean(&difference.per_bounty),
+            (None, _) => ["baseline".to_owned(), String::new()],
+        };
+        table.add_row([
+            mark(facts, comparison),
+            nct(facts.profit_nct, true),
+            per_bounty,
+            interval,
+            difference,
+            range,
+            facts.difference.map_or_else(String::new, |difference| p_value(difference.p)),
+            facts.difference.and_then(|difference| difference.adjusted_p).map_or_else(String::new, |p| p_value(Some(p))),
+            match facts.among_best {
+                Some(true) => "maybe".to_owned(),
+                Some(false) => "no".to_owned(),
+                None => String::new(),
+            },
+        ]);
+    }
+    out.push_str(&lines(&table));
+    out.push_str("  p: sign-flip test of the difference; adjusted: better than the baseline, with all that were tried considered\n");
+    out.push_str(&format!(
+        "  (Romano-Wolf); best?: cannot be told from the best (model confidence set, {:.0} %)\n",
+        100.0 * comparison.method.set_confidence
+    ));
+}
+
+fn risks(comparison: &Comparison, out: &mut String) {
+    out.push_str("\nCapital and verdicts\n");
+    let mut table = table(&[
+        "strategy",
+        "on locked",
+        "on stake",
+        "drawdown",
+        "locked peak",
+        "asserted",
+        "accuracy",
+        "late",
+        "unfunded",
+        "refused",
+        "of oracle",
+    ]);
+    for facts in in_order(comparison) {
+        table.add_row([
+            mark(facts, comparison),
+            decimal(facts.return_on_locked),
+            percent(facts.return_on_stake),
+            nct(facts.drawdown_nct, false),
+            nct(facts.locked_peak_nct, false),
+            percent(facts.coverage),
+            percent(facts.accuracy),
+            count(facts.late),
+            count(facts.unfunded),
+            count(facts.refused),
+            percent(facts.share_of_oracle),
+        ]);
+    }
+    if let Some(column) = table.column_mut(0) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    out.push_str(&lines(&table));
+    out.push_str("  on locked: profit by the mean of what was locked; on stake: a diagnostic only, for it praises small stakes\n");
+}
+
+fn choice(comparison: &Comparison, out: &mut String) {
+    let best = comparison.strategies.iter().find(|facts| facts.strategy == comparison.choice.best).expect("it is one of them");
+    let when = if comparison.split.is_some() { " on the bounties to choose by; on those to judge by" } else { "" };
+    out.push_str(&format!("\n`{}` earned most{when}", name(&best.strategy)));
+    match &best.difference {
+        None => out.push_str(": the baseline itself.\n"),
+        Some(difference) if difference.distinct => {
+            let [mean, interval] = mean(&difference.per_bounty);
+            out.push_str(&format!(": {mean} NCT per bounty more than `{}`, {interval}.\n", name(&comparison.baseline)));
+        }
+        Some(difference) => {
+            let least = difference.detectable_nct.map_or_else(|| "-".to_owned(), |nct_least| nct(nct_least, false));
+            out.push_str(&format!(
+                ", but cannot be told from `{}`: on this corpus only differences of {least} NCT per bounty show.\n",
+                name(&comparison.baseline)
+            ));
+        }
+    }
+    let others: Vec<String> =
+        comparison.choice.set.iter().filter(|other| **other != best.strategy).map(|other| format!("`{}`", name(other))).collect();
+    match others.as_slice() {
+        [] => out.push_str("No other strategy here can be the best one.\n"),
+        others => out.push_str(&format!("These cannot be told from it: {}.\n", others.join(", "))),
+    }
+    for facts in in_order(comparison) {
+        if let (Role::Candidate, Some(difference)) = (facts.role, &facts.difference)
+            && !difference.distinct
+            && facts.strategy != best.strategy
+            && let Some(least) = difference.detectable_nct
+        {
+            out.push_str(&format!(
+                "`{}` cannot be told from the baseline: only differences of {} NCT per bounty show.\n",
+                name(&facts.strategy),
+                nct(least, false)
+            ));
+        }
+    }
+    if let Some(superior) = &comparison.superior {
+        out.push_str(&format!(
+            "That none of them is better than the baseline: p {} (test of superior predictive ability; {} to {}).\n",
+            p_value(Some(superior.p)),
+            p_value(Some(superior.lower)),
+            p_value(Some(superior.upper))
+        ));
+    }
+}
+
+fn footer(comparison: &Comparison, out: &mut String) {
+    let (called, method, wall) = (&comparison.name, &comparison.method, &comparison.wall);
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    out.push_str(&format!(
+        "\nMethod   stationary bootstrap, {} resamples, mean block {:.1} bounties; {} sign flips\n",
+        count(u64::from(method.resamples)),
+        method.block,
+        count(u64::from(method.flips))
+    ));
+    out.push_str(&format!(
+        "Run      sim {}, scenario {}, corpus {}\nRepeat   {}\n",
+        called.version,
+        short(&called.scenario_sha256),
+        short(&called.corpus_sha256),
+        plain(&comparison.command)
+    ));
+    let rate = wall.bounties_per_second.map_or_else(String::new, |rate| format!(", {} bounties/s", count(rate as u64)));
+    out.push_str(&format!("Time     {:.2} s to play{rate}, {:.2} s of statistics\n", wall.play_seconds, wall.statistics_seconds));
+    for warning in &comparison.warnings {
+        out.push_str(&format!("warning: {}\n", plain(warning)));
+    }
+}

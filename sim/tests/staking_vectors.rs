@@ -19,7 +19,12 @@ use sim::{
     statistics::{
         bootstrap::{Plan, Resampled, bca},
         many::{Scale, Strategies},
-        multiplicity, paired, series, variance,
+        metrics::{self, Tail},
+        multiplicity,
+        overfitting::{self, Score, Sharpe},
+        paired,
+        planning::{Power, Sequence},
+        series, variance,
     },
 };
 
@@ -227,4 +232,81 @@ fn staking_vectors_many_strategies() {
         all_exact(&strategies.better(scale), &expected[format!("romano_wolf{name}")], &format!("Romano and Wolf{name}"));
     }
     all_exact(&strategies.among_best(), &expected["mcs_on_losses_minus_D"], "model confidence set");
+}
+
+#[test]
+fn staking_vectors_overfitting() {
+    let overfitting = family("overfitting");
+    let (columns, expected) = (columns(&overfitting["M"]), &overfitting["expect"]);
+    let trials: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let sharpes: Vec<Sharpe> = trials.iter().map(|trial| Sharpe::of(trial).unwrap()).collect();
+    let ratios: Vec<f64> = sharpes.iter().map(|sharpe| sharpe.ratio).collect();
+    all_near(&ratios, &expected["sharpe"], "Sharpe ratios");
+    let best = (0..ratios.len()).max_by(|&one, &other| ratios[one].total_cmp(&ratios[other])).unwrap();
+    assert_eq!(best as u64, integer(&expected["best"]));
+    let best = sharpes[best];
+    all_near(&[best.ratio, best.skewness, best.kurtosis], &expected["moments"], "moments");
+    near(best.probability_above(0.0), &expected["psr0"], "probabilistic Sharpe ratio");
+    let luck = overfitting::expected_maximum(&ratios, ratios.len() as f64);
+    near(luck, &expected["expected_max_sr"], "the largest Sharpe ratio to expect");
+    near(best.probability_above(luck), &expected["dsr"], "deflated Sharpe ratio");
+    near(overfitting::effective_trials(&trials).unwrap(), &expected["n_effective"], "effective trials");
+    let mean = overfitting::overfitting(&trials, 8, Score::Mean).unwrap();
+    let sharpe = overfitting::overfitting(&trials, 8, Score::Sharpe).unwrap();
+    near(mean.probability, &expected["pbo_mean"], "overfitting by mean");
+    near(sharpe.probability, &expected["pbo_sharpe"], "overfitting by Sharpe ratio");
+    let first = array(&expected["logit_first"], "logits").len();
+    all_near(&mean.logits[..first], &expected["logit_first"], "logits");
+}
+
+#[test]
+fn staking_vectors_planning() {
+    let planning = family("planning");
+    for case in cases(&planning, "n_required") {
+        let power = Power { alpha: number(&case["alpha"]), power: number(&case["power"]) };
+        assert_eq!(power.bounties(number(&case["sd"]), number(&case["delta"])), number(&case["expect"]), "{case}");
+    }
+    let roi = &planning["roi"];
+    let [p1, s1, p2, s2] = ["P1", "S1", "P2", "S2"].map(|key| numbers(&roi[key]));
+    all_near(&paired::roi_difference((&p1, &s1), (&p2, &s2)).unwrap().errors, &roi["expect"], "difference of returns");
+    // The sequence is that of the family `resample`.
+    let (x, expected) = (numbers(&family("resample")["x"]), &planning["conf_sequence"]);
+    let mut sequence = Sequence::new(number(&expected["alpha"]), number(&expected["t_opt"]));
+    let (mut means, mut half_widths) = (Vec::new(), Vec::new());
+    let at: Vec<u64> = cases(expected, "at").iter().map(integer).collect();
+    for value in x {
+        sequence.add(value);
+        if at.contains(&sequence.count()) {
+            means.push(sequence.mean());
+            half_widths.push(sequence.half_width());
+        }
+    }
+    all_near(&means, &expected["mean"], "means");
+    all_near(&half_widths, &expected["halfwidth"], "half-widths");
+}
+
+#[test]
+fn staking_vectors_metrics() {
+    let metrics = family("metrics");
+    let (whole, expected) = (numbers(&metrics["profit"]), &metrics["expect"]);
+    let fall = metrics::drawdown(&whole);
+    let place = |place: Option<usize>| place.map_or(-1.0, |place| place as f64);
+    all_near(&[fall.depth, place(fall.peak), place(fall.trough), fall.under_water as f64], &expected["drawdown"], "drawdown");
+    let profits: Vec<f64> = whole.iter().map(|profit| profit / 1000.0).collect();
+    near(metrics::sharpe(&profits).unwrap(), &expected["sharpe"], "Sharpe");
+    near(metrics::sortino(&profits).unwrap(), &expected["sortino"], "Sortino");
+    for (key, figure) in expected.as_object().unwrap() {
+        for (name, of) in [("var", (|tail| tail.at_risk) as fn(Tail) -> f64), ("cvar", |tail| tail.conditional)] {
+            if let Some(percent) = key.strip_prefix(name).and_then(|percent| percent.parse::<f64>().ok()) {
+                near(of(metrics::tail(&profits, percent / 100.0).unwrap()), figure, key);
+            }
+        }
+    }
+    let theta = metrics::lundberg(&profits);
+    for (found, expected) in [theta, metrics::ruin_bound(theta, 5.0)].into_iter().zip(numbers(&expected["lundberg"])) {
+        assert!((found - expected).abs() <= 1e-7, "Lundberg: {found} for {expected}");
+    }
+    let shares: Vec<f64> = profits.iter().map(|profit| profit.abs()).collect();
+    near(metrics::gini(&shares).unwrap(), &expected["gini"], "Gini");
+    near(metrics::herfindahl(&shares).unwrap(), &expected["hhi"], "Herfindahl");
 }

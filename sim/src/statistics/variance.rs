@@ -68,6 +68,8 @@ pub struct LongRun {
     gain: f64,
 }
 
+/// Rows that are fetched before they are worked on: a resample's come from anywhere in memory, and are waited for together.
+const BATCH: usize = 64;
 /// Weights below this change nothing in 53 bits.
 const NEGLIGIBLE: f64 = 1e-20;
 /// A variance that is so small against the sum of what it is the difference of is rounding.
@@ -107,14 +109,18 @@ impl LongRun {
         let (mut sums, mut products) = ([0.0; K], [0.0; K]);
         // Sums of `q^j` and of `j/n q^j` times what lies j back.
         let (mut before, mut ramp) = ([0.0; K], [0.0; K]);
-        for t in 0..self.n {
-            let x = row(t);
-            for k in 0..K {
-                let lagged = q * before[k];
-                ramp[k] = q * ramp[k] + lagged * per_bounty;
-                sums[k] += x[k];
-                products[k] += x[k] * (0.5 * x[k] + lagged - ramp[k]);
-                before[k] = lagged + x[k];
+        let mut batch = [[0.0; K]; BATCH];
+        for start in (0..self.n).step_by(BATCH) {
+            let batch = &mut batch[..BATCH.min(self.n - start)];
+            (start..).zip(batch.iter_mut()).for_each(|(t, x)| *x = row(t));
+            for x in batch {
+                for k in 0..K {
+                    let lagged = q * before[k];
+                    ramp[k] = q * ramp[k] + lagged * per_bounty;
+                    sums[k] += x[k];
+                    products[k] += x[k] * (0.5 * x[k] + lagged - ramp[k]);
+                    before[k] = lagged + x[k];
+                }
             }
         }
         // Pairs s < t around the end, n - (t - s) apart, with weight `(t - s)/n q^(s + n - t)`.

@@ -1,4 +1,11 @@
-//! Distillers and calibration maps against golden values, computed by an independent program: `golden/distillation.json`.
+//! Distillers and calibration maps against golden vectors, computed by an independent program:
+//! `tests/vectors/staking/vectors.json`, or another file of its format in `STAKING_VECTORS` (absolute, or from the root of
+//! the workspace).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use engine::{
     artifact::ScanResult,
@@ -12,9 +19,17 @@ use engine::{
 };
 use serde_json::Value;
 
-fn golden(part: &str) -> Value {
-    let all: Value = serde_json::from_str(include_str!("golden/distillation.json")).unwrap();
-    all[part].clone()
+/// One family of the vectors.
+fn golden(family: &str) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let named = std::env::var_os("STAKING_VECTORS").map(PathBuf::from);
+    let path = root.join(named.unwrap_or_else(|| "tests/vectors/staking/vectors.json".into()));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let mut all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} is not JSON: {error}", path.display()));
+    match all[family].take() {
+        Value::Null => panic!("{} has no family `{family}`", path.display()),
+        family => family,
+    }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -38,7 +53,7 @@ fn outcomes() -> Vec<Scored> {
 }
 
 #[test]
-fn maps_are_those_of_the_reference() {
+fn staking_vectors_calibration_maps() {
     let expected = &golden("calibration")["expect"];
     let Map::Platt(platt) = Map::fit(MapKind::Platt, &outcomes()) else { panic!("a map") };
     all_near(&[platt.a, platt.b], &expected["platt"], "platt");
@@ -50,7 +65,7 @@ fn maps_are_those_of_the_reference() {
 }
 
 #[test]
-fn dawid_and_skene_find_what_the_reference_finds() {
+fn staking_vectors_dawid_skene() {
     let golden = golden("distillation");
     let vote = |vote: &Value| match vote.as_i64().unwrap() {
         -1 => None,
@@ -63,12 +78,11 @@ fn dawid_and_skene_find_what_the_reference_finds() {
     near(found.prevalence, expected["prevalence"].as_f64().unwrap(), "prevalence");
     all_near(&found.records.iter().map(Record::tpr).collect::<Vec<_>>(), &expected["tpr"], "tpr");
     all_near(&found.records.iter().map(Record::fpr).collect::<Vec<_>>(), &expected["fpr"], "fpr");
-    all_near(&found.posteriors[..10], &expected["posterior_first10"], "posteriors");
+    all_near(&found.posteriors[..numbers(&expected["posterior_first10"]).len()], &expected["posterior_first10"], "posteriors");
 }
 
 #[test]
-fn log_odds_pool_as_the_reference_does() {
-    let mut answered = 0;
+fn staking_vectors_log_odds_pool() {
     for case in golden("distillation")["pool"].as_array().unwrap() {
         let (tpr, fpr) = (numbers(&case["tpr"]), numbers(&case["fpr"]));
         let record = |(tpr, fpr): (&f64, &f64)| Record {
@@ -82,20 +96,15 @@ fn log_odds_pool_as_the_reference_does() {
         let answer = |vote: &Value| ScanResult { malicious: vote.as_u64().map(|vote| vote == 1), confidence: None };
         let answers: Vec<ScanResult> = case["votes"].as_array().unwrap().iter().map(answer).collect();
         match LogOddsDistiller::new(number("prior"), number("rho"), &records).distill(&answers) {
-            Some(verdict) => {
-                near(verdict.probability, number("expect"), "pool");
-                answered += 1;
-            }
+            Some(verdict) => near(verdict.probability, number("expect"), "pool"),
             // Where nobody answers the pool is the prior; the engine says nothing at all.
             None => near(number("prior"), number("expect"), "pool"),
         }
     }
-    assert_eq!(answered, 6);
 }
 
 #[test]
-fn stock_any_says_what_polyswarm_client_says() {
-    let mut compared = 0;
+fn staking_vectors_stock_any() {
     for case in golden("distillation")["stock"].as_array().unwrap() {
         let flags = |key: &str| case[key].as_array().unwrap().iter().map(|flag| flag.as_bool().unwrap()).collect::<Vec<_>>();
         let (bits, verdicts, confidences) = (flags("bits"), flags("verdicts"), numbers(&case["confs"]));
@@ -116,7 +125,5 @@ fn stock_any_says_what_polyswarm_client_says() {
             // Confidences have 24 bits.
             assert!((verdict.confidence() - expected[2].as_f64().unwrap()).abs() < 1e-7);
         }
-        compared += 1;
     }
-    assert_eq!(compared, 2);
 }

@@ -4,6 +4,7 @@ pub mod exit; // exit codes, and errors as one line
 pub mod vectors; // golden vectors of the real contracts
 pub mod settings; // what the user typed -> Scenario
 pub mod forecast; // how good probabilities were
+pub mod statistics; // what figures of many bounties prove
 pub mod score; // what is counted while a run is played
 pub mod run; // a finished run as data: run.json
 pub mod cache; // verdicts on disk

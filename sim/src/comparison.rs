@@ -15,8 +15,11 @@ use crate::{
     score::ratio,
     statistics::{
         Unfit,
-        bootstrap::{self, Estimate, Plan},
-        many, paired, planning, series,
+        bootstrap::{self, Estimate, Plan, Resampled},
+        many::{Scale, Strategies},
+        paired,
+        planning::Power,
+        series,
     },
 };
 
@@ -193,7 +196,7 @@ pub struct DifferenceFacts {
     /// Romano and Wolf: the same with all candidates considered, one-sided (better than the baseline).
     pub adjusted_p: Option<f64>,
     /// The smallest difference per bounty that this corpus would show with the power of the method.
-    pub detectable_nct: Option<f64>,
+    pub detectable_nct: f64,
     /// Bounties that would show the difference that was seen.
     pub needed: Option<u64>,
     /// True if the interval leaves zero out.
@@ -261,24 +264,24 @@ impl Outcome<'_> {
         let differences: Vec<Vec<f64>> =
             profits.iter().map(|profits_of| paired::differences(profits_of, &profits[baseline])).collect::<Result<_, _>>()?;
         let plan = Plan::of(profits.iter().chain(&differences).map(Vec::as_slice), seed);
+        let resampled = |series: &[Vec<f64>]| Resampled::new(&series.iter().map(Vec::as_slice).collect::<Vec<_>>(), &plan);
+        let (resampled_profits, resampled_differences) = (resampled(&profits)?, resampled(&differences)?);
 
         let chosen: Vec<usize> = self.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
         let candidates: Vec<usize> = self.place(|role| role == Role::Candidate).collect();
-        let against: Vec<&[f64]> = candidates.iter().map(|&at| differences[at].as_slice()).collect();
         let (mut superior, mut adjusted) = (None, vec![None; self.strategies.len()]);
-        if !against.is_empty() {
-            let family = many::Family::new(&against, &plan)?;
-            let spa = family.superior();
+        if !candidates.is_empty() {
+            let family = Strategies::of(resampled_differences.only(&candidates));
+            let spa = family.superior(Scale::Resampled);
             superior = Some(SuperiorFacts { lower: spa.lower, p: spa.consistent, upper: spa.upper });
-            for (&at, p) in candidates.iter().zip(family.romano_wolf()) {
+            for (&at, p) in candidates.iter().zip(family.better(Scale::Resampled)) {
                 adjusted[at] = Some(p);
             }
         }
-        let stand: Vec<&[f64]> = chosen.iter().map(|&at| profits[at].as_slice()).collect();
-        let set = many::confidence_set(&stand, &plan, 1.0 - SET_CONFIDENCE)?;
+        // Who is best among them does not change if all lose what the baseline earned.
         let mut among_best = vec![None; self.strategies.len()];
-        for (&at, member) in chosen.iter().zip(&set) {
-            among_best[at] = Some(*member);
+        for (&at, p) in chosen.iter().zip(Strategies::of(resampled_differences.only(&chosen)).among_best()) {
+            among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE);
         }
         let mean = |at: usize| series::mean(&profits[at]);
         let oracle = self.place(|role| role == Role::Oracle).map(mean).fold(f64::NEG_INFINITY, f64::max);
@@ -287,7 +290,7 @@ impl Outcome<'_> {
         for (at, (strategy, role)) in self.strategies.iter().enumerate() {
             let difference = match role {
                 Role::Baseline => None,
-                _ => Some(difference(&differences[at], &plan, adjusted[at])?),
+                _ => Some(difference(&resampled_differences, at, &differences[at], &plan, adjusted[at])),
             };
             let tracks = &self.tracks[at];
             let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
@@ -302,7 +305,7 @@ impl Outcome<'_> {
                 role: *role,
                 profits: tracks.iter().map(|track| track.played.engine.into()).collect(),
                 profit_nct: profits[at].iter().sum(),
-                per_bounty: MeanFacts::new(bootstrap::profit(&profits[at], &plan, CONFIDENCE)?),
+                per_bounty: MeanFacts::new(Estimate::read(&resampled_profits, at, &profits[at], CONFIDENCE, |profit| profit < 0.0)),
                 difference,
                 among_best: among_best[at],
                 losses: tracks[0].score.lost,
@@ -452,17 +455,16 @@ fn locked(track: &Track) -> f64 {
     track.score.capital.mean(track.played.last_block.0 - track.played.first_block.0)
 }
 
-fn difference(differences: &[f64], plan: &Plan, adjusted_p: Option<f64>) -> Result<DifferenceFacts, Unfit> {
-    let mean = MeanFacts::new(paired::difference(differences, plan, CONFIDENCE)?);
-    let block = plan.block.ceil() as usize;
-    let moments = crate::statistics::variance::moments(differences, plan.block);
-    let planned = planning::Planned { omega: moments.omega, significance: 1.0 - CONFIDENCE, power: POWER };
-    Ok(DifferenceFacts {
+fn difference(resampled: &Resampled, at: usize, differences: &[f64], plan: &Plan, adjusted_p: Option<f64>) -> DifferenceFacts {
+    let mean = MeanFacts::new(Estimate::read(resampled, at, differences, CONFIDENCE, |difference| difference != 0.0));
+    let (moments, power) = (resampled.moments[at], Power { alpha: 1.0 - CONFIDENCE, power: POWER });
+    let needed = power.bounties(moments.omega, mean.nct);
+    DifferenceFacts {
         per_bounty: mean,
-        p: paired::sign_flip(differences, block, paired::FLIPS, plan.seed).ok(),
+        p: paired::sign_flip(differences, plan.block.ceil() as usize, paired::FLIPS, plan.seed).ok(),
         adjusted_p,
-        detectable_nct: planned.detectable(differences.len()),
-        needed: planned.needed(mean.nct),
+        detectable_nct: power.detectable(moments, differences.len()),
+        needed: needed.is_finite().then_some(needed as u64),
         distinct: mean.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
-    })
+    }
 }

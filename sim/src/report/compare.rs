@@ -154,44 +154,42 @@ fn risks(comparison: &Comparison, out: &mut String) {
 
 fn choice(comparison: &Comparison, out: &mut String) {
     let best = comparison.strategies.iter().find(|facts| facts.strategy == comparison.choice.best).expect("it is one of them");
-    let when = if comparison.split.is_some() { " on the bounties to choose by; on those to judge by" } else { "" };
-    out.push_str(&format!("\n`{}` earned most{when}", name(&best.strategy)));
+    let (called, baseline) = (name(&best.strategy), name(&comparison.baseline));
+    out.push('\n');
+    if comparison.split.is_some() {
+        out.push_str(&format!("Chosen by the bounties to choose by: `{called}`. On those to judge by, "));
+    } else {
+        out.push_str(&format!("`{called}` earned most: "));
+    }
     match &best.difference {
-        None => out.push_str(": the baseline itself.\n"),
+        None => out.push_str("it is the baseline.\n"),
         Some(difference) if difference.distinct => {
             let [mean, interval] = mean(&difference.per_bounty);
-            out.push_str(&format!(": {mean} NCT per bounty more than `{}`, {interval}.\n", name(&comparison.baseline)));
+            out.push_str(&format!("{mean} NCT per bounty against `{baseline}`, {interval}.\n"));
         }
-        Some(difference) => {
-            let least = difference.detectable_nct.map_or_else(|| "-".to_owned(), |nct_least| nct(nct_least, false));
-            out.push_str(&format!(
-                ", but cannot be told from `{}`: on this corpus only differences of {least} NCT per bounty show.\n",
-                name(&comparison.baseline)
-            ));
-        }
+        Some(_) => out.push_str(&format!("but it cannot be told from `{baseline}`.\n")),
     }
     let others: Vec<String> =
         comparison.choice.set.iter().filter(|other| **other != best.strategy).map(|other| format!("`{}`", name(other))).collect();
     match others.as_slice() {
-        [] => out.push_str("No other strategy here can be the best one.\n"),
-        others => out.push_str(&format!("These cannot be told from it: {}.\n", others.join(", "))),
+        [] => out.push_str("Every other one earned less, beyond what chance explains.\n"),
+        others => out.push_str(&format!("These may be as good: {}.\n", others.join(", "))),
     }
     for facts in in_order(comparison) {
         if let (Role::Candidate, Some(difference)) = (facts.role, &facts.difference)
             && !difference.distinct
-            && facts.strategy != best.strategy
-            && let Some(least) = difference.detectable_nct
         {
             out.push_str(&format!(
-                "`{}` cannot be told from the baseline: only differences of {} NCT per bounty show.\n",
+                "`{}` against the baseline: not distinguishable; a difference of {} NCT per bounty would have shown.\n",
                 name(&facts.strategy),
-                nct(least, false)
+                nct(difference.detectable_nct, false)
             ));
         }
     }
     if let Some(superior) = &comparison.superior {
         out.push_str(&format!(
-            "That none of them is better than the baseline: p {} (test of superior predictive ability; {} to {}).\n",
+            "That none of them beats the baseline is {}: p {} (superior predictive ability; bounds {} and {}).\n",
+            if superior.p < 1.0 - comparison.method.confidence { "refuted" } else { "not refuted" },
             p_value(Some(superior.p)),
             p_value(Some(superior.lower)),
             p_value(Some(superior.upper))

@@ -4,6 +4,8 @@
 //! Each resample has its own stream of chance, at the address (`stationary-bootstrap`, seed, number), so resamples may be
 //! drawn in any order, and several series are resampled in step: a row of places is drawn once for all of them.
 
+use std::convert::Infallible;
+
 use engine::chance::{Key, fnv1a64};
 use rayon::prelude::*;
 
@@ -95,12 +97,32 @@ impl Estimate {
     /// The interval of the mean, unless too few bounties are `telling`.
     pub(super) fn of(x: &[f64], plan: &Plan, level: f64, telling: impl Fn(f64) -> bool) -> Result<Estimate, Unfit> {
         check(x, LEAST)?;
+        let interval = || Ok(Resampled::new(&[x], plan)?.studentized(0, level));
+        Estimate::unless_rare(x, level, telling, interval)
+    }
+
+    /// The interval of the mean of series `place` of those that were resampled, `x`, unless fewer than [`rare::FEWEST`]
+    /// bounties are `telling`: losing ones where it is a profit, those that differ where it is a difference.
+    pub fn read(resampled: &Resampled, place: usize, x: &[f64], level: f64, telling: impl Fn(f64) -> bool) -> Estimate {
+        let interval = || Ok::<_, Infallible>(resampled.studentized(place, level));
+        match Estimate::unless_rare(x, level, telling, interval) {
+            Ok(estimate) => estimate,
+            Err(never) => match never {},
+        }
+    }
+
+    fn unless_rare<E>(
+        x: &[f64],
+        level: f64,
+        telling: impl Fn(f64) -> bool,
+        interval: impl FnOnce() -> Result<Interval, E>,
+    ) -> Result<Estimate, E> {
         let events = x.iter().filter(|&&value| telling(value)).count();
         if events < rare::FEWEST {
             let at_most = rare::at_most(events, x.len(), 1.0 - level);
             return Ok(Estimate::TooFew { estimate: series::mean(x), events, bounties: x.len(), at_most });
         }
-        Ok(Estimate::Interval(Resampled::new(&[x], plan)?.studentized(0, level)))
+        interval().map(Estimate::Interval)
     }
 }
 
@@ -148,6 +170,13 @@ impl Resampled {
         let resamples = if all.len() == 1 { resample::<1>(all, plan) } else { resample::<LANES>(all, plan) };
         let moments = all.par_iter().map(|series| moments(series, plan.block)).collect();
         Ok(Resampled { bounties: all[0].len(), moments, resamples })
+    }
+
+    /// Some of the series, in that order, with what was resampled of them.
+    #[must_use]
+    pub fn only(&self, places: &[usize]) -> Resampled {
+        let resamples = self.resamples.iter().map(|row| places.iter().map(|&place| row[place]).collect()).collect();
+        Resampled { bounties: self.bounties, moments: places.iter().map(|&place| self.moments[place]).collect(), resamples }
     }
 
     /// The resamples, each with its answers by series.

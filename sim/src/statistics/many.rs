@@ -52,6 +52,12 @@ impl Strategies {
         Ok(Strategies { resampled: Resampled::new(columns, plan)?, varying })
     }
 
+    /// The same of columns that were resampled already.
+    pub fn of(resampled: Resampled) -> Strategies {
+        let varying = resampled.moments.iter().map(|moments| moments.omega > 0.0).collect();
+        Strategies { resampled, varying }
+    }
+
     /// What resampling says of each column by itself.
     pub fn resampled(&self) -> &Resampled {
         &self.resampled

@@ -45,12 +45,13 @@ impl Plan {
         places.clear();
         let mut place = 0;
         places.extend((0..n).map(|t| {
+            let follow = t > 0 && chance.uniform() >= jump;
             place = match place + 1 {
-                _ if t == 0 || chance.uniform() < jump => chance.below(count) as u32,
-                next if next as usize == n => 0,
-                next => next,
+                next if follow && next < count => next,
+                _ if follow => 0,
+                _ => chance.below(count),
             };
-            place
+            place as u32
         }));
     }
 

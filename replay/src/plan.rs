@@ -205,6 +205,12 @@ impl Setup {
         Ok(())
     }
 
+    /// The same market, closed after that many bounties: they are the same ones.
+    #[must_use]
+    pub fn shortened(&self, bounties: u64) -> Setup {
+        Setup { bounties: bounties.min(self.bounties), ..self.clone() }
+    }
+
     /// Plans from the first bounty on.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! The unit is one bounty. In several markets (seeds) its profit is the mean over them: the same artifacts come again, so
 //! more seeds take the luck of rivals and votes out of a figure, but do not make the corpus larger.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use engine::microengine::Abstention;
 use replay::{oracle, plan::Setup};
@@ -18,8 +18,8 @@ use crate::{
         bootstrap::{self, Estimate, Plan, Resampled},
         many::{Scale, Strategies},
         paired,
-        planning::Power,
-        series,
+        planning::{Power, Sequence},
+        series, variance,
     },
 };
 
@@ -29,6 +29,8 @@ pub const SCHEMA: u32 = 1;
 const CONFIDENCE: f64 = 0.95;
 /// Confidence that the set of those that cannot be told from the best holds the best.
 const SET_CONFIDENCE: f64 = 0.9;
+/// Bounties that a look while it runs begins with, and that its sequences are narrowest after.
+pub const PILOT: u64 = 1_000;
 /// Chance of finding a difference, in plans.
 const POWER: f64 = 0.8;
 
@@ -58,6 +60,9 @@ pub struct Comparison {
     pub rules: String,
     /// Bounties that were played in each market.
     pub bounties: u64,
+    /// True if it ended as soon as every candidate could be told from the baseline: then intervals of differences hold at all
+    /// times, and there are no p-values.
+    pub watched: bool,
     /// How the bounties were split, if they were; figures are about the last part.
     pub split: Option<SplitFacts>,
     /// Bounties that figures are about.
@@ -199,8 +204,20 @@ pub struct DifferenceFacts {
     pub detectable_nct: f64,
     /// Bounties that would show the difference that was seen.
     pub needed: Option<u64>,
+    /// Watched bounty by bounty.
+    pub watched: WatchedFacts,
     /// True if the interval leaves zero out.
     pub distinct: bool,
+}
+
+/// What somebody knows who looked at a difference after every block of bounties, whenever they stopped: the interval holds at
+/// all times at once, for all candidates together.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct WatchedFacts {
+    /// Mean difference per bounty, and its interval; nothing before fifty blocks.
+    pub interval: Option<(f64, f64)>,
+    /// Bounties after which zero was out of the interval for the first time.
+    pub decided_after: Option<u64>,
 }
 
 /// Hansen's test of superior predictive ability: p-values of "no candidate is better than the baseline".
@@ -233,20 +250,49 @@ pub struct WallTime {
 #[derive(Debug)]
 pub struct Outcome<'a> {
     /// One per seed.
-    pub markets: &'a [std::sync::Arc<Setup>],
+    pub markets: Vec<Arc<Setup>>,
     pub scenario_sha256: [u8; 32],
     pub command: String,
     /// Names and roles; exactly one is the baseline.
     pub strategies: &'a [(String, Role)],
     /// By strategy, then by market.
-    pub tracks: &'a [Vec<Track>],
+    pub tracks: Vec<Vec<Track>>,
     /// Which bounties figures are about.
     pub split: Option<Split>,
+    /// True if it was decided by the figures themselves when to stop: then only what was watched holds.
+    pub watched: bool,
     pub play: Duration,
     pub jobs: usize,
 }
 
 impl Outcome<'_> {
+    /// True if every candidate can be told from the baseline by who looked at it all the time.
+    pub fn decided(&self) -> bool {
+        let all = (0, self.markets[0].bounties);
+        let baseline = self.place(|role| role == Role::Baseline).next().expect("there is a baseline");
+        let baseline = mean_profits(&self.tracks[baseline], all);
+        self.place(|role| role == Role::Candidate).all(|at| {
+            let differences: Vec<f64> = mean_profits(&self.tracks[at], all).iter().zip(&baseline).map(|(one, other)| one - other).collect();
+            self.watch(&differences).decided_after.is_some()
+        })
+    }
+
+    /// A confidence sequence over means of blocks that are as long as the first bounties want them to be.
+    fn watch(&self, differences: &[f64]) -> WatchedFacts {
+        let pilot = differences.len().min(PILOT as usize);
+        let block = (variance::block_length(&differences[..pilot]).ceil() as usize).max(1);
+        let candidates = self.place(|role| role == Role::Candidate).count().max(1);
+        let mut sequence = Sequence::new((1.0 - CONFIDENCE) / candidates as f64, PILOT as f64 / block as f64);
+        let mut decided_after = None;
+        for sums in differences.chunks_exact(block) {
+            sequence.add(series::mean(sums));
+            if decided_after.is_none() && sequence.decided() {
+                decided_after = Some(sequence.count() * block as u64);
+            }
+        }
+        WatchedFacts { interval: sequence.interval(), decided_after }
+    }
+
     /// Puts all figures together.
     ///
     /// # Errors
@@ -270,7 +316,7 @@ impl Outcome<'_> {
         let chosen: Vec<usize> = self.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
         let candidates: Vec<usize> = self.place(|role| role == Role::Candidate).collect();
         let (mut superior, mut adjusted) = (None, vec![None; self.strategies.len()]);
-        if !candidates.is_empty() {
+        if !candidates.is_empty() && !self.watched {
             let family = Strategies::of(resampled_differences.only(&candidates));
             let spa = family.superior(Scale::Resampled);
             superior = Some(SuperiorFacts { lower: spa.lower, p: spa.consistent, upper: spa.upper });
@@ -280,8 +326,10 @@ impl Outcome<'_> {
         }
         // Who is best among them does not change if all lose what the baseline earned.
         let mut among_best = vec![None; self.strategies.len()];
-        for (&at, p) in chosen.iter().zip(Strategies::of(resampled_differences.only(&chosen)).among_best()) {
-            among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE);
+        if !self.watched {
+            for (&at, p) in chosen.iter().zip(Strategies::of(resampled_differences.only(&chosen)).among_best()) {
+                among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE);
+            }
         }
         let mean = |at: usize| series::mean(&profits[at]);
         let oracle = self.place(|role| role == Role::Oracle).map(mean).fold(f64::NEG_INFINITY, f64::max);
@@ -290,7 +338,14 @@ impl Outcome<'_> {
         for (at, (strategy, role)) in self.strategies.iter().enumerate() {
             let difference = match role {
                 Role::Baseline => None,
-                _ => Some(difference(&resampled_differences, at, &differences[at], &plan, adjusted[at])),
+                _ => {
+                    let watched = self.watch(&differences[at]);
+                    let mut facts = difference(&resampled_differences, at, &differences[at], &plan, adjusted[at], watched);
+                    if self.watched {
+                        facts.stopped();
+                    }
+                    Some(facts)
+                }
             };
             let tracks = &self.tracks[at];
             let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
@@ -346,6 +401,7 @@ impl Outcome<'_> {
             corpus: CorpusFacts::of(setup),
             rules: setup.rules.name.to_owned(),
             bounties: setup.bounties,
+            watched: self.watched,
             split,
             evaluated: profits[0].len() as u64,
             baseline: name(baseline),
@@ -404,6 +460,10 @@ impl Outcome<'_> {
     /// What a user should know before believing the result.
     fn warnings(&self, strategies: &[StrategyFacts], evaluated: u64) -> Vec<String> {
         let mut warnings = self.markets[0].warnings.clone();
+        let Setup { summary, scenario, .. } = &*self.markets[0];
+        if self.markets[0].bounties > summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts)) {
+            warnings.push("the same artifacts count several times: intervals are narrower than such a corpus can bear".to_owned());
+        }
         let chosen = || strategies.iter().filter(|facts| matches!(facts.role, Role::Candidate | Role::Baseline));
         let nulls = strategies.iter().filter(|facts| facts.role == Role::Null);
         if let Some(best) = nulls.max_by(|a, b| a.profit_nct.total_cmp(&b.profit_nct)) {
@@ -455,7 +515,14 @@ fn locked(track: &Track) -> f64 {
     track.score.capital.mean(track.played.last_block.0 - track.played.first_block.0)
 }
 
-fn difference(resampled: &Resampled, at: usize, differences: &[f64], plan: &Plan, adjusted_p: Option<f64>) -> DifferenceFacts {
+fn difference(
+    resampled: &Resampled,
+    at: usize,
+    differences: &[f64],
+    plan: &Plan,
+    adjusted_p: Option<f64>,
+    watched: WatchedFacts,
+) -> DifferenceFacts {
     let mean = MeanFacts::new(Estimate::read(resampled, at, differences, CONFIDENCE, |difference| difference != 0.0));
     let (moments, power) = (resampled.moments[at], Power { alpha: 1.0 - CONFIDENCE, power: POWER });
     let needed = power.bounties(moments.omega, mean.nct);
@@ -465,6 +532,16 @@ fn difference(resampled: &Resampled, at: usize, differences: &[f64], plan: &Plan
         adjusted_p,
         detectable_nct: power.detectable(moments, differences.len()),
         needed: needed.is_finite().then_some(needed as u64),
+        watched,
         distinct: mean.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
+    }
+}
+
+impl DifferenceFacts {
+    /// What is left of it if the figures themselves said when to stop.
+    fn stopped(&mut self) {
+        (self.p, self.adjusted_p, self.needed) = (None, None, None);
+        self.per_bounty.interval = self.watched.interval;
+        self.distinct = self.watched.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
     }
 }

@@ -84,6 +84,22 @@ fn what_is_judged_by_begins_after_all_that_came_before_is_settled() {
 }
 
 #[test]
+fn it_ends_when_all_is_decided_and_not_before() {
+    let early = json(&["compare", "panel", "-s", "stock/conservative", "--until-decided"]);
+    let watched = &strategy(&early, "stock/conservative")["difference"];
+    assert_eq!((&early["evaluated"], &early["watched"], &watched["distinct"]), (&1000.into(), &true.into(), &true.into()));
+    assert!(watched["watched"]["decided_after"].as_u64().unwrap() < 1000);
+    assert_eq!((&watched["p"], &early["superior"]), (&Value::Null, &Value::Null), "they hold only for those who did not look");
+    // Two that are the same are never told apart.
+    let never = json(&["compare", "panel", "-s", "fixed", "--baseline", "fixed?bid=0.5", "--until-decided"]);
+    assert_eq!(never["evaluated"], 6000);
+    assert_eq!(strategy(&never, "fixed")["difference"]["watched"]["decided_after"], Value::Null);
+    // Who plays on decides at the same bounty: the first ones are those of the whole corpus.
+    let whole = json(&["compare", "panel", "-s", "stock/conservative"]);
+    assert_eq!(strategy(&whole, "stock/conservative")["difference"]["watched"]["decided_after"], watched["watched"]["decided_after"]);
+}
+
+#[test]
 fn the_report_says_which_to_choose_and_how_sure_that_is() {
     let output = sim(&["compare", "panel", "--set", "bounties=600", "-s", "fixed?bid=0.9", "-s", "stock/conservative", "--quiet"]);
     let text = String::from_utf8(output.stdout).unwrap();

@@ -16,7 +16,7 @@ use super::{
     stage::{self, Stage, StageArgs},
 };
 use crate::{
-    comparison::{Outcome, Role, Split},
+    comparison::{Outcome, PILOT, Role, Split},
     contest, execute,
     exit::{Exit, OrExit},
     progress::Progress,
@@ -30,6 +30,7 @@ Examples:
   sim compare                                         the shipped panel, the strategies that clients ship
   sim compare -s 'fixed?bid=0.2' -s 'fixed?bid=1'     which of two
   sim compare my-corpus --engine engine.toml -s pm-ev -s stock/default --baseline stock/aggressive --seeds 5
+  sim compare my-corpus -s fixed --until-decided              no more bounties than it takes
   sim compare my-corpus -s pm-ev -s fixed --split 50/20/30   choose by one part of the bounties, judge by another
 
 Every strategy meets the same bounties, rivals and votes. Those that have no idea (`null/...`) and one that knows the
@@ -55,6 +56,9 @@ pub struct CompareArgs {
     /// are for everything
     #[arg(long, value_name = "TRAIN/VALIDATE/TEST")]
     pub split: Option<Split>,
+    /// Stop as soon as every strategy can be told from the baseline, watched all the time
+    #[arg(long, conflicts_with = "split")]
+    pub until_decided: bool,
     /// Write every figure to this new file, as JSON
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -83,23 +87,31 @@ impl CompareArgs {
         let seed = setup.scenario.seed;
         let last = seed.checked_add(self.seeds - 1).filter(|&last| i64::try_from(last).is_ok());
         let last = last.ok_or_else(|| anyhow!("--seeds {}: there are no seeds beyond {}", self.seeds, i64::MAX)).or_exit(Exit::Usage)?;
-        let markets: Vec<_> = (seed..=last).map(|seed| Arc::new(setup.reseeded(seed))).collect();
-
         let names: Vec<String> = strategies.iter().map(|(name, _)| name.clone()).collect();
-        let bar = progress.bar(setup.bounties.saturating_mul((markets.len() * names.len()) as u64), true);
         let started = Instant::now();
-        let played = contest::play(&markets, &names, jobs, &interrupted, &|closed| bar.inc(closed));
-        bar.finish_and_clear();
-        let Some(tracks) = execute::answer(played)? else { return Ok(Exit::Interrupted) };
-        let outcome = Outcome {
-            markets: &markets,
-            scenario_sha256,
-            command: stage::command(),
-            strategies: &strategies,
-            tracks: &tracks,
-            split: self.split,
-            play: started.elapsed(),
-            jobs,
+        // Who would know early plays a few bounties first, then twice as many: the first ones are the same again.
+        let mut bounties = if self.until_decided { PILOT.min(setup.bounties) } else { setup.bounties };
+        let outcome = loop {
+            let markets: Vec<_> = (seed..=last).map(|seed| Arc::new(setup.reseeded(seed).shortened(bounties))).collect();
+            let bar = progress.bar(bounties.saturating_mul((markets.len() * names.len()) as u64), true);
+            let played = contest::play(&markets, &names, jobs, &interrupted, &|closed| bar.inc(closed));
+            bar.finish_and_clear();
+            let Some(tracks) = execute::answer(played)? else { return Ok(Exit::Interrupted) };
+            let outcome = Outcome {
+                markets,
+                tracks,
+                scenario_sha256,
+                command: stage::command(),
+                strategies: &strategies,
+                split: self.split,
+                watched: self.until_decided,
+                play: started.elapsed(),
+                jobs,
+            };
+            if bounties == setup.bounties || outcome.decided() {
+                break outcome;
+            }
+            bounties = bounties.saturating_mul(2).min(setup.bounties);
         };
         let spinner = progress.waiting("resampling");
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;

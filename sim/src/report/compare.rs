@@ -40,7 +40,8 @@ fn header(comparison: &Comparison, out: &mut String) {
             count(split.embargo_blocks)
         )
     });
-    out.push_str(&format!("{} bounties{split}\n", count(comparison.evaluated)));
+    let watched = if comparison.watched { ", until every strategy was told from the baseline or there were no more" } else { "" };
+    out.push_str(&format!("{} bounties{split}{watched}\n", count(comparison.evaluated)));
 }
 
 /// `+0.0123 [+0.0100, +0.0150]`
@@ -108,6 +109,12 @@ fn profits(comparison: &Comparison, out: &mut String) {
         ]);
     }
     out.push_str(&lines(&table));
+    if comparison.watched {
+        out.push_str(
+            "  intervals of differences hold at all times, for all candidates at once: who looks whenever they like is not fooled\n",
+        );
+        return;
+    }
     out.push_str("  p: sign-flip test of the difference; adjusted: better than the baseline, with all that were tried considered\n");
     out.push_str(&format!(
         "  (Romano-Wolf); best?: cannot be told from the best (model confidence set, {:.0} %)\n",
@@ -172,6 +179,7 @@ fn choice(comparison: &Comparison, out: &mut String) {
     let others: Vec<String> =
         comparison.choice.set.iter().filter(|other| **other != best.strategy).map(|other| format!("`{}`", name(other))).collect();
     match others.as_slice() {
+        [] if comparison.watched => {}
         [] => out.push_str("Every other one earned less, beyond what chance explains.\n"),
         others => out.push_str(&format!("These may be as good: {}.\n", others.join(", "))),
     }
@@ -184,6 +192,11 @@ fn choice(comparison: &Comparison, out: &mut String) {
                 name(&facts.strategy),
                 nct(difference.detectable_nct, false)
             ));
+        }
+    }
+    for facts in comparison.strategies.iter().filter(|facts| comparison.watched && facts.role == Role::Candidate) {
+        if let Some(after) = facts.difference.and_then(|difference| difference.watched.decided_after) {
+            out.push_str(&format!("`{}` was told from the baseline after {} bounties.\n", name(&facts.strategy), count(after)));
         }
     }
     if let Some(superior) = &comparison.superior {

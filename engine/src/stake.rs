@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt::Debug, sync::OnceLock};
 
 use market::nct::Nct;
 
-use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
+use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView, settled::SettledBounty};
 
 /// A side and what is put on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,15 @@ pub trait Staker: Debug + Send {
     ///
     /// `chance` is the strategy's own stream for this bounty.
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], chance: &mut Stream, stakes: &mut Vec<Option<Stake>>);
+
+    /// True if [`settled`](Staker::settled) makes a difference.
+    fn learns(&self) -> bool {
+        false
+    }
+
+    /// Hears what became of a bounty, if it learns: of every bounty that was scanned, in order of (block, guid), before the
+    /// next decision, and of none that was settled in the block of that decision.
+    fn settled(&mut self, _settled: &SettledBounty) {}
 }
 
 /// A strategy that looks at one artifact at a time: puts `bid(view, verdict, factor)` on the verdict's side, where the

@@ -41,7 +41,7 @@ use smallvec::SmallVec;
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
-    oracle::{self, Labels},
+    oracle::{self, Foresight},
     plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
     rivals::RivalPlan,
 };
@@ -239,7 +239,7 @@ pub struct World {
     accounts: Accounts,
     owner: AccountId,
     engine: Option<Microengine>,
-    labels: Option<Labels>,
+    foresight: Option<Foresight>,
     showcase: Option<Showcase>,
     /// What rivals' nonces follow from, where visitors could guess them.
     secret: Option<B256>,
@@ -351,12 +351,12 @@ impl World {
             market.submit(owner, Command::AddArbiter { arbiter, block: U256::from(market.now().0) }).map_err(refused)?;
             market.submit(arbiter, Command::Deposit(setup.scenario.arbiters.stake)).map_err(refused)?;
         }
-        let (mut engine, mut labels) = (None, None);
+        let (mut engine, mut foresight) = (None, None);
         match seat {
             Seat::Engine(strategy) => {
-                let known = Labels::default();
+                let known = Foresight::default();
                 let staker = oracle::build(strategy, &known).map_err(SetupError::from)?;
-                labels = (strategy == oracle::NAME).then_some(known);
+                foresight = oracle::find(strategy).map(|_| known);
                 engine = Some(Microengine::new(setup.backends(), setup.scenario.engine.judge(), staker, seed.named("engine")));
             }
             Seat::Visitor(address) => {
@@ -380,7 +380,7 @@ impl World {
             accounts,
             owner,
             engine,
-            labels,
+            foresight,
             showcase,
             secret,
             locked: Nct::ZERO,
@@ -681,8 +681,8 @@ impl World {
         let (now, open) = (self.market.now(), &self.open[slot as usize]);
         let bounty = self.market.bounty(open.plan.guid).expect("it is open");
         let public = OpenBounty::from(bounty);
-        if let Some(labels) = &self.labels {
-            labels.show(open.plan.labels);
+        if let Some(foresight) = &self.foresight {
+            foresight.show(&open.plan, &open.rivals, now.0 - open.plan.posted.0, &self.setup.rules);
         }
         let view = MarketView {
             now,

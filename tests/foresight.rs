@@ -7,6 +7,7 @@ use datasets::Truth;
 use engine::{
     calibrate::MapKind,
     config::{BackendConfig, DistillerKind, EngineConfig},
+    stake,
 };
 use market::{block::BlockNumber, id::Guid};
 use tests::{ENGINES, corpus, play, rows, scenario, setup};
@@ -103,6 +104,54 @@ fn no_decision_depends_on_what_comes_after_it() {
 
     // The oracle does know: the test would notice.
     assert_ne!(decisions(&rows, &by("oracle/label"), cut), decisions(&other, &by("oracle/label"), cut));
+}
+
+/// Every strategy that can be had without a parameter.
+fn catalogue() -> impl Iterator<Item = &'static str> {
+    let complete = |entry: &&stake::Entry| entry.parameters.iter().all(|parameter| !parameter.default.is_empty());
+    stake::CATALOGUE.iter().filter(complete).map(|entry| entry.name)
+}
+
+#[test]
+fn no_strategy_of_the_catalogue_knows_what_is_to_come() {
+    let Fork { rows, other, cut } = fork();
+    for strategy in catalogue() {
+        let first = decisions(&rows, &by(strategy), cut);
+        assert!(first.len() > 290, "{}", first.len());
+        assert_eq!(first, decisions(&other, &by(strategy), cut), "{strategy} knew what was to come");
+        // Learners learned before the cut, so that there was something to know.
+        let staked: std::collections::BTreeSet<&str> =
+            first.values().filter_map(|decision| decision.split_once("), [")).map(|(_, bids)| bids.split(']').next().unwrap()).collect();
+        assert!(!stake::build(strategy).unwrap().learns() || staked.len() > 1, "{strategy}: {staked:?}");
+    }
+}
+
+#[test]
+fn no_strategy_earns_more_on_a_bounty_than_hindsight() {
+    let rows = rows(400, 12);
+    let profits = |strategy: &str| -> BTreeMap<Guid, f64> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scenario = scenario();
+        scenario.engine = by(strategy);
+        scenario.wallets.engine = "100000 NCT".parse().unwrap();
+        let setup = setup(scenario, corpus(&folder.path().join("corpus"), &rows));
+        let mut profits = BTreeMap::new();
+        play(&setup, 1, &mut |closed| {
+            let profit = match closed.engine {
+                replay::world::Decision::Asserted(index) => closed.rewards.experts[index as usize].profit().to_f64(),
+                _ => 0.0,
+            };
+            profits.insert(closed.plan.guid, profit);
+        });
+        profits
+    };
+    let best = profits("oracle/hindsight");
+    assert!(best.values().all(|&profit| profit >= 0.0));
+    for strategy in catalogue().chain(["oracle/label", "oracle/pools"]) {
+        for (guid, profit) in profits(strategy) {
+            assert!(profit <= best[&guid] + 1e-15, "{strategy} on {guid}: {profit} of {}", best[&guid]);
+        }
+    }
 }
 
 #[test]

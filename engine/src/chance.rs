@@ -36,9 +36,12 @@ pub const fn fnv1a64(text: &str) -> u64 {
 pub struct Key(u64);
 
 impl Key {
+    /// The address without any word.
+    pub const EMPTY: Key = Key(START);
+
     /// The address that begins with a run's seed.
     pub const fn root(seed: u64) -> Key {
-        Key(START).with(seed)
+        Key::EMPTY.with(seed)
     }
 
     /// The address with one more word.
@@ -66,6 +69,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// SplitMix64 from a seed, without an address.
+    pub const fn splitmix64(seed: u64) -> Stream {
+        Stream { state: seed }
+    }
+
     /// 64 random bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
@@ -121,14 +129,14 @@ mod tests {
                 move |()| stream.bits()
             })
         };
-        assert_eq!(draws(Key(START).named("x")), [4898378944286905026, 16649430352250888852]);
-        assert_eq!(draws(Key(START).named("competitor").with(7).with(20240611)), [13830309124210826907, 8184732648321169945]);
-        assert_eq!(draws(Key(START).named("arbiter").with(20240611).with(3).with(2)), [3561628026430963042, 12827219450165356926]);
+        assert_eq!(draws(Key::EMPTY.named("x")), [4898378944286905026, 16649430352250888852]);
+        assert_eq!(draws(Key::EMPTY.named("competitor").with(7).with(20240611)), [13830309124210826907, 8184732648321169945]);
+        assert_eq!(draws(Key::EMPTY.named("arbiter").with(20240611).with(3).with(2)), [3561628026430963042, 12827219450165356926]);
     }
 
     #[test]
     fn a_splitmix_stream_from_zero_is_splitmix64() {
-        let mut stream = Stream { state: 0 };
+        let mut stream = Stream::splitmix64(0);
         assert_eq!([stream.bits(), stream.bits()], [16294208416658607535, 7960286522194355700]);
     }
 }

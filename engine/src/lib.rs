@@ -25,6 +25,8 @@ pub mod train; // the baseline model, fitted
 #[cfg(feature = "scanners")]
 pub mod scanner; // all backends over one artifact, whatever they do
 pub mod market_view; // all that a decision may look at
+pub mod settled; // what is public once a bounty is over
+pub mod pending; // what is remembered until then
 pub mod stake; // staking strategies, one file each
 pub mod microengine; // events in, effects out
 #[cfg(feature = "live")]

@@ -49,6 +49,15 @@ pub struct Wallet {
     pub free: Nct,
     /// What is in escrow on open bounties, fees included.
     pub locked: Nct,
+    /// How many own assertions are open.
+    pub open: usize,
+}
+
+impl Wallet {
+    /// Free and locked together, the locked at cost; in NCT, to decide by.
+    pub fn wealth(&self) -> f64 {
+        self.free.to_f64() + self.locked.to_f64()
+    }
 }
 
 /// Assertions of others as they stand on chain before they are revealed: who, on what, and for how much.
@@ -137,7 +146,7 @@ pub(crate) mod tests {
             rules,
             fees: Fees { bounty: rules.bounty_fee, assertion: rules.assertion_fee },
             windows: Windows::blocks(10, 100),
-            wallet: Wallet { free: Nct::ZERO, locked: Nct::ZERO },
+            wallet: Wallet { free: Nct::ZERO, locked: Nct::ZERO, open: 0 },
             assertions: PublicAssertions::of(&[]),
             factors: &[],
         }

@@ -19,6 +19,8 @@ use crate::{
     distill::DistilledVerdict,
     judge::Judge,
     market_view::{MarketView, OpenBounty},
+    pending::Pending,
+    settled::SettledBounty,
     stake::{Stake, Staker},
 };
 
@@ -37,9 +39,9 @@ pub enum Event<'a> {
     Resumed { guid: Guid, promise: Promise, revealed: bool },
     /// Enough arbiters voted: a bounty with an own assertion can be settled ahead of its time.
     QuorumReached { guid: Guid },
-    /// A bounty was settled: artifacts that the arbiters' votes made malicious, or `None` without votes. Worth telling of
-    /// every bounty that was scanned, if [`Microengine::learns`].
-    Settled { guid: Guid, consensus: Option<ArtifactSet> },
+    /// A bounty was settled. Worth telling of every bounty that was scanned, if [`Microengine::learns`]; with its assertions
+    /// if [`Microengine::studies_stakes`].
+    Settled(Box<SettledBounty>),
     /// A new block; [`Microengine::due`] says when this is worth telling.
     NewBlock,
 }
@@ -137,6 +139,10 @@ pub struct Microengine {
     draw_nonce: Option<fn() -> U256>,
     promises: GuidMap<Promise>,
     due: BinaryHeap<Reverse<(BlockNumber, Guid, Step)>>,
+    /// For a strategy that learns: what was thought of bounties that are not settled.
+    thoughts: Pending<Vec<Option<DistilledVerdict>>>,
+    /// For a strategy that learns: what was told, and not handed on yet.
+    told: Vec<SettledBounty>,
     // Kept between events for their memory.
     verdicts: Vec<Option<DistilledVerdict>>,
     stakes: Vec<Option<Stake>>,
@@ -147,8 +153,8 @@ impl Microengine {
     ///
     /// `secret` must be unguessable where the market is real: nonces follow from it.
     pub fn new(backends: usize, judge: Judge, staker: Box<dyn Staker>, secret: Key) -> Microengine {
-        let (draw_nonce, promises, due, verdicts, stakes) = Default::default();
-        Microengine { judge, staker, backends, secret, draw_nonce, promises, due, verdicts, stakes }
+        let (draw_nonce, promises, due, thoughts, told, verdicts, stakes) = Default::default();
+        Microengine { judge, staker, backends, secret, draw_nonce, promises, due, thoughts, told, verdicts, stakes }
     }
 
     /// Takes nonces from `draw` (which must not give zero), instead of from the secret.
@@ -166,7 +172,12 @@ impl Microengine {
 
     /// True if it wants to hear what becomes of every bounty that it has scanned: [`Event::Settled`].
     pub fn learns(&self) -> bool {
-        self.judge.learns()
+        self.judge.learns() || self.staker.learns()
+    }
+
+    /// True if it wants to hear what everybody staked on those, too.
+    pub fn studies_stakes(&self) -> bool {
+        self.staker.learns()
     }
 
     /// The next block in which there is something to do, if any.
@@ -198,7 +209,13 @@ impl Microengine {
                     effects.push(Effect::SettleBounty { guid });
                 }
             }
-            Event::Settled { guid, consensus } => self.judge.settled(now, guid, consensus),
+            Event::Settled(settled) => {
+                self.judge.settled(settled.block, settled.guid, settled.consensus);
+                if self.staker.learns() {
+                    let verdicts = self.thoughts.take(settled.guid).unwrap_or_default();
+                    self.told.push(SettledBounty { verdicts, ..*settled });
+                }
+            }
             Event::NewBlock => self.act(now, effects),
         }
     }
@@ -212,6 +229,16 @@ impl Microengine {
         }
     }
 
+    /// Hands on to the strategy what was settled before block `now`.
+    fn teach(&mut self, now: BlockNumber) {
+        if self.told.iter().all(|settled| settled.block >= now) {
+            return;
+        }
+        self.told.sort_unstable_by_key(|settled| (settled.block, settled.guid));
+        let past = self.told.partition_point(|settled| settled.block < now);
+        self.told.drain(..past).for_each(|settled| self.staker.settled(&settled));
+    }
+
     /// Distils, stakes, and makes an assertion of it.
     fn decide(&mut self, now: BlockNumber, view: &MarketView<'_>, results: &[ScanResult]) -> Effect {
         let guid = view.bounty.guid;
@@ -220,6 +247,10 @@ impl Microengine {
         self.judge.judge(now, guid, view.bounty.artifacts, answers, &mut self.verdicts);
         if now >= view.bounty.expiration {
             return abstain(Abstention::Late);
+        }
+        if self.staker.learns() {
+            self.teach(now);
+            self.thoughts.insert(guid, self.verdicts.clone());
         }
         let at = self.secret.with(guid.0 as u64).with((guid.0 >> 64) as u64);
         self.stakes.clear();
@@ -306,7 +337,7 @@ mod tests {
             expiration: BlockNumber(20),
         };
         let fees = Fees { bounty: RULES.bounty_fee, assertion: RULES.assertion_fee };
-        let wallet = Wallet { free, locked: Nct::ZERO };
+        let wallet = Wallet { free, locked: Nct::ZERO, open: 0 };
         let view = MarketView {
             now: BlockNumber(now),
             bounty: &bounty,
@@ -342,6 +373,51 @@ mod tests {
         engine.on_event(BlockNumber(130), Event::NewBlock, &mut effects);
         assert_eq!(effects[1..], [Effect::SettleBounty { guid: Guid(7) }]);
         assert_eq!(engine.due(), None);
+    }
+
+    /// Writes down what it hears and when it is asked.
+    #[derive(Debug, Default)]
+    struct Diary(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+    impl Staker for Diary {
+        fn stake(
+            &mut self,
+            view: &MarketView<'_>,
+            _: &[Option<DistilledVerdict>],
+            _: &mut crate::chance::Stream,
+            _: &mut Vec<Option<Stake>>,
+        ) {
+            self.0.lock().unwrap().push(format!("asked in {}", view.now));
+        }
+
+        fn learns(&self) -> bool {
+            true
+        }
+
+        fn settled(&mut self, settled: &SettledBounty) {
+            self.0.lock().unwrap().push(format!("{} of {}, {}", settled.guid.0, settled.block, settled.verdicts.len()));
+        }
+    }
+
+    #[test]
+    fn a_strategy_hears_of_settlements_in_order_and_only_of_earlier_blocks() {
+        let diary = Diary::default();
+        let pages = diary.0.clone();
+        let mut engine = Microengine::new(1, EngineConfig::default().judge(), Box::new(diary), Key::root(1));
+        assert!(engine.learns() && engine.studies_stakes());
+        let settle = |engine: &mut Microengine, guid, block| {
+            let settled = crate::settled::tests::settled(&RULES, block, true, &[]);
+            let settled = SettledBounty { guid: Guid(guid), verdicts: Vec::new(), ..settled };
+            engine.on_event(BlockNumber(block), Event::Settled(Box::new(settled)), &mut Vec::new());
+        };
+        scanned(&mut engine, 12, Nct::ZERO, &[ScanResult::verdict(true)]);
+        for (guid, block) in [(9, 14), (7, 13), (8, 13), (5, 15)] {
+            settle(&mut engine, guid, block);
+        }
+        scanned(&mut engine, 14, Nct::ZERO, &[ScanResult::verdict(true)]);
+        scanned(&mut engine, 15, Nct::ZERO, &[ScanResult::verdict(true)]);
+        let told = pages.lock().unwrap().join("; ");
+        assert_eq!(told, "asked in block 12; 7 of block 13, 1; 8 of block 13, 0; asked in block 14; 9 of block 14, 0; asked in block 15");
     }
 
     #[test]

@@ -1,16 +1,42 @@
-//! Staking strategies: how much to put on a distilled verdict, and whether at all. One file each.
+//! Staking strategies: how much to put on a distilled verdict, and whether at all. One rule a file, with its formula,
+//! parameters, defaults and source; [`CATALOGUE`] lists them all.
 //!
-//! A strategy is named by `name` or `name?key=value&key=value`.
+//! A strategy is named by `name` or `name?key=value&key=value`. Decisions are taken in f64 and NCT; [`placing`] makes wei of
+//! them, in one place (only those that repeat a client's own arithmetic do without).
 
+pub mod parameters; // what stands behind the `?`
+pub mod placing; // beliefs and limits; from a wish in NCT to a stake in wei
+pub mod optimum; // the best stake, in closed form where there is one
+pub mod pools; // what others stake: recent pools, and their distribution
+pub mod levels; // learning which of a few bids pays
+pub mod adahedge;
+pub mod average;
+pub mod drawdown_cap;
+pub mod exp3_ix;
 pub mod fixed;
+pub mod ftrl;
+pub mod hedge;
+pub mod kelly_odds;
+pub mod linear;
 pub mod null;
+pub mod pari_mutuel;
+pub mod pari_mutuel_model;
 pub mod stock;
+pub mod thompson;
+pub mod threshold;
+pub mod ucb;
+pub mod vol_target;
 
-use std::{collections::BTreeMap, fmt::Debug, sync::OnceLock};
+use std::{fmt::Debug, sync::OnceLock};
 
 use market::nct::Nct;
 
-use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
+pub use self::{
+    parameters::{Parameters, StrategyError},
+    placing::Limits,
+};
+
+use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView, settled::SettledBounty};
 
 /// A side and what is put on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +53,15 @@ pub trait Staker: Debug + Send {
     ///
     /// `chance` is the strategy's own stream for this bounty.
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], chance: &mut Stream, stakes: &mut Vec<Option<Stake>>);
+
+    /// True if [`settled`](Staker::settled) makes a difference.
+    fn learns(&self) -> bool {
+        false
+    }
+
+    /// Hears what became of a bounty, if it learns: of every bounty that was scanned, in order of (block, guid), before the
+    /// next decision, and of none that was settled in the block of that decision.
+    fn settled(&mut self, _settled: &SettledBounty) {}
 }
 
 /// A strategy that looks at one artifact at a time: puts `bid(view, verdict, factor)` on the verdict's side, where the
@@ -43,107 +78,70 @@ pub(crate) fn on_each_verdict(
     }));
 }
 
-/// Parameters behind the `?` of a strategy's name.
-#[derive(Debug, Default)]
-pub struct Parameters<'a> {
-    strategy: &'a str,
-    values: BTreeMap<&'a str, &'a str>,
+/// A strategy of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub meaning: &'static str,
+    /// How it reckons.
+    pub formula: &'static str,
+    /// What can be set.
+    pub parameters: &'static [Parameter],
+    /// Where it comes from.
+    pub source: &'static str,
+    make: fn(&mut Parameters<'_>) -> Result<Box<dyn Staker>, StrategyError>,
 }
 
-/// Why a strategy cannot be had.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum StrategyError {
-    /// There is none of that name.
-    #[error("unknown strategy `{name}`; {suggestion}")]
-    Unknown { name: String, suggestion: String },
-    /// It has no such parameter.
-    #[error("strategy `{strategy}` has no parameter `{key}`; it takes {known}")]
-    UnknownParameter { strategy: String, key: String, known: String },
-    /// The value of a parameter is unusable.
-    #[error("strategy `{strategy}`: `{key}={value}` is not {expected}")]
-    BadValue { strategy: String, key: String, value: String, expected: &'static str },
+/// Something that can be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is if nothing is said; empty if something must be.
+    pub default: &'static str,
+    /// What it means, and its unit.
+    pub meaning: &'static str,
 }
 
-impl<'a> Parameters<'a> {
-    fn parse(specification: &'a str) -> Result<Parameters<'a>, StrategyError> {
-        let (strategy, rest) = specification.split_once('?').unwrap_or((specification, ""));
-        let mut values = BTreeMap::new();
-        for pair in rest.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').ok_or_else(|| StrategyError::BadValue {
-                strategy: strategy.to_owned(),
-                key: pair.to_owned(),
-                value: String::new(),
-                expected: "of the form key=value",
-            })?;
-            if values.insert(key, value).is_some() {
-                return Err(StrategyError::BadValue {
-                    strategy: strategy.to_owned(),
-                    key: key.to_owned(),
-                    value: value.to_owned(),
-                    expected: "said only once",
-                });
-            }
-        }
-        Ok(Parameters { strategy, values })
-    }
-
-    /// Takes an amount, or `default` if it is not given.
-    ///
-    /// # Errors
-    ///
-    /// If it is no amount.
-    pub fn amount(&mut self, key: &'static str, default: Nct) -> Result<Nct, StrategyError> {
-        let Some(value) = self.values.remove(key) else { return Ok(default) };
-        let sane = |amount: &Nct| *amount <= Nct::whole(1_000_000_000_000);
-        value.parse().ok().filter(sane).ok_or_else(|| StrategyError::BadValue {
-            strategy: self.strategy.to_owned(),
-            key: key.to_owned(),
-            value: value.to_owned(),
-            expected: "an amount such as `0.5` (in NCT) or `500000000000000000wei`",
-        })
-    }
-
-    /// Takes a yes or no, or `default` if it is not given.
-    ///
-    /// # Errors
-    ///
-    /// If it is neither.
-    pub fn flag(&mut self, key: &'static str, default: bool) -> Result<bool, StrategyError> {
-        let Some(value) = self.values.remove(key) else { return Ok(default) };
-        value.parse().map_err(|_| StrategyError::BadValue {
-            strategy: self.strategy.to_owned(),
-            key: key.to_owned(),
-            value: value.to_owned(),
-            expected: "`true` or `false`",
-        })
-    }
-
-    /// Nothing may be left over; `known` are the parameters that there are.
-    ///
-    /// # Errors
-    ///
-    /// Names one that was not taken.
-    pub fn finish(&self, known: &[&str]) -> Result<(), StrategyError> {
-        let Some(key) = self.values.keys().next() else { return Ok(()) };
-        let known = if known.is_empty() { "none".to_owned() } else { format!("`{}`", known.join("`, `")) };
-        Err(StrategyError::UnknownParameter { strategy: self.strategy.to_owned(), key: (*key).to_owned(), known })
+impl Parameter {
+    const fn new(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
+        Parameter { name, default, meaning }
     }
 }
 
-/// Name and meaning of every strategy that an engine can use.
-pub const CATALOGUE: &[(&str, &str)] = &[
-    ("null/abstain", "never asserts"),
-    ("null/min", "the least bid on the own verdict"),
-    ("null/random", "the least bid on the toss of a coin"),
-    ("null/mal", "the least bid on malicious, whatever the verdict"),
-    ("null/ben", "the least bid on benign, whatever the verdict"),
-    ("stock/conservative", "the least bid, as polyswarm-client's conservative strategy"),
-    (
-        "stock/default",
-        "from least to greatest bid with confidence, as polyswarm-client's default strategy; with ?cautious=true by the lower end of the confidence's interval",
-    ),
-    ("stock/aggressive", "from eight times the least to the greatest bid with confidence, as polyswarm-client's aggressive strategy"),
-    ("fixed", "the same bid on every verdict: fixed?bid=0.5"),
+/// Every strategy that an engine can use. What is not in here is not compiled without a warning.
+pub const CATALOGUE: &[Entry] = &[
+    null::ABSTAIN,
+    null::MIN,
+    null::RANDOM,
+    null::MAL,
+    null::BEN,
+    stock::CONSERVATIVE,
+    stock::DEFAULT,
+    stock::AGGRESSIVE,
+    average::AVERAGE,
+    stock::WEBHOOK,
+    fixed::FIXED,
+    linear::LINEAR,
+    threshold::THRESHOLD,
+    kelly_odds::KELLY_ODDS,
+    pari_mutuel::EV,
+    pari_mutuel_model::EV_MODEL,
+    pari_mutuel::EV_MU,
+    pari_mutuel::KELLY,
+    pari_mutuel::SIDES,
+    vol_target::VOL_TARGET,
+    drawdown_cap::DD_CAP,
+    adahedge::ADAHEDGE,
+    hedge::HEDGE,
+    ftrl::FTRL,
+    exp3_ix::EXP3_IX,
+    ucb::UCB,
+    thompson::THOMPSON,
+    pari_mutuel::FICTITIOUS,
+    pari_mutuel::BEST_RESPONSE,
 ];
 
 /// The strategy of that specification.
@@ -152,34 +150,23 @@ pub const CATALOGUE: &[(&str, &str)] = &[
 ///
 /// If there is none of that name, or its parameters are wrong.
 pub fn build(specification: &str) -> Result<Box<dyn Staker>, StrategyError> {
-    let parameters = Parameters::parse(specification)?;
-    if parameters.strategy == "fixed" {
-        return Ok(Box::new(fixed::Fixed::parse(specification)?));
+    let mut parameters = Parameters::parse(specification)?;
+    let name = parameters.strategy;
+    if let Some(entry) = CATALOGUE.iter().find(|entry| entry.name == name) {
+        parameters.documented = entry.parameters;
+        let staker = (entry.make)(&mut parameters)?;
+        parameters.finish(&entry.parameters.iter().map(|parameter| parameter.name).collect::<Vec<_>>())?;
+        return Ok(staker);
     }
-    let stock = match parameters.strategy {
-        "stock/conservative" => Some(stock::Stock::CONSERVATIVE),
-        "stock/default" => Some(stock::Stock::DEFAULT),
-        "stock/aggressive" => Some(stock::Stock::AGGRESSIVE),
-        _ => None,
-    };
-    if let Some(stock) = stock {
-        return Ok(Box::new(stock.parse(parameters)?));
+    match own().iter().find(|(known, ..)| *known == name) {
+        Some((_, _, make)) => make(parameters),
+        None => Err(unknown(name, names())),
     }
-    let staker: Box<dyn Staker> = match parameters.strategy {
-        "null/abstain" => Box::new(null::Null::Abstain),
-        "null/min" => Box::new(null::Null::OwnVerdict),
-        "null/random" => Box::new(null::Null::Coin),
-        "null/mal" => Box::new(null::Null::Always { malicious: true }),
-        "null/ben" => Box::new(null::Null::Always { malicious: false }),
-        name => {
-            let Some((_, _, make)) = own().iter().find(|(known, ..)| *known == name) else {
-                return Err(unknown(name, CATALOGUE.iter().map(|(name, _)| *name).chain(own().iter().map(|(name, ..)| *name))));
-            };
-            return make(parameters);
-        }
-    };
-    parameters.finish(&[])?;
-    Ok(staker)
+}
+
+/// Names of all strategies that an engine can use.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().map(|entry| entry.name).chain(own().iter().map(|(name, ..)| *name))
 }
 
 /// Makes a strategy of somebody's own from the parameters behind the `?` of its name.
@@ -217,9 +204,22 @@ mod tests {
 
     #[test]
     fn every_strategy_of_the_catalogue_can_be_built() {
-        for (name, _) in CATALOGUE {
-            build(name).unwrap();
+        for entry in CATALOGUE.iter().filter(|entry| entry.parameters.iter().all(|parameter| !parameter.default.is_empty())) {
+            // What the catalogue says of defaults is so.
+            let pairs: Vec<String> = entry.parameters.iter().map(|parameter| format!("{}={}", parameter.name, parameter.default)).collect();
+            let said = build(&format!("{}?{}", entry.name, pairs.join("&"))).unwrap();
+            assert_eq!(format!("{said:?}"), format!("{:?}", build(entry.name).unwrap()));
+            assert!(entry.parameters.iter().rev().skip(1).all(|parameter| parameter.name != "base"), "{}: a base comes last", entry.name);
         }
+    }
+
+    #[test]
+    fn a_base_takes_the_rest() {
+        let capped = build("dd-cap?most=0.1&base=vol-target?half_life=50&base=fixed?bid=0.25").unwrap();
+        let shown = format!("{capped:?}");
+        assert!(shown.contains("most: 0.1") && shown.contains("half_life: 50") && shown.contains("Fixed"), "{shown}");
+        assert!(build("dd-cap?base=fixed?bit=1").unwrap_err().to_string().contains("takes `bid`"));
+        assert!(build(&"dd-cap?base=".repeat(30)).unwrap_err().to_string().contains("at most seven"));
     }
 
     #[test]

@@ -354,7 +354,11 @@ pub(crate) fn draw_number(hash: B256, now: BlockNumber) -> U256 {
 }
 
 /// [`draw_arbiter`] by the number that decides it.
-pub(crate) fn draw_by(rules: &RuleSet, voters: &[(AccountId, Nct)], number: U256) -> Result<Option<AccountId>, Rejection> {
+///
+/// # Errors
+///
+/// [`Rejection::DrawWithoutStake`] if no voter has stake (S8).
+pub fn draw_by(rules: &RuleSet, voters: &[(AccountId, Nct)], number: U256) -> Result<Option<AccountId>, Rejection> {
     if voters.is_empty() {
         return Ok(None);
     }

@@ -292,8 +292,8 @@ fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, popul
     if scenario.rivals.iter().any(|group| group.model == crate::scenario::RivalModel::Independent) {
         warnings.push("independent rivals are wrong together far less often than real engines: profits are understated".to_owned());
     }
-    if scenario.engine.strategy == crate::oracle::NAME {
-        warnings.push("`oracle/label` knows the corpus label: its result is an upper mark, not a strategy".to_owned());
+    if let Some(oracle) = crate::oracle::find(&scenario.engine.strategy) {
+        warnings.push(format!("`{}` knows {}, not that of a strategy", oracle.name, oracle.knows));
     }
     if scenario.ambassadors.arrival == Arrival::Recorded && !summary.in_time_order {
         warnings.push("the corpus is not in time order: bounties seen earlier than their predecessor are posted with it".to_owned());

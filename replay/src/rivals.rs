@@ -528,8 +528,20 @@ impl Sure {
     }
 }
 
+/// Checks a strategy of rivals.
+///
+/// # Errors
+///
+/// If there is none of that name, its parameters are wrong, or it is not for rivals.
+pub fn check_strategy(strategy: &str, rules: &RuleSet) -> Result<(), StrategyError> {
+    Behaviour::parse(strategy, rules).map(drop)
+}
+
 impl Behaviour {
     fn parse(strategy: &str, rules: &RuleSet) -> Result<Behaviour, StrategyError> {
+        if let Some(oracle) = crate::oracle::find(strategy) {
+            return Err(StrategyError::EngineOnly { strategy: oracle.name.to_owned(), reason: "nobody in the market knows what it knows" });
+        }
         // The catalogue knows what is a strategy at all, and its parameters.
         stake::build(strategy)?;
         let name = strategy.split_once('?').map_or(strategy, |(name, _)| name);
@@ -548,7 +560,11 @@ impl Behaviour {
             "null/random" => Behaviour::Coin(minimum),
             "null/mal" => Behaviour::Always { malicious: true, bid: minimum },
             "null/ben" => Behaviour::Always { malicious: false, bid: minimum },
-            _ => Behaviour::Flat(Fixed::parse(strategy)?.bid),
+            "fixed" => Behaviour::Flat(Fixed::parse(strategy)?.bid),
+            _ => {
+                let reason = "what rivals do is drawn ahead, so they have neither memory nor wallet to decide by";
+                return Err(StrategyError::EngineOnly { strategy: name.to_owned(), reason });
+            }
         })
     }
 }

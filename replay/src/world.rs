@@ -20,6 +20,7 @@ use engine::{
     distill::DistilledVerdict,
     market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
     microengine::{Abstention, Effect, Event, Microengine},
+    settled::{SettledAssertion, SettledBounty},
 };
 use market::{
     block::{BlockNumber, Windows},
@@ -40,7 +41,7 @@ use smallvec::SmallVec;
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
-    oracle::{self, Labels},
+    oracle::{self, Foresight},
     plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
     rivals::RivalPlan,
 };
@@ -248,11 +249,13 @@ pub struct World {
     accounts: Accounts,
     owner: AccountId,
     engine: Option<Microengine>,
-    labels: Option<Labels>,
+    foresight: Option<Foresight>,
     showcase: Option<Showcase>,
     /// What rivals' nonces follow from, where visitors could guess them.
     secret: Option<B256>,
     locked: Nct,
+    /// Own assertions that the engine has not settled.
+    standing: usize,
     planner: Planner,
     arrivals: VecDeque<BoxedPlan>,
     acting: Vec<(u64, u32)>,
@@ -358,12 +361,12 @@ impl World {
             market.submit(owner, Command::AddArbiter { arbiter, block: U256::from(market.now().0) }).map_err(refused)?;
             market.submit(arbiter, Command::Deposit(setup.scenario.arbiters.stake)).map_err(refused)?;
         }
-        let (mut engine, mut labels) = (None, None);
+        let (mut engine, mut foresight) = (None, None);
         match seat {
             Seat::Engine(strategy) => {
-                let known = Labels::default();
+                let known = Foresight::default();
                 let staker = oracle::build(strategy, &known).map_err(SetupError::from)?;
-                labels = (strategy == oracle::NAME).then_some(known);
+                foresight = oracle::find(strategy).map(|_| known);
                 engine = Some(Microengine::new(setup.backends(), setup.scenario.engine.judge(), staker, seed.named("engine")));
             }
             Seat::Visitor(address) => {
@@ -387,10 +390,11 @@ impl World {
             accounts,
             owner,
             engine,
-            labels,
+            foresight,
             showcase,
             secret,
             locked: Nct::ZERO,
+            standing: 0,
             arrivals: VecDeque::new(),
             acting: Vec::new(),
             open: Vec::new(),
@@ -687,8 +691,8 @@ impl World {
         let (now, open) = (self.market.now(), &self.open[slot as usize]);
         let bounty = self.market.bounty(open.plan.guid).expect("it is open");
         let public = OpenBounty::from(bounty);
-        if let Some(labels) = &self.labels {
-            labels.show(open.plan.labels);
+        if let Some(foresight) = &self.foresight {
+            foresight.show(&open.plan, &open.rivals, now.0 - open.plan.posted.0, &self.setup.rules);
         }
         let view = MarketView {
             now,
@@ -696,7 +700,7 @@ impl World {
             rules: &self.setup.rules,
             fees: self.fees,
             windows: self.windows,
-            wallet: Wallet { free: self.market.balance(self.accounts.engine), locked: self.locked },
+            wallet: Wallet { free: self.market.balance(self.accounts.engine), locked: self.locked, open: self.standing },
             assertions: PublicAssertions::of(&bounty.assertions),
             factors: &open.plan.factors,
         };
@@ -737,6 +741,7 @@ impl World {
                             self.open[slot].decision = Decision::Asserted(index as u32);
                             self.open[slot].price = price;
                             self.locked = self.locked.checked_add(price).expect("within the supply");
+                            self.standing += 1;
                             observer.locked(now, self.locked);
                             Event::Asserted { guid, index }
                         }
@@ -759,6 +764,7 @@ impl World {
                         .map_err(|rejection| PlayError::Invariant(format!("the engine could not settle: {rejection}")))?;
                     if let Some(slot) = slot_of(&guid) {
                         self.locked = self.locked.checked_sub(self.open[slot].price).expect("it was locked");
+                        self.standing -= 1;
                         observer.locked(now, self.locked);
                     }
                 }
@@ -808,14 +814,27 @@ impl World {
         self.settled(guid, settled)
     }
 
-    /// An engine that learns hears what the arbiters made of the bounty.
+    /// An engine that learns hears what became of the bounty.
     fn teach(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        if !self.engine.as_ref().is_some_and(Microengine::learns) {
-            return Ok(());
-        }
-        let guid = self.open[slot as usize].plan.guid;
-        let consensus = consensus(self.market.bounty(guid).expect("it is open"), &self.setup.rules);
-        self.engine_event(Event::Settled { guid, consensus }, observer)
+        let Some(engine) = self.engine.as_ref().filter(|engine| engine.learns()) else { return Ok(()) };
+        let open = &self.open[slot as usize];
+        let bounty = self.market.bounty(open.plan.guid).expect("it is open");
+        let settled = SettledBounty {
+            guid: bounty.guid,
+            block: self.market.now(),
+            amount: bounty.amount,
+            artifacts: bounty.artifacts,
+            bids: self.setup.rules.bids,
+            fee: self.fees.assertion,
+            consensus: consensus(bounty, &self.setup.rules),
+            assertions: engine.studies_stakes().then(|| bounty.assertions.iter().map(SettledAssertion::from).collect()),
+            own: match open.decision {
+                Decision::Asserted(index) => Some(index as usize),
+                _ => None,
+            },
+            verdicts: Vec::new(),
+        };
+        self.engine_event(Event::Settled(Box::new(settled)), observer)
     }
 
     /// The arbiters who voted settle.

@@ -454,7 +454,7 @@ impl Outcome<'_> {
             backends,
             distiller,
             calibration_map,
-            oracle: strategy == replay::oracle::NAME,
+            oracle: replay::oracle::find(&strategy).is_some(),
             strategy,
             wallet: wallet.into(),
             profit: profit.into(),

@@ -19,9 +19,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use engine::{
     config::{BackendKind, EngineConfigError},
-    stake,
+    stake::StrategyError,
 };
-use replay::scenario::{Scenario, ScenarioError};
+use replay::{
+    oracle::Foresight,
+    rivals::check_strategy,
+    scenario::{Scenario, ScenarioError},
+};
 use serde::Deserialize;
 use toml::{Table, Value, de::DeTable};
 
@@ -30,10 +34,6 @@ use crate::{
     exit::{Exit, OrExit},
     text,
 };
-
-/// Strategies beyond [`stake::CATALOGUE`] that only the engine under test can use: name and meaning.
-pub const ORACLES: &[(&str, &str)] =
-    &[(replay::oracle::NAME, "knows the corpus label: an upper bound on what any engine can earn, no strategy for a real one")];
 
 /// A longer settings file is not a settings file.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -297,13 +297,8 @@ impl Layers {
         for (index, group) in scenario.rivals.iter().enumerate() {
             let key = format!("rivals.{index}.strategies");
             for strategy in &group.strategies {
-                if ORACLES.iter().any(|(name, _)| name == strategy) {
-                    bail!(
-                        "{}`{key}`: `{strategy}` is for the engine under test only; give rivals one of `sim strategies list`",
-                        self.place(&key)
-                    );
-                }
-                stake::build(strategy).map_err(|error| anyhow!("{}`{key}`: {error}", self.place(&key)))?;
+                let rules = scenario.rule_set().map_err(|error| anyhow!("{error}"))?;
+                check_strategy(strategy, &rules).map_err(|error| anyhow!("{}`{key}`: {error}", self.place(&key)))?;
             }
         }
         Ok(())
@@ -342,17 +337,8 @@ impl Layers {
 /// # Errors
 ///
 /// If there is none of that name, or its parameters are wrong.
-pub fn engine_strategy(specification: &str) -> Result<(), stake::StrategyError> {
-    if ORACLES.iter().any(|(name, _)| *name == specification) {
-        return Ok(());
-    }
-    stake::build(specification).map(drop).map_err(|error| match error {
-        stake::StrategyError::Unknown { .. } => stake::unknown(
-            specification.split('?').next().unwrap_or_default(),
-            stake::CATALOGUE.iter().chain(ORACLES).map(|(name, _)| *name),
-        ),
-        other => other,
-    })
+pub fn engine_strategy(specification: &str) -> Result<(), StrategyError> {
+    replay::oracle::build(specification, &Foresight::default()).map(drop)
 }
 
 /// Lays `over` over `base`: tables key by key, everything else whole.

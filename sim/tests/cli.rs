@@ -268,6 +268,12 @@ fn an_unknown_name_hears_of_the_known_ones() {
         &["--set: `rivals.0.strategies`: `oracle/label` is for the engine under test only"],
     );
     sim(&["config", "--strategy", "oracle/label"]).success();
+    refused(
+        &["config", "--set", "rivals.0.strategies=['pm-ev']"],
+        &["--set: `rivals.0.strategies`: `pm-ev` is for the engine under test only: what rivals do is drawn ahead"],
+    );
+    refused(&["config", "--strategy", "pm-ev?memory=many"], &["`memory=many` is not a whole number from 1 to 100000"]);
+    refused(&["config", "--strategy", "vol-target?base=fixed?bit=1"], &["strategy `fixed` has no parameter `bit`"]);
 }
 
 #[test]
@@ -499,6 +505,16 @@ fn strategies_are_listed_and_shown() {
     assert!(list.contains("oracle/label        oracle: knows the corpus label"), "{list}");
     assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
     sim(&["strategies", "show", "oracle/label"]).success().stdout(predicate::str::contains("Rivals cannot use it"));
+    let shown = stdout(&sim(&["strategies", "show", "pm-kelly"]).success());
+    for part in ["Formula: max E", "Source: Kelly 1956", "memory=400", "lambda=0.25", "Rivals cannot use it"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let all: serde_json::Value = serde_json::from_str(&stdout(&sim(&["strategies", "--format", "json"]).success())).unwrap();
+    assert!(all.as_array().unwrap().iter().any(|strategy| strategy["name"] == "oracle/hindsight" && strategy["kind"] == "oracle"));
+    let one = stdout(&sim(&["strategies", "show", "hedge", "--format", "json"]).success());
+    let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+    assert_eq!(one["parameters"][0], serde_json::json!({"name": "horizon", "default": "1000", "meaning": one["parameters"][0]["meaning"]}));
     sim(&["strategies", "show", "fixed?bid=0.7"]).success().stdout(predicate::str::contains("--strategy 'fixed?bid=0.7'"));
     refused(&["strategies", "show", "fxed"], &["unknown strategy `fxed`; the nearest are `fixed`"]);
 }

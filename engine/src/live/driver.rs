@@ -44,6 +44,7 @@ use crate::{
     filter::{Announced, Filter},
     market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
     microengine::{Abstention, Assertion, Effect, Event, Microengine, Promise},
+    settled::SettledBounty,
 };
 
 /// Times that the votes on a bounty are asked for before nothing is learned from it.
@@ -426,8 +427,9 @@ impl Driver {
         };
         while let Some(entry) = self.lessons.first_entry() {
             let Votes::Known(consensus) = entry.get().votes else { break };
-            let ((end, guid), _) = entry.remove_entry();
-            self.engine.on_event(end, Event::Settled { guid, consensus }, &mut self.effects);
+            let ((end, guid), lesson) = entry.remove_entry();
+            let settled = lesson.settled(end, guid, consensus, market);
+            self.engine.on_event(end, Event::Settled(Box::new(settled)), &mut self.effects);
         }
     }
 
@@ -669,7 +671,7 @@ impl Driver {
                 rules: &market.rules,
                 fees: market.fees,
                 windows: market.windows,
-                wallet: Wallet { free: self.funds.free(), locked: self.funds.locked() },
+                wallet: Wallet { free: self.funds.free(), locked: self.funds.locked(), open: self.funds.open() },
                 assertions: PublicAssertions::of(&[]),
                 factors: &factors,
             };
@@ -678,7 +680,12 @@ impl Driver {
                 && self.lessons.len() < LESSONS
                 && let Some(end) = market.windows.vote_end(course.bounty.expiration)
             {
-                let lesson = Lesson { artifacts: course.bounty.artifacts, tries: 0, votes: Votes::Due { after: BlockNumber(0) } };
+                let lesson = Lesson {
+                    artifacts: course.bounty.artifacts,
+                    amount: course.bounty.amount,
+                    tries: 0,
+                    votes: Votes::Due { after: BlockNumber(0) },
+                };
                 self.lessons.insert((end, guid), lesson);
             }
             self.follow();
@@ -955,9 +962,28 @@ impl Driver {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Lesson {
     artifacts: usize,
+    amount: Nct,
     /// Times that its votes were asked for.
     tries: u32,
     votes: Votes,
+}
+
+impl Lesson {
+    /// What is known when it is over.
+    fn settled(&self, block: BlockNumber, guid: Guid, consensus: Option<ArtifactSet>, market: &Market) -> SettledBounty {
+        SettledBounty {
+            guid,
+            block,
+            amount: self.amount,
+            artifacts: self.artifacts,
+            bids: market.rules.bids,
+            fee: market.fees.assertion,
+            consensus,
+            assertions: None,
+            own: None,
+            verdicts: Vec::new(),
+        }
+    }
 }
 
 /// How far its votes are.

@@ -65,6 +65,11 @@ impl Funds {
     pub fn locked(&self) -> Nct {
         self.locked.values().copied().sum()
     }
+
+    /// How many assertions have something in escrow.
+    pub fn open(&self) -> usize {
+        self.locked.len()
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,17 @@
 
 use market::nct::Nct;
 
-use super::{Parameters, Stake, Staker, StrategyError, on_each_verdict};
+use super::{Entry, Parameter, Parameters, Stake, Staker, StrategyError, on_each_verdict};
 use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
+
+pub(super) const FIXED: Entry = Entry {
+    name: "fixed",
+    meaning: "the same bid on every verdict: fixed?bid=0.5",
+    formula: "bid, not clamped to the limits",
+    parameters: &[Parameter::new("bid", "0.5", "in NCT, or with `wei` behind it")],
+    source: "the comparator of every rule that varies its bid",
+    make: |parameters| Ok(Box::new(Fixed { bid: parameters.amount("bid", Fixed::DEFAULT_BID)? })),
+};
 
 /// A constant bid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

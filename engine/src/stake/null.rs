@@ -1,6 +1,6 @@
 //! Strategies without any idea, against which every other one has to show its worth.
 
-use super::{Stake, Staker};
+use super::{Entry, Parameters, Stake, Staker, StrategyError};
 use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView};
 
 /// One of them.
@@ -18,6 +18,26 @@ pub enum Null {
         malicious: bool,
     },
 }
+
+const fn entry(
+    name: &'static str,
+    meaning: &'static str,
+    formula: &'static str,
+    make: fn(&mut Parameters<'_>) -> Result<Box<dyn Staker>, StrategyError>,
+) -> Entry {
+    Entry { name, meaning, formula, parameters: &[], source: "the yardsticks of every report", make }
+}
+
+pub(super) const ABSTAIN: Entry = entry("null/abstain", "never asserts", "0", |_| Ok(Box::new(Null::Abstain)));
+pub(super) const MIN: Entry = entry("null/min", "the least bid on the own verdict", "min", |_| Ok(Box::new(Null::OwnVerdict)));
+pub(super) const RANDOM: Entry =
+    entry("null/random", "the least bid on the toss of a coin", "min, either side with probability 1/2", |_| Ok(Box::new(Null::Coin)));
+pub(super) const MAL: Entry = entry("null/mal", "the least bid on malicious, whatever the verdict", "min on malicious", |_| {
+    Ok(Box::new(Null::Always { malicious: true }))
+});
+pub(super) const BEN: Entry = entry("null/ben", "the least bid on benign, whatever the verdict", "min on benign", |_| {
+    Ok(Box::new(Null::Always { malicious: false }))
+});
 
 impl Staker for Null {
     fn stake(

@@ -3,14 +3,19 @@
 //! The unit is one bounty. In several markets (seeds) its profit is the mean over them: the same artifacts come again, so
 //! more seeds take the luck of rivals and votes out of a figure, but do not make the corpus larger.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
+use anyhow::Result;
 use engine::microengine::Abstention;
-use replay::{oracle, plan::Setup};
+use replay::plan::Setup;
 use serde::Serialize;
 
 use crate::{
     contest::Track,
+    hindsight,
     run::{CorpusFacts, Money},
     score::ratio,
     statistics::{
@@ -25,12 +30,16 @@ use crate::{
 
 /// Version of the schema of `compare.json`; grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
+/// The oracle that makes the most of each bounty.
+const HINDSIGHT: &str = "oracle/hindsight";
 /// Confidence of intervals.
 const CONFIDENCE: f64 = 0.95;
 /// Confidence that the set of those that cannot be told from the best holds the best.
 const SET_CONFIDENCE: f64 = 0.9;
 /// Bounties that a look while it runs begins with, and that its sequences are narrowest after.
 pub const PILOT: u64 = 1_000;
+/// Bounties whose differences share a sign in the sign-flip test, at least: neighbours may depend on each other.
+const SIGN_BLOCK: usize = 10;
 /// Chance of finding a difference, in plans.
 const POWER: f64 = 0.8;
 
@@ -68,6 +77,8 @@ pub struct Comparison {
     /// Bounties that figures are about.
     pub evaluated: u64,
     pub baseline: String,
+    /// What the best stake per bin of the own confidence would have earned on the bounties that are evaluated, in NCT.
+    pub fixed_nct: f64,
     pub method: MethodFacts,
     /// Those that were asked for in their order, the baseline, nulls, oracles.
     pub strategies: Vec<StrategyFacts>,
@@ -167,8 +178,11 @@ pub struct StrategyFacts {
     pub late: u64,
     pub unfunded: u64,
     pub refused: u64,
-    /// Its profit by that of the best that could have been done, see `oracle`.
-    pub share_of_oracle: Option<f64>,
+    /// What `oracle/fixed`, the best stake per bin of the own confidence in hindsight, earned more on the bounties that are
+    /// evaluated.
+    pub regret_nct: f64,
+    /// Its profit by that of `oracle/hindsight`, the most that could have been made of each bounty.
+    pub share_of_hindsight: Option<f64>,
 }
 
 /// A mean, and how well it is known.
@@ -297,18 +311,20 @@ impl Outcome<'_> {
     ///
     /// # Errors
     ///
-    /// If there are too few bounties to compare anything on.
-    pub fn compare(&self) -> Result<Comparison, Unfit> {
+    /// If there are too few bounties to compare anything on ([`Unfit`]), or a market cannot be played again.
+    pub fn compare(&self, interrupted: &AtomicBool) -> Result<Comparison> {
         let started = std::time::Instant::now();
         let setup = &*self.markets[0];
         let seed = setup.scenario.seed;
         let split = self.split.map(|split| self.parts(split)).transpose()?;
         let all = (0, setup.bounties);
         let within = |part| self.tracks.iter().map(|tracks| mean_profits(tracks, part)).collect::<Vec<Vec<f64>>>();
-        let profits = within(split.map_or(all, |split| split.test));
+        let part = split.map_or(all, |split| split.test);
+        let profits = within(part);
+        let fixed_nct = hindsight::fixed(&self.markets, part, interrupted)?;
         let baseline = self.place(|role| role == Role::Baseline).next().expect("there is a baseline");
         let differences: Vec<Vec<f64>> =
-            profits.iter().map(|profits_of| paired::differences(profits_of, &profits[baseline])).collect::<Result<_, _>>()?;
+            profits.iter().map(|profits_of| paired::differences(profits_of, &profits[baseline])).collect::<Result<_, Unfit>>()?;
         let plan = Plan::of(profits.iter().chain(&differences).map(Vec::as_slice), seed);
         let resampled = |series: &[Vec<f64>]| Resampled::new(&series.iter().map(Vec::as_slice).collect::<Vec<_>>(), &plan);
         let (resampled_profits, resampled_differences) = (resampled(&profits)?, resampled(&differences)?);
@@ -332,7 +348,7 @@ impl Outcome<'_> {
             }
         }
         let mean = |at: usize| series::mean(&profits[at]);
-        let oracle = self.place(|role| role == Role::Oracle).map(mean).fold(f64::NEG_INFINITY, f64::max);
+        let hindsight = self.strategies.iter().position(|(name, _)| name == HINDSIGHT).map_or(0.0, mean);
 
         let mut strategies = Vec::with_capacity(self.strategies.len());
         for (at, (strategy, role)) in self.strategies.iter().enumerate() {
@@ -373,7 +389,8 @@ impl Outcome<'_> {
                 late: abstained(Abstention::Late),
                 unfunded: abstained(Abstention::Unfunded),
                 refused: count(&|track| track.score.refused),
-                share_of_oracle: part(mean(at), oracle).filter(|_| *role != Role::Oracle),
+                regret_nct: fixed_nct - profits[at].iter().sum::<f64>(),
+                share_of_hindsight: part(mean(at), hindsight),
             });
         }
         // Chosen by what is not judged by, where there is such a part.
@@ -405,6 +422,7 @@ impl Outcome<'_> {
             split,
             evaluated: profits[0].len() as u64,
             baseline: name(baseline),
+            fixed_nct,
             method: MethodFacts {
                 confidence: CONFIDENCE,
                 set_confidence: SET_CONFIDENCE,
@@ -493,7 +511,6 @@ impl Outcome<'_> {
                 strategies.iter().filter(|facts| facts.refused > 0).map(|facts| format!("`{}`", facts.strategy)).collect();
             warnings.push(format!("the market refused assertions of {}: bids out of its limits", refused.join(", ")));
         }
-        warnings.retain(|warning| !warning.contains(oracle::NAME));
         warnings
     }
 }
@@ -528,7 +545,7 @@ fn difference(
     let needed = power.bounties(moments.omega, mean.nct);
     DifferenceFacts {
         per_bounty: mean,
-        p: paired::sign_flip(differences, plan.block.ceil() as usize, paired::FLIPS, plan.seed).ok(),
+        p: paired::sign_flip(differences, (plan.block.ceil() as usize).max(SIGN_BLOCK), paired::FLIPS, plan.seed).ok(),
         adjusted_p,
         detectable_nct: power.detectable(moments, differences.len()),
         needed: needed.is_finite().then_some(needed as u64),

@@ -14,6 +14,7 @@ pub mod progress; // progress of long work
 pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files
 pub mod contest; // several strategies in the same markets
+pub mod hindsight; // the best that fixed stakes would have earned
 pub mod comparison; // a comparison as data: compare.json
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand

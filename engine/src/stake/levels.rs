@@ -17,10 +17,10 @@ use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView, 
 /// Edges of the bins of the own verdict's probability.
 const EDGES: [f64; 6] = [0.6, 0.75, 0.85, 0.92, 0.97, 0.99];
 /// How many bins there are.
-pub(super) const BINS: usize = EDGES.len() + 1;
+pub const BINS: usize = EDGES.len() + 1;
 
 /// The bin of a confidence.
-pub(super) fn bin(confidence: f64) -> usize {
+pub fn bin(confidence: f64) -> usize {
     super::pools::bin(&EDGES, confidence)
 }
 

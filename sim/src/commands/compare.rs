@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use replay::oracle;
 
 use super::{
     Format,
@@ -21,7 +22,8 @@ use crate::{
     exit::{Exit, OrExit},
     progress::Progress,
     report,
-    settings::{ORACLES, engine_strategy},
+    settings::engine_strategy,
+    statistics::Unfit,
     text,
 };
 
@@ -115,9 +117,12 @@ impl CompareArgs {
         };
         let spinner = progress.waiting("resampling");
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
-        let compared = threads.install(|| outcome.compare());
+        let compared = threads.install(|| outcome.compare(&interrupted));
         spinner.finish_and_clear();
-        let comparison = compared.or_exit(Exit::Usage)?;
+        let comparison = match compared {
+            Err(error) if error.is::<Unfit>() => return Err(error).or_exit(Exit::Usage),
+            other => execute::answer(other)?,
+        };
 
         let mut json = serde_json::to_string_pretty(&comparison)?;
         json.push('\n');
@@ -150,7 +155,7 @@ impl CompareArgs {
         for name in &asked {
             let role = match name {
                 name if *name == self.baseline => Role::Baseline,
-                name if ORACLES.iter().any(|(oracle, _)| oracle == name) => Role::Oracle,
+                name if oracle::find(name).is_some() => Role::Oracle,
                 name if execute::NULLS.contains(&name.as_str()) => Role::Null,
                 _ => Role::Candidate,
             };
@@ -158,7 +163,7 @@ impl CompareArgs {
         }
         add(&self.baseline, Role::Baseline)?;
         execute::NULLS.iter().try_for_each(|name| add(name, Role::Null))?;
-        ORACLES.iter().try_for_each(|(name, _)| add(name, Role::Oracle))?;
+        oracle::ORACLES.iter().try_for_each(|oracle| add(oracle.name, Role::Oracle))?;
         Ok(all)
     }
 }

@@ -149,7 +149,8 @@ fn risks(comparison: &Comparison, out: &mut String) {
             count(facts.late),
             count(facts.unfunded),
             count(facts.refused),
-            percent(facts.share_of_oracle),
+            nct(facts.regret_nct, true),
+            percent(facts.share_of_hindsight),
         ]);
     }
     if let Some(column) = table.column_mut(0) {
@@ -157,6 +158,10 @@ fn risks(comparison: &Comparison, out: &mut String) {
     }
     out.push_str(&lines(&table));
     out.push_str("  on locked: profit by the mean of what was locked; on stake: a diagnostic only, for it praises small stakes\n");
+    out.push_str(&format!(
+        "  regret: what the best fixed stake per bin of confidence earned more in hindsight ({} NCT); of hindsight: of the most\n  that could have been made of each bounty\n",
+        nct(comparison.fixed_nct, true)
+    ));
 }
 
 fn choice(comparison: &Comparison, out: &mut String) {

@@ -222,6 +222,8 @@ pub struct DifferenceFacts {
     pub watched: WatchedFacts,
     /// True if the interval leaves zero out.
     pub distinct: bool,
+    /// True if it does not, though the difference is larger than what should show: then it hangs on a few bounties.
+    pub few_decide: bool,
 }
 
 /// What somebody knows who looked at a difference after every block of bounties, whenever they stopped: the interval holds at
@@ -497,7 +499,15 @@ impl Outcome<'_> {
             ));
         }
         for facts in chosen() {
-            let Some(DifferenceFacts { distinct: false, needed: Some(needed), .. }) = facts.difference else { continue };
+            let Some(difference) = facts.difference else { continue };
+            if difference.few_decide && !self.watched {
+                warnings.push(format!(
+                    "a few bounties decide about `{}`: if it learns, they may be its first ones; judge by later ones, with --split 20/30/50",
+                    facts.strategy
+                ));
+                continue;
+            }
+            let DifferenceFacts { distinct: false, needed: Some(needed), .. } = difference else { continue };
             if needed > evaluated {
                 warnings.push(format!(
                     "too few bounties to tell `{}` from the baseline: if they differ as much as was seen, about {} would show it",
@@ -550,8 +560,10 @@ fn difference(
         detectable_nct: power.detectable(moments, differences.len()),
         needed: needed.is_finite().then_some(needed as u64),
         watched,
-        distinct: mean.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
+        distinct: false,
+        few_decide: false,
     }
+    .judged()
 }
 
 impl DifferenceFacts {
@@ -559,6 +571,12 @@ impl DifferenceFacts {
     fn stopped(&mut self) {
         (self.p, self.adjusted_p, self.needed) = (None, None, None);
         self.per_bounty.interval = self.watched.interval;
-        self.distinct = self.watched.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+        *self = self.judged();
+    }
+
+    fn judged(mut self) -> DifferenceFacts {
+        self.distinct = self.per_bounty.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+        self.few_decide = self.per_bounty.interval.is_some() && !self.distinct && self.per_bounty.nct.abs() > self.detectable_nct;
+        self
     }
 }

@@ -105,7 +105,7 @@ fn the_report_says_which_to_choose_and_how_sure_that_is() {
     let text = String::from_utf8(output.stdout).unwrap();
     for wanted in [
         "against `stock/aggressive`, bounty by bounty",
-        "earned most:",
+        "Choose `stock/aggressive`, which earned most: it is the baseline itself.",
         "superior predictive ability",
         "warning: `null/mal`, which has no idea, earns more than `stock/conservative`",
         "Repeat   sim compare panel --set bounties=600 -s 'fixed?bid=0.9' -s stock/conservative",

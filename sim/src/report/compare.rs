@@ -135,7 +135,8 @@ fn risks(comparison: &Comparison, out: &mut String) {
         "late",
         "unfunded",
         "refused",
-        "of oracle",
+        "regret",
+        "of hindsight",
     ]);
     for facts in in_order(comparison) {
         table.add_row([
@@ -169,17 +170,17 @@ fn choice(comparison: &Comparison, out: &mut String) {
     let (called, baseline) = (name(&best.strategy), name(&comparison.baseline));
     out.push('\n');
     if comparison.split.is_some() {
-        out.push_str(&format!("Chosen by the bounties to choose by: `{called}`. On those to judge by, "));
+        out.push_str(&format!("Choose `{called}`, by the bounties to choose by. On those to judge by, "));
     } else {
-        out.push_str(&format!("`{called}` earned most: "));
+        out.push_str(&format!("Choose `{called}`, which earned most: "));
     }
     match &best.difference {
-        None => out.push_str("it is the baseline.\n"),
+        None => out.push_str("it is the baseline itself.\n"),
         Some(difference) if difference.distinct => {
             let [mean, interval] = mean(&difference.per_bounty);
             out.push_str(&format!("{mean} NCT per bounty against `{baseline}`, {interval}.\n"));
         }
-        Some(_) => out.push_str(&format!("but it cannot be told from `{baseline}`.\n")),
+        Some(_) => out.push_str(&format!("it cannot be told from `{baseline}`.\n")),
     }
     let others: Vec<String> =
         comparison.choice.set.iter().filter(|other| **other != best.strategy).map(|other| format!("`{}`", name(other))).collect();
@@ -192,11 +193,11 @@ fn choice(comparison: &Comparison, out: &mut String) {
         if let (Role::Candidate, Some(difference)) = (facts.role, &facts.difference)
             && !difference.distinct
         {
-            out.push_str(&format!(
-                "`{}` against the baseline: not distinguishable; a difference of {} NCT per bounty would have shown.\n",
-                name(&facts.strategy),
-                nct(difference.detectable_nct, false)
-            ));
+            let why = match difference.few_decide {
+                true => "a few bounties decide, see the warning".to_owned(),
+                false => format!("a difference of {} NCT per bounty would have shown", nct(difference.detectable_nct, false)),
+            };
+            out.push_str(&format!("`{}` against the baseline: not distinguishable; {why}.\n", name(&facts.strategy)));
         }
     }
     for facts in comparison.strategies.iter().filter(|facts| comparison.watched && facts.role == Role::Candidate) {

@@ -21,14 +21,10 @@ use engine::{
         stock::Stock,
     },
 };
-use market::{
-    nct::Nct,
-    ruleset::{Bids, RuleSet},
-    verdict::ArtifactSet,
-};
+use market::{ruleset::RuleSet, verdict::ArtifactSet};
 use smallvec::SmallVec;
 
-use crate::plan::BountyPlan;
+use crate::rivals;
 
 /// An oracle of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -76,13 +72,13 @@ pub fn find(strategy: &str) -> Option<&'static Oracle> {
 
 /// What will become of a bounty.
 #[derive(Clone, Default, Debug)]
-struct Future {
+pub(crate) struct Future {
     /// Artifacts that the corpus calls malicious.
-    labels: ArtifactSet,
+    pub(crate) labels: ArtifactSet,
     /// Artifacts that the votes will make malicious; `None` without votes.
-    consensus: Option<ArtifactSet>,
+    pub(crate) consensus: Option<ArtifactSet>,
     /// What others will have staked on each artifact.
-    pools: SmallVec<[Pools; 1]>,
+    pub(crate) pools: SmallVec<[Pools; 1]>,
 }
 
 /// Where the world leaves the future of the bounty that is being decided.
@@ -90,28 +86,9 @@ struct Future {
 pub struct Foresight(Arc<Mutex<Future>>);
 
 impl Foresight {
-    /// Shows a bounty that was posted `age` blocks ago; `asserted` says which of the plan's rivals have asserted so far.
-    pub(crate) fn show(&self, plan: &BountyPlan, asserted: &[Option<u32>], age: u64, rules: &RuleSet) {
-        let artifacts = plan.artifacts.len();
-        let votes = plan.votes.len() as u64;
-        let malicious = |artifact: usize| {
-            let malicious = plan.votes.iter().filter(|vote| vote.votes.contains(artifact)).count() as u64;
-            rules.is_malicious(malicious, votes)
-        };
-        let within = |bid: &Nct| *bid >= rules.bid_minimum && rules.bid_maximum.is_none_or(|maximum| *bid <= maximum);
-        let mut pools: SmallVec<[Pools; 1]> = SmallVec::from_elem(Pools::default(), artifacts);
-        for (rival, asserted) in plan.rivals.iter().zip(asserted) {
-            let will = rival.latency > age && rival.latency < plan.duration && rival.bids.iter().all(within);
-            if asserted.is_none() && !will {
-                continue;
-            }
-            for (artifact, pools) in pools.iter_mut().enumerate().filter(|(artifact, _)| rival.mask.contains(*artifact)) {
-                let place = if rules.bids == Bids::PerBounty { 0 } else { rival.mask.rank(artifact) };
-                pools.add(rival.bids[place].to_f64(), rival.reveals.then(|| rival.verdicts.contains(artifact)));
-            }
-        }
-        let consensus = (votes > 0).then(|| ArtifactSet::collect(artifacts, malicious));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Future { labels: plan.labels, consensus, pools };
+    /// Shows it.
+    pub(crate) fn show(&self, future: Future) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = future;
     }
 
     fn see(&self) -> Future {
@@ -183,5 +160,19 @@ pub fn build(specification: &str, foresight: &Foresight) -> Result<Box<dyn Stake
             }
             other => other,
         }),
+    }
+}
+
+/// Checks a strategy of rivals.
+///
+/// # Errors
+///
+/// If there is none of that name, its parameters are wrong, or it is not for rivals.
+pub fn check_for_rivals(specification: &str, rules: &RuleSet) -> Result<(), StrategyError> {
+    match find(specification) {
+        Some(oracle) => {
+            Err(StrategyError::EngineOnly { strategy: oracle.name.to_owned(), reason: "nobody in the market knows what it knows" })
+        }
+        None => rivals::check_strategy(specification, rules),
     }
 }

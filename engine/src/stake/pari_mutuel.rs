@@ -12,8 +12,8 @@
 
 use super::{
     Entry, Parameter, Parameters, Stake, Staker, StrategyError,
-    optimum::{self, Utility},
-    placing::{Limits, belief, place_best},
+    optimum::{self, Limits, Utility},
+    placing::{belief, place_best},
     pools::History,
 };
 use crate::{

@@ -12,9 +12,9 @@ use engine::{
     microengine::Abstention,
     settled::{Payoff, SettledAssertion, SettledBounty},
     stake::{
-        levels,
+        Limits, levels,
         optimum::{self, Bet, Scenario, Utility},
-        placing::{Limits, ceiling},
+        placing::ceiling,
     },
 };
 use market::ruleset::RuleSet;

@@ -398,7 +398,8 @@ impl Outcome<'_> {
         // Chosen by what is not judged by, where there is such a part.
         let told = split.map_or_else(|| profits.clone(), |split| within(split.validate));
         let by = |at: usize| series::mean(&told[at]);
-        let best = chosen.iter().copied().max_by(|&a, &b| by(a).total_cmp(&by(b))).expect("there is a baseline");
+        // Of equals the first.
+        let best = chosen.iter().copied().rev().max_by(|&a, &b| by(a).total_cmp(&by(b))).expect("there is a baseline");
         let name = |at: usize| self.strategies[at].0.clone();
         let choice = Choice {
             best: name(best),

@@ -7,7 +7,7 @@
 //! place to place on the scale of log-odds. The stated interval is `p` with 1.645 standard deviations on either side.
 //!
 //! What `t` and `f` are, settled artifacts tell. Those of like `p` (within one unit of log-odds) are counted together, in
-//! order of time, until [`ENOUGH`] hits of the rarer class are expected of them, however many artifacts that takes: the
+//! order of time, until `ENOUGH` hits of the rarer class are expected of them, however many artifacts that takes: the
 //! number of malicious ones then has a binomial distribution with a rate that strays so far, and each `t` of a ladder, each
 //! `f` of three, is as likely as it makes what came. Two hundred groups later a group counts for little more than a third.
 //! The unfinished group counts, too. A place knows what its neighbours know, the less the farther they are. `f` is the

@@ -296,7 +296,7 @@ fn staking_vectors_exact_cases_of_the_guide() {
     check(g1, nct, 1, &[wrong("1"), wrong("2")], one, &[0, 0], 4_125_000_000_000_000_000);
     let three = [right(SIXTEENTH), right(SIXTEENTH), right(SIXTEENTH)];
     check(g1, nct, 1, &three, one, &[395_833_333_333_333_333; 3], 156_250_000_000_000_001);
-    let both = [asserts(&["1"], 3, 3), asserts(&["1"], 3, 2)];
+    let both = [asserts(&["1"], 3, 3), asserts(&["1"], 1, 0)];
     let two = ArtifactSet::first(2);
     check(g1, 2 * nct, 2, &both, two, &[3_500_000_000_000_000_000, 500_000_000_000_000_000], 125_000_000_000_000_000);
     let each = [asserts(&["1", "1"], 3, 3), asserts(&[SIXTEENTH], 1, 0)];

@@ -137,6 +137,7 @@ fn what_cannot_be_compared_is_said_before_it_is_played() {
     for (args, says) in [
         (&["compare", "-s", "stock/agressive"][..], "the nearest are `stock/aggressive`"),
         (&["compare", "--baseline", "none"], "unknown strategy `none`"),
+        (&["compare", "--baseline", "oracle/label"], "nobody can choose an oracle"),
         (&["compare", "--split", "50/20/20"], "three shares that add up to 100"),
         (&["compare", "--set", "bounties=30", "--split", "50/20/30"], "bounties are too few: at least 10 are needed"),
         (&["compare", "--set", "bounties=5"], "5 bounties are too few"),

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use replay::oracle;
 
@@ -149,6 +149,10 @@ impl CompareArgs {
             }
             Ok(())
         };
+        if oracle::find(&self.baseline).is_some() {
+            let baseline = &self.baseline;
+            bail!("--baseline {baseline}: nobody can choose an oracle; name another strategy, oracles are in every report");
+        }
         if asked.is_empty() {
             asked = USUAL.map(str::to_owned).to_vec();
         }

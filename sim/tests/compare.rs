@@ -88,7 +88,7 @@ fn it_ends_when_all_is_decided_and_not_before() {
     let early = json(&["compare", "panel", "-s", "stock/conservative", "--until-decided"]);
     let watched = &strategy(&early, "stock/conservative")["difference"];
     assert_eq!((&early["evaluated"], &early["watched"], &watched["distinct"]), (&1000.into(), &true.into(), &true.into()));
-    assert!(watched["watched"]["decided_after"].as_u64().unwrap() < 1000);
+    assert_eq!(watched["watched"]["decided_after"], 1000, "as soon as it may be looked at");
     assert_eq!((&watched["p"], &early["superior"]), (&Value::Null, &Value::Null), "they hold only for those who did not look");
     // Two that are the same are never told apart.
     let never = json(&["compare", "panel", "-s", "fixed", "--baseline", "fixed?bid=0.5", "--until-decided"]);

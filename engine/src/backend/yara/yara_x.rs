@@ -1,11 +1,12 @@
 //! The library YARA-X, with the feature `yara-x`.
 //!
-//! Its scanner must stay on its thread, so that each scan makes its own; that takes microseconds. Its clock ticks once a
-//! second for all scans together.
+//! A scanner takes longer to make than a small file to scan, and must stay on its thread: each thread keeps one for every set
+//! of rules. Its clock ticks once a second for all scans together.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
-    fmt,
+    fmt, ptr,
     time::{Duration, Instant},
 };
 
@@ -14,9 +15,14 @@ use yara_x::{Compiler, MetaValue, Rules, ScanError, Scanner, errors::CompileErro
 use super::{CompileError, MATCH_LIMIT, Meaning, Meta, Outcome, REMEDY_INCLUDE, REMEDY_RULE, RuleName, Source, namespace};
 use crate::artifact::{Failure, FailureKind};
 
-/// Compiled rules.
+/// Compiled rules. Scanners borrow them on threads that may outlive every engine, so they stay until the process ends.
 pub(super) struct Program {
-    rules: Rules,
+    rules: &'static Rules,
+}
+
+thread_local! {
+    /// The scanners of this thread that are not at work.
+    static SCANNERS: RefCell<Vec<(&'static Rules, Scanner<'static>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl fmt::Debug for Program {
@@ -60,23 +66,38 @@ pub(super) fn compile(sources: &[Source]) -> Result<(Program, BTreeMap<RuleName,
             ((rule.namespace().to_owned(), rule.identifier().to_owned()), Meaning::of(tags, metadata))
         })
         .collect();
-    Ok((Program { rules }, meanings))
+    Ok((Program { rules: Box::leak(Box::new(rules)) }, meanings))
 }
 
 impl Program {
+    /// One that this thread has, or a new one.
+    fn scanner(&self) -> Scanner<'static> {
+        let known = SCANNERS.with_borrow_mut(|scanners| {
+            let place = scanners.iter().position(|(rules, _)| ptr::eq(*rules, self.rules))?;
+            Some(scanners.swap_remove(place).1)
+        });
+        known.unwrap_or_else(|| {
+            let mut scanner = Scanner::new(self.rules);
+            scanner.max_matches_per_pattern(MATCH_LIMIT as usize);
+            scanner
+        })
+    }
+
     pub(super) fn scan(&self, content: &[u8], deadline: Instant) -> Result<Outcome, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left == Duration::ZERO {
             return Ok(Outcome { timed_out: true, ..Outcome::default() });
         }
-        let mut scanner = Scanner::new(&self.rules);
+        let mut scanner = self.scanner();
         // The current second may end at once: with one more, no scan is stopped before its deadline.
-        scanner.set_timeout(left + Duration::from_secs(1)).max_matches_per_pattern(MATCH_LIMIT as usize);
+        scanner.set_timeout(left + Duration::from_secs(1));
         match scanner.scan(content) {
-            Ok(results) => Ok(Outcome {
-                matched: results.matching_rules().map(|rule| (rule.namespace().to_owned(), rule.identifier().to_owned())).collect(),
-                timed_out: false,
-            }),
+            Ok(results) => {
+                let matched = results.matching_rules().map(|rule| (rule.namespace().to_owned(), rule.identifier().to_owned())).collect();
+                // One that failed, or panicked, is not trusted again.
+                SCANNERS.with_borrow_mut(|scanners| scanners.push((self.rules, scanner)));
+                Ok(Outcome { matched, timed_out: false })
+            }
             // It does not tell what matched before.
             Err(ScanError::Timeout) => Ok(Outcome { timed_out: true, ..Outcome::default() }),
             Err(error) => Err(Failure::new(FailureKind::BadAnswer, error.to_string())),

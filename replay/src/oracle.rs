@@ -76,22 +76,22 @@ pub fn find(strategy: &str) -> Option<&'static Oracle> {
 
 /// What will become of a bounty.
 #[derive(Clone, Default, Debug)]
-struct Future {
+pub(crate) struct Future {
     /// Artifacts that the corpus calls malicious.
-    labels: ArtifactSet,
+    pub(crate) labels: ArtifactSet,
     /// Artifacts that the votes will make malicious; `None` without votes.
-    consensus: Option<ArtifactSet>,
+    pub(crate) consensus: Option<ArtifactSet>,
     /// What others will have staked on each artifact.
-    pools: SmallVec<[Pools; 1]>,
+    pub(crate) pools: SmallVec<[Pools; 1]>,
 }
 
 /// Where the world leaves the future of the bounty that is being decided.
 #[derive(Clone, Debug, Default)]
 pub struct Foresight(Arc<Mutex<Future>>);
 
-impl Foresight {
-    /// Shows a bounty that was posted `age` blocks ago; `asserted` says which of the plan's rivals have asserted so far.
-    pub(crate) fn show(&self, plan: &BountyPlan, asserted: &[Option<u32>], age: u64, rules: &RuleSet) {
+impl Future {
+    /// Of a bounty that was posted `age` blocks ago; `asserted` says which of the plan's rivals have asserted so far.
+    pub(crate) fn of(plan: &BountyPlan, asserted: &[Option<u32>], age: u64, rules: &RuleSet) -> Future {
         let artifacts = plan.artifacts.len();
         let votes = plan.votes.len() as u64;
         let malicious = |artifact: usize| {
@@ -111,7 +111,14 @@ impl Foresight {
             }
         }
         let consensus = (votes > 0).then(|| ArtifactSet::collect(artifacts, malicious));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Future { labels: plan.labels, consensus, pools };
+        Future { labels: plan.labels, consensus, pools }
+    }
+}
+
+impl Foresight {
+    /// Shows the future of the bounty that is decided next.
+    pub(crate) fn show(&self, future: Future) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = future;
     }
 
     fn see(&self) -> Future {

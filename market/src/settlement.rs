@@ -135,7 +135,7 @@ impl Wei for u128 {
 
 /// Winners' and losers' stakes on one artifact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sides<N> {
+struct Sides<N> {
     consensus: bool,
     winners: N,
     losers: N,
@@ -367,6 +367,10 @@ fn divide(reward: &mut ExpertReward, assertion: &Assertion, artifacts: u64, fee_
     Some(())
 }
 
+/// Winners' and losers' stakes on one artifact, in wei.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stakes(Sides<u128>);
+
 /// What others have at stake on a bounty that is over: all that the reward of one more assertion depends on.
 ///
 /// Amounts are those of a real supply, which fit 128 bits.
@@ -381,7 +385,7 @@ pub struct Others<'a> {
     /// Number of their assertions.
     pub assertions: u64,
     /// Their stakes on each artifact with an opinion, as [`Others::stakes`] found them.
-    pub stakes: &'a [Option<Sides<u128>>],
+    pub stakes: &'a [Option<Stakes>],
 }
 
 impl Others<'_> {
@@ -390,13 +394,13 @@ impl Others<'_> {
     /// # Errors
     ///
     /// [`Rejection::Overflow`] beyond 128 bits.
-    pub fn stakes(rules: &RuleSet, bounty: &ClosedBounty<'_>, stakes: &mut Vec<Option<Sides<u128>>>) -> Result<(), Rejection> {
+    pub fn stakes(rules: &RuleSet, bounty: &ClosedBounty<'_>, stakes: &mut Vec<Option<Stakes>>) -> Result<(), Rejection> {
         for artifact in 0..bounty.tally.malicious.len() {
             let split = match rules.bids {
                 Bids::PerArtifact => Sides::split(rules, bounty, artifact, |assertion| bid_on(assertion, artifact)),
                 Bids::PerBounty => Sides::split(rules, bounty, artifact, |assertion| assertion.bids[0]),
             };
-            stakes.push(split.ok_or(OVERFLOW)?);
+            stakes.push(split.ok_or(OVERFLOW)?.map(Stakes));
         }
         Ok(())
     }
@@ -447,7 +451,7 @@ impl Others<'_> {
         for (artifact, stakes) in self.stakes.iter().enumerate() {
             let widen = |stake: u128| N::of(Nct::wei(stake));
             let mut sides = match stakes {
-                Some(stakes) => Some(Sides { consensus: stakes.consensus, winners: widen(stakes.winners)?, losers: widen(stakes.losers)? }),
+                Some(Stakes(stakes)) => Some(Sides { consensus: stakes.consensus, winners: widen(stakes.winners)?, losers: widen(stakes.losers)? }),
                 None => None,
             };
             if assertion.mask.contains(artifact) {

@@ -1,0 +1,200 @@
+//! Recording: the world is played once with an engine that never asserts, and what it would have met is kept.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use market::{nct::Nct, settlement::Others, verdict::ArtifactSet};
+
+use super::{Tape, TapeError, Taped, TapedAssertion};
+use crate::{
+    oracle::Future,
+    plan::Setup,
+    world::{ClosedBounty, Observer, PlayError, Seat, World},
+};
+
+/// The engine that leaves the market as it is without one.
+const BYSTANDER: &str = "null/abstain";
+
+struct Recorder {
+    tape: Tape,
+    rivals: Vec<Purse>,
+    ambassadors: Vec<Nct>,
+    error: Option<TapeError>,
+}
+
+/// What a rival needs, at most, whatever the engine does.
+#[derive(Clone, Copy, Default)]
+struct Purse {
+    /// All that it loses.
+    lost: Nct,
+    /// Its dearest assertion.
+    dearest: Nct,
+}
+
+impl Tape {
+    /// Records the market of `setup`, for engines with the backends, filter and scan times of its scenario.
+    ///
+    /// # Errors
+    ///
+    /// If the market cannot be played, if it cannot be ruled out that what an engine wins leaves somebody unable to pay, and
+    /// if `interrupted` became true.
+    pub fn record(setup: &Arc<Setup>, interrupted: &AtomicBool) -> Result<Tape, TapeError> {
+        // What a bystander thinks is nobody's business.
+        let mut bystander = Setup::clone(setup);
+        bystander.scenario.engine.distiller = Default::default();
+        bystander.scenario.engine.calibration = Default::default();
+        let mut world = World::new(Arc::new(bystander), Seat::Engine(BYSTANDER), None, false)?;
+        let (fees, windows) = (world.market().fees(), world.market().windows());
+        let (ambassadors, rivals) = (&setup.scenario.ambassadors, setup.population.rivals.len());
+        let (bounties, decisions, results, factors, stakes, pools, assertions, bids, sets) = Default::default();
+        let tape = Tape {
+            setup: setup.clone(),
+            fees,
+            windows,
+            life: ambassadors.duration + setup.rules.reveal_window + setup.rules.vote_window,
+            engine: world.seat(),
+            bounties,
+            decisions,
+            open_maximum: 0,
+            results,
+            factors,
+            stakes,
+            pools,
+            assertions,
+            bids,
+            sets,
+        };
+        let (rivals, ambassadors) = (vec![Purse::default(); rivals], vec![Nct::ZERO; ambassadors.count as usize]);
+        let mut recorder = Recorder { tape, rivals, ambassadors, error: None };
+        while let Some(now) = world.next() {
+            let go_on = world.mine(now, &mut recorder, &mut |_| !interrupted.load(Ordering::Relaxed))?;
+            if let Some(error) = recorder.error {
+                return Err(error);
+            }
+            if !go_on {
+                return Err(TapeError::Interrupted);
+            }
+        }
+        let played = world.finish(true)?;
+        let unfunded = played.misses.iter().position(|misses| misses.unfunded > 0);
+        recorder.finish(played.unposted, unfunded)
+    }
+}
+
+impl Recorder {
+    fn keep(&mut self, closed: &ClosedBounty<'_>) -> Result<(), TapeError> {
+        let (plan, tape) = (closed.plan, &mut self.tape);
+        if tape.bounties.last().is_some_and(|last| last.posted > plan.posted) {
+            return Err(PlayError::Invariant("bounties of one duration did not end in order of posting".to_owned()).into());
+        }
+        let rules = &tape.setup.rules;
+        let wait = plan.scanned.0.saturating_sub(plan.posted.0).min(plan.duration);
+        let future = Future::of(plan, closed.rivals, wait, rules);
+        let seen = |(rival, index): (&crate::rivals::RivalPlan, &Option<u32>)| index.is_some() && rival.latency <= wait;
+        let artifacts = plan.artifacts.len();
+        tape.bounties.push(Taped {
+            guid: plan.guid,
+            posted: plan.posted,
+            wait: wait as u32,
+            seen: plan.rivals.iter().zip(closed.rivals).filter(|&pair| seen(pair)).count() as u32,
+            artifacts: artifacts as u16,
+            voted: closed.consensus.is_some(),
+            will_vote: future.consensus.is_some(),
+            assertions: closed.bounty.assertions.len() as u32,
+            first_artifact: tape.pools.len(),
+            first_assertion: tape.assertions.len(),
+            first_bid: tape.bids.len(),
+            first_set: tape.sets.len(),
+        });
+        tape.results.extend_from_slice(&plan.results);
+        tape.factors.extend_from_slice(&plan.factors);
+        tape.pools.extend_from_slice(&future.pools);
+        let unsettled = |rejection| TapeError::Unsettled { number: plan.number, rejection };
+        Others::stakes(rules, &closed.bounty.closed(tape.fees), &mut tape.stakes).map_err(unsettled)?;
+        let first_bid = tape.bids.len();
+        let mut keep = |set: ArtifactSet| tape.sets.extend_from_slice(&set.0.to_le_bytes::<32>()[..artifacts.div_ceil(8)]);
+        keep(future.labels);
+        keep(closed.consensus.unwrap_or_default());
+        keep(future.consensus.unwrap_or_default());
+        for assertion in &closed.bounty.assertions {
+            let revealed = assertion.revealed();
+            keep(assertion.mask);
+            keep(revealed.map_or(ArtifactSet::EMPTY, |opening| opening.verdicts));
+            let bid = (tape.bids.len() - first_bid) as u32;
+            tape.assertions.push(TapedAssertion { author: assertion.author, bid, revealed: revealed.is_some() });
+            tape.bids.extend(assertion.bids.iter().map(|bid| bid.to_wei().expect("a bid of the real supply")));
+        }
+        self.reckon(closed);
+        Ok(())
+    }
+
+    /// Adds up what everybody may need. What others gain the engine could have taken from them; what they lose is theirs to
+    /// lose, whatever it does: verdicts and votes do not depend on it.
+    fn reckon(&mut self, closed: &ClosedBounty<'_>) {
+        let fees = self.tape.fees;
+        let add = |sum: &mut Nct, amount: Nct| assert!(sum.give(amount), "sums of a real supply");
+        for (plan, index) in closed.plan.rivals.iter().zip(closed.rivals) {
+            let Some(index) = *index else { continue };
+            let (purse, reward) = (&mut self.rivals[plan.rival], &closed.rewards.experts[index as usize]);
+            // One wei more, for what dividing may take.
+            for part in [reward.lost_stake, reward.fee_lost, Nct::wei(1)] {
+                add(&mut purse.lost, part);
+            }
+            let price = plan.bids.iter().copied().sum::<Nct>().checked_add(fees.assertion).expect("it was paid");
+            purse.dearest = purse.dearest.max(price);
+        }
+        let purse = &mut self.ambassadors[closed.plan.ambassador as usize];
+        add(purse, closed.bounty.amount);
+        add(purse, fees.bounty);
+    }
+
+    /// Orders the decisions, and makes sure that everybody can pay always.
+    fn finish(self, unposted: u64, unfunded: Option<usize>) -> Result<Tape, TapeError> {
+        let Recorder { mut tape, rivals, ambassadors, .. } = self;
+        let Setup { scenario, population, .. } = &*tape.setup;
+        let wallet = scenario.wallets.ambassadors;
+        // Who could not post is not known; most likely who posted most.
+        let neediest = (0..ambassadors.len()).max_by_key(|&number| ambassadors[number]).filter(|_| unposted > 0);
+        let short = neediest.or_else(|| ambassadors.iter().position(|&needed| needed > wallet));
+        if let Some(number) = short {
+            return Err(TapeError::AmbassadorShort { number: number + 1, needed: ambassadors[number], wallet });
+        }
+
+        // From a rival's first assertion until after its last one on the same bounty, all that can be open beside it.
+        let together = most_within(&tape.bounties, tape.life + scenario.ambassadors.duration);
+        let wallet = scenario.wallets.rivals;
+        let needed = |purse: &Purse| purse.dearest.checked_mul(together as u64)?.checked_add(purse.lost);
+        let is_short = |purse: &Purse| needed(purse).is_none_or(|needed| needed > wallet);
+        if let Some(number) = unfunded.or_else(|| rivals.iter().position(is_short)) {
+            let needed = needed(&rivals[number]).unwrap_or(wallet);
+            return Err(TapeError::RivalShort { rival: population.rivals[number].name.clone(), needed, wallet });
+        }
+
+        tape.open_maximum = most_within(&tape.bounties, tape.life + 1);
+        tape.decisions = (0..u32::try_from(tape.bounties.len()).expect("a tape that fits the memory")).collect();
+        tape.decisions.sort_by_key(|&number| tape.bounties[number as usize].decides());
+        Ok(tape)
+    }
+}
+
+/// The most bounties that are posted within so many blocks after one of them, that one included.
+fn most_within(bounties: &[Taped], blocks: u64) -> usize {
+    let mut first = 0;
+    let counts = bounties.iter().enumerate().map(|(last, bounty)| {
+        while bounties[first].posted.0 + blocks < bounty.posted.0 {
+            first += 1;
+        }
+        last + 1 - first
+    });
+    counts.max().unwrap_or(0)
+}
+
+impl Observer for Recorder {
+    fn closed(&mut self, closed: &ClosedBounty<'_>) {
+        if self.error.is_none() {
+            self.error = self.keep(closed).err();
+        }
+    }
+}

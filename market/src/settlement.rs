@@ -451,7 +451,9 @@ impl Others<'_> {
         for (artifact, stakes) in self.stakes.iter().enumerate() {
             let widen = |stake: u128| N::of(Nct::wei(stake));
             let mut sides = match stakes {
-                Some(Stakes(stakes)) => Some(Sides { consensus: stakes.consensus, winners: widen(stakes.winners)?, losers: widen(stakes.losers)? }),
+                Some(Stakes(stakes)) => {
+                    Some(Sides { consensus: stakes.consensus, winners: widen(stakes.winners)?, losers: widen(stakes.losers)? })
+                }
                 None => None,
             };
             if assertion.mask.contains(artifact) {

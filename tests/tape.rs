@@ -193,7 +193,7 @@ fn a_market_in_which_the_engine_could_leave_somebody_unable_to_pay_is_not_record
 #[test]
 fn rivals_of_a_taped_market_can_always_pay_whoever_wins() {
     // The poorest rivals that a tape takes, and an engine that takes the most from them.
-    let wallets = (30..400).step_by(10).map(|wallet| Nct::whole(wallet));
+    let wallets = (30..400).step_by(10).map(Nct::whole);
     let poorest = |wallet| tape_of(|scenario| scenario.wallets.rivals = wallet).ok();
     let tape = wallets.filter_map(poorest).next().expect("some wallet is enough");
     let mut setup = Setup::clone(tape.setup());

@@ -122,7 +122,6 @@ impl<F: Follower + ?Sized> Player<'_, F> {
     /// Plays every block in which something happens that the engine or its follower hears of; answers the last one.
     fn run(&mut self) -> Result<BlockNumber, TapeError> {
         let tape = self.tape;
-        let learns = self.engine.learns();
         let after = |number: usize, blocks: u64| tape.bounties.get(number).map(|bounty| BlockNumber(bounty.posted.0 + blocks));
         let (mut taught, mut decided) = (0, 0);
         let mut last = crate::arrivals::START;
@@ -132,7 +131,7 @@ impl<F: Follower + ?Sized> Player<'_, F> {
                 Some((tape.bounties[number].decides(), number))
             };
             let (posts, closes) = (after(self.posted, 0), after(self.closed, tape.life + 1));
-            let teaches = if learns { after(taught, tape.life) } else { None };
+            let teaches = after(taught, tape.life);
             let coming = [posts, closes, teaches, decides(decided).map(|(block, _)| block), self.engine.due()];
             let Some(now) = coming.into_iter().flatten().min() else { return Ok(last) };
             last = now;
@@ -141,8 +140,10 @@ impl<F: Follower + ?Sized> Player<'_, F> {
             while after(self.closed, tape.life + 1) == Some(now) {
                 self.close(now);
             }
-            while learns && after(taught, tape.life) == Some(now) {
-                self.teach(taught, now)?;
+            while after(taught, tape.life) == Some(now) {
+                if self.engine.learns() {
+                    self.teach(taught, now)?;
+                }
                 taught += 1;
             }
             while let Some((block, number)) = decides(decided).filter(|&(_, number)| number < self.posted)

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use market::{nct::Nct, settlement::Others, verdict::ArtifactSet};
+use market::{bounty::check_bids, nct::Nct, settlement::Others, verdict::ArtifactSet};
 
 use super::{Tape, TapeError, Taped, TapedAssertion};
 use crate::{
@@ -29,7 +29,7 @@ struct Recorder {
 struct Purse {
     /// All that it loses.
     lost: Nct,
-    /// Its dearest assertion.
+    /// Its dearest assertion, made or not.
     dearest: Nct,
 }
 
@@ -78,8 +78,7 @@ impl Tape {
             }
         }
         let played = world.finish(true)?;
-        let unfunded = played.misses.iter().position(|misses| misses.unfunded > 0);
-        recorder.finish(played.unposted, unfunded)
+        recorder.finish(played.unposted)
     }
 }
 
@@ -136,14 +135,19 @@ impl Recorder {
         let fees = self.tape.fees;
         let add = |sum: &mut Nct, amount: Nct| assert!(sum.give(amount), "sums of a real supply");
         for (plan, index) in closed.plan.rivals.iter().zip(closed.rivals) {
-            let Some(index) = *index else { continue };
-            let (purse, reward) = (&mut self.rivals[plan.rival], &closed.rewards.experts[index as usize]);
-            // One wei more, for what dividing may take.
-            for part in [reward.lost_stake, reward.fee_lost, Nct::wei(1)] {
-                add(&mut purse.lost, part);
+            if plan.latency >= closed.plan.duration || check_bids(&self.tape.setup.rules, &plan.bids).is_err() {
+                continue;
             }
-            let price = plan.bids.iter().copied().sum::<Nct>().checked_add(fees.assertion).expect("it was paid");
+            let purse = &mut self.rivals[plan.rival];
+            let price = plan.bids.iter().fold(fees.assertion, |sum, &bid| sum.checked_add(bid).expect("a price of a real supply"));
             purse.dearest = purse.dearest.max(price);
+            if let Some(index) = *index {
+                let reward = &closed.rewards.experts[index as usize];
+                // One wei more, for what dividing may take.
+                for part in [reward.lost_stake, reward.fee_lost, Nct::wei(1)] {
+                    add(&mut purse.lost, part);
+                }
+            }
         }
         let purse = &mut self.ambassadors[closed.plan.ambassador as usize];
         add(purse, closed.bounty.amount);
@@ -151,25 +155,32 @@ impl Recorder {
     }
 
     /// Orders the decisions, and makes sure that everybody can pay always.
-    fn finish(self, unposted: u64, unfunded: Option<usize>) -> Result<Tape, TapeError> {
-        let Recorder { mut tape, rivals, ambassadors, .. } = self;
+    fn finish(self, unposted: u64) -> Result<Tape, TapeError> {
+        let Recorder { mut tape, rivals, mut ambassadors, .. } = self;
         let Setup { scenario, population, .. } = &*tape.setup;
         let wallet = scenario.wallets.ambassadors;
-        // Who could not post is not known; most likely who posted most.
-        let neediest = (0..ambassadors.len()).max_by_key(|&number| ambassadors[number]).filter(|_| unposted > 0);
-        let short = neediest.or_else(|| ambassadors.iter().position(|&needed| needed > wallet));
-        if let Some(number) = short {
+        if unposted > 0 {
+            // What was not posted is not known, but whoever could not pay it had spent nearly all.
+            let price = scenario.ambassadors.amount.checked_mul(u64::from(scenario.ambassadors.artifacts)).unwrap_or(wallet);
+            ambassadors.iter_mut().for_each(|needed| assert!(needed.give(price) && needed.give(tape.fees.bounty), "sums of a real supply"));
+        }
+        // What comes back to them for want of assertions is not reckoned with: the engine can assert.
+        if let Some(number) = ambassadors.iter().position(|&needed| needed > wallet) {
             return Err(TapeError::AmbassadorShort { number: number + 1, needed: ambassadors[number], wallet });
         }
+        if unposted > 0 {
+            return Err(PlayError::Invariant("a bounty was not posted that could be paid".to_owned()).into());
+        }
 
-        // From a rival's first assertion until after its last one on the same bounty, all that can be open beside it.
+        // All that can be open beside an assertion: from the first block of the oldest to the last block for the youngest.
         let together = most_within(&tape.bounties, tape.life + scenario.ambassadors.duration);
         let wallet = scenario.wallets.rivals;
-        let needed = |purse: &Purse| purse.dearest.checked_mul(together as u64)?.checked_add(purse.lost);
-        let is_short = |purse: &Purse| needed(purse).is_none_or(|needed| needed > wallet);
-        if let Some(number) = unfunded.or_else(|| rivals.iter().position(is_short)) {
-            let needed = needed(&rivals[number]).unwrap_or(wallet);
-            return Err(TapeError::RivalShort { rival: population.rivals[number].name.clone(), needed, wallet });
+        for (rival, purse) in population.rivals.iter().zip(&rivals) {
+            let staked = purse.dearest.checked_mul(together as u64).expect("a sum of a real supply");
+            let needed = staked.checked_add(purse.lost).expect("a sum of a real supply");
+            if needed > wallet {
+                return Err(TapeError::RivalShort { rival: rival.name.clone(), needed, wallet });
+            }
         }
 
         tape.open_maximum = most_within(&tape.bounties, tape.life + 1);

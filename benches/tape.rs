@@ -3,6 +3,7 @@
 //!
 //! Twenty engines in one market of 100,000 bounties with ten rivals, on one thread and on two; in turns with bare runs of
 //! the world (no scores, no journal, plans drawn on the same thread), because machines change their speed.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::{
     sync::{

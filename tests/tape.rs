@@ -71,10 +71,13 @@ fn compare(tape: &Tape, engine: &EngineConfig, wallet: Nct, what: &str) -> Diary
 
 /// Strategies of the catalogue with their defaults, those that need a parameter with one, and the oracles.
 fn strategies() -> Vec<String> {
-    let of_catalogue = CATALOGUE.iter().map(|entry| match entry.parameters.iter().any(|parameter| parameter.default.is_empty()) {
-        true if entry.name == "fixed" => "fixed?bid=0.7".to_owned(),
-        true => format!("{}?{}", entry.name, "base=stock/default"),
-        false => entry.name.to_owned(),
+    // `command` runs a program.
+    let of_catalogue = CATALOGUE.iter().filter(|entry| entry.name != "command").map(|entry| {
+        match entry.parameters.iter().any(|parameter| parameter.default.is_empty()) {
+            true if entry.name == "fixed" => "fixed?bid=0.7".to_owned(),
+            true => format!("{}?{}", entry.name, "base=stock/default"),
+            false => entry.name.to_owned(),
+        }
     });
     of_catalogue
         .chain(["fixed?bid=2".to_owned(), "stock/default?cautious=true".to_owned()])

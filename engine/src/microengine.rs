@@ -250,11 +250,13 @@ impl Microengine {
         }
         if self.staker.learns() {
             self.teach(now);
-            self.thoughts.insert(guid, self.verdicts.clone());
         }
         let at = self.secret.with(guid.0 as u64).with((guid.0 >> 64) as u64);
         self.stakes.clear();
         self.staker.stake(view, &self.verdicts, &mut at.named("strategy").stream(), &mut self.stakes);
+        if self.staker.learns() {
+            self.thoughts.insert(guid, self.verdicts.clone());
+        }
 
         let (mut mask, mut verdicts, mut bids) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY, SmallVec::new());
         for (artifact, stake) in self.stakes.iter().enumerate() {

@@ -5,12 +5,14 @@
 //! them, in one place (only those that repeat a client's own arithmetic do without).
 
 pub mod parameters; // what stands behind the `?`
-pub mod placing; // beliefs and limits; from a wish in NCT to a stake in wei
 pub mod optimum; // the best stake, in closed form where there is one
+pub mod placing; // beliefs and limits; from a wish in NCT to a stake in wei
 pub mod pools; // what others stake: recent pools, and their distribution
 pub mod levels; // learning which of a few bids pays
 pub mod adahedge;
 pub mod average;
+#[cfg(feature = "scanners")]
+pub mod command;
 pub mod drawdown_cap;
 pub mod exp3_ix;
 pub mod fixed;
@@ -32,8 +34,8 @@ use std::{fmt::Debug, sync::OnceLock};
 use market::nct::Nct;
 
 pub use self::{
+    optimum::Limits,
     parameters::{Parameters, StrategyError},
-    placing::Limits,
 };
 
 use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView, settled::SettledBounty};
@@ -142,6 +144,8 @@ pub const CATALOGUE: &[Entry] = &[
     thompson::THOMPSON,
     pari_mutuel::FICTITIOUS,
     pari_mutuel::BEST_RESPONSE,
+    #[cfg(feature = "scanners")]
+    command::COMMAND,
 ];
 
 /// The strategy of that specification.

@@ -412,6 +412,7 @@ impl std::ops::Add for Fraction {
 
 impl std::ops::Sub for Fraction {
     type Output = Fraction;
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "a difference is the sum with the opposite")]
     fn sub(self, other: Fraction) -> Fraction {
         self + other.minus()
     }

@@ -251,16 +251,101 @@ fn staking_vectors_arbiter_consensus() {
             1 => BOUNTY_REGISTRY_1_6_1,
             other => panic!("case {place}: no rules weigh malicious votes {other} to 1"),
         };
-        let (voters, (wrong, of)) = (case["V"].as_u64().unwrap(), fraction(&case["s"]));
-        let (mut ways, mut numerator) = (U512::from(1), U512::ZERO);
-        for malicious in 0..=voters {
-            if rules.is_malicious(malicious, voters) {
-                numerator += ways * wrong.pow(U512::from(malicious)) * (of - wrong).pow(U512::from(voters - malicious));
-            }
-            ways = ways * U512::from(voters - malicious) / U512::from(malicious + 1);
-        }
-        let denominator = of.pow(U512::from(voters));
-        let common = gcd(numerator, denominator);
-        assert_eq!((numerator / common, denominator / common), fraction(&case["expect"]), "case {place}");
+        let found = called_malicious(&rules, case["V"].as_u64().unwrap(), fraction(&case["s"]));
+        assert_eq!(found, fraction(&case["expect"]), "case {place}");
     }
+}
+
+/// Probability that so many voters make an artifact malicious if each says so with that probability.
+fn called_malicious(rules: &RuleSet, voters: u64, (wrong, of): (U512, U512)) -> (U512, U512) {
+    let (mut ways, mut numerator) = (U512::from(1), U512::ZERO);
+    for malicious in 0..=voters {
+        if rules.is_malicious(malicious, voters) {
+            numerator += ways * wrong.pow(U512::from(malicious)) * (of - wrong).pow(U512::from(voters - malicious));
+        }
+        ways = ways * U512::from(voters - malicious) / U512::from(malicious + 1);
+    }
+    let denominator = of.pow(U512::from(voters));
+    let common = gcd(numerator, denominator);
+    (numerator / common, denominator / common)
+}
+
+/// An assertion with those bids in NCT, on the artifacts and with the verdicts that bits say.
+fn asserts(bids: &[&str], mask: usize, verdicts: usize) -> Asserted {
+    let set = |bits: usize| ArtifactSet::collect(8, |artifact| bits >> artifact & 1 == 1);
+    Asserted { bids: bids.iter().map(|bid| bid.parse().unwrap()).collect(), mask: set(mask), verdicts: set(verdicts), revealed: true }
+}
+
+const SIXTEENTH: &str = "0.0625";
+
+/// Cases 1 to 6, 12 and 13 of the guide.
+#[test]
+fn staking_vectors_exact_cases_of_the_guide() {
+    let (g1, g3) = (&BOUNTY_REGISTRY_1_0_0, &BOUNTY_REGISTRY_1_6_1);
+    let one = ArtifactSet::first(1);
+    let check = |rules: &RuleSet, amount: u128, artifacts, assertions: &[Asserted], votes: ArtifactSet, payouts: &[u128], arbiter: u128| {
+        let rewards = play(rules, Nct::wei(amount), artifacts, assertions, &[votes], 1);
+        let found: Vec<Nct> = rewards.experts.iter().map(|expert| expert.payout).collect();
+        assert_eq!(found, payouts.iter().copied().map(Nct::wei).collect::<Vec<_>>());
+        assert_eq!(rewards.arbiter, Nct::wei(arbiter));
+    };
+    let nct = 1_000_000_000_000_000_000;
+    let right = |bid| asserts(&[bid], 1, 1);
+    let wrong = |bid| asserts(&[bid], 1, 0);
+    check(g1, nct, 1, &[right(SIXTEENTH), wrong("3"), wrong("1")], one, &[5_062_500_000_000_000_000, 0, 0], 156_250_000_000_000_000);
+    check(g1, nct, 1, &[wrong("1"), wrong("2")], one, &[0, 0], 4_125_000_000_000_000_000);
+    let three = [right(SIXTEENTH), right(SIXTEENTH), right(SIXTEENTH)];
+    check(g1, nct, 1, &three, one, &[395_833_333_333_333_333; 3], 156_250_000_000_000_001);
+    let both = [asserts(&["1"], 3, 3), asserts(&["1"], 1, 0)];
+    let two = ArtifactSet::first(2);
+    check(g1, 2 * nct, 2, &both, two, &[3_500_000_000_000_000_000, 500_000_000_000_000_000], 125_000_000_000_000_000);
+    let each = [asserts(&["1", "1"], 3, 3), asserts(&[SIXTEENTH], 1, 0)];
+    check(g3, 4 * nct + 1, 2, &each, two, &[6_062_500_000_000_000_000, 0], 125_000_000_000_000_001);
+    assert_eq!(play(g1, Nct::whole(1), 1, &[], &[], 1).refund, Nct::wei(1_062_500_000_000_000_000));
+
+    let twentieth = (U512::from(1), U512::from(20));
+    assert_eq!(called_malicious(g1, 5, twentieth), (U512::from(723_901), U512::from(3_200_000)));
+    assert_eq!(called_malicious(g3, 5, twentieth), (U512::from(1_853), U512::from(1_600_000)));
+    let drawn = |stakes: [u128; 2], number: u64| {
+        let voters = [(AccountId(0), Nct::wei(stakes[0])), (AccountId(1), Nct::wei(stakes[1]))];
+        draw_by(g3, &voters, U256::from(number)).unwrap().unwrap().0
+    };
+    assert_eq!([0, 1].map(|number| drawn([1, 1], number)), [0, 0]);
+    assert_eq!([0, 1, 2, 3, 4].map(|number| drawn([2, 3], number)), [0, 0, 0, 1, 1]);
+}
+
+/// Case 11, 14 and 15 of the guide, to the wei.
+#[test]
+fn staking_vectors_both_sides_splitting_and_scaling() {
+    let (rules, one) = (&BOUNTY_REGISTRY_1_0_0, ArtifactSet::first(1));
+    let profits = |rules: &RuleSet, amount: Nct, assertions: &[Asserted]| -> Vec<i128> {
+        let rewards = play(rules, amount, 1, assertions, &[one], 1);
+        rewards.experts.iter().map(|expert| expert.profit().wei_string().parse().unwrap()).collect()
+    };
+    let (right, wrong) = (|bid| asserts(&[bid], 1, 1), |bid| asserts(&[bid], 1, 0));
+    let sides = profits(rules, Nct::whole(1), &[right("2"), wrong("2"), right("3"), wrong("3")]);
+    assert_eq!(sides[0] + sides[1], 337_500_000_000_000_000);
+
+    let fee: i128 = 31_250_000_000_000_000;
+    let whole = profits(rules, Nct::whole(1), &[right("1.2"), right("0.7"), wrong("0.9")])[0];
+    for (parts, bid) in [(2, "0.6"), (3, "0.4"), (4, "0.3"), (5, "0.24")] {
+        let mut split: Vec<Asserted> = (0..parts).map(|_| right(bid)).collect();
+        split.extend([right("0.7"), wrong("0.9")]);
+        let total: i128 = profits(rules, Nct::whole(1), &split)[..parts].iter().sum();
+        let off = total - (whole - (parts as i128 - 1) * fee);
+        assert!(off.abs() <= parts as i128, "{parts}: {off}");
+    }
+
+    let times = |amount: Nct| amount.checked_mul(1024).unwrap();
+    let mut large = rules.clone();
+    for amount in [&mut large.bounty_minimum, &mut large.bid_minimum, &mut large.bounty_fee, &mut large.assertion_fee] {
+        *amount = times(*amount);
+    }
+    let few = [right("0.333333333333333333"), right("0.7"), wrong("0.9")];
+    let many = few.iter().map(|one| Asserted { bids: one.bids.iter().copied().map(times).collect(), ..*one }).collect::<Vec<_>>();
+    let (small, large) = (profits(rules, Nct::whole(1), &few), profits(&large, times(Nct::whole(1)), &many));
+    assert!(
+        small.iter().zip(large).all(|(small, large)| (large - 1024 * small).abs() <= 1024 * 2),
+        "a wei is a wei, before it is multiplied"
+    );
 }

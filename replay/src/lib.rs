@@ -9,7 +9,7 @@ pub mod profiles; // how good real engines are, per file type
 pub mod logistic; // the logistic distribution function from tables
 pub mod rivals; // competitors: verdicts, confidence, lateness, stakes
 pub mod arrivals; // when bounties are posted, and when their scans are done
-pub mod oracle; // the one strategy that knows the label
+pub mod oracle; // strategies that know what no engine can
 pub mod verdicts; // what the engine's backends said of artifacts
 pub mod plan; // what everybody will do about one bounty
 pub mod journal; // one record per market event

@@ -21,14 +21,10 @@ use engine::{
         stock::Stock,
     },
 };
-use market::{
-    nct::Nct,
-    ruleset::{Bids, RuleSet},
-    verdict::ArtifactSet,
-};
+use market::{ruleset::RuleSet, verdict::ArtifactSet};
 use smallvec::SmallVec;
 
-use crate::plan::BountyPlan;
+use crate::rivals;
 
 /// An oracle of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -89,34 +85,8 @@ pub(crate) struct Future {
 #[derive(Clone, Debug, Default)]
 pub struct Foresight(Arc<Mutex<Future>>);
 
-impl Future {
-    /// Of a bounty that was posted `age` blocks ago; `asserted` says which of the plan's rivals have asserted so far.
-    pub(crate) fn of(plan: &BountyPlan, asserted: &[Option<u32>], age: u64, rules: &RuleSet) -> Future {
-        let artifacts = plan.artifacts.len();
-        let votes = plan.votes.len() as u64;
-        let malicious = |artifact: usize| {
-            let malicious = plan.votes.iter().filter(|vote| vote.votes.contains(artifact)).count() as u64;
-            rules.is_malicious(malicious, votes)
-        };
-        let within = |bid: &Nct| *bid >= rules.bid_minimum && rules.bid_maximum.is_none_or(|maximum| *bid <= maximum);
-        let mut pools: SmallVec<[Pools; 1]> = SmallVec::from_elem(Pools::default(), artifacts);
-        for (rival, asserted) in plan.rivals.iter().zip(asserted) {
-            let will = rival.latency > age && rival.latency < plan.duration && rival.bids.iter().all(within);
-            if asserted.is_none() && !will {
-                continue;
-            }
-            for (artifact, pools) in pools.iter_mut().enumerate().filter(|(artifact, _)| rival.mask.contains(*artifact)) {
-                let place = if rules.bids == Bids::PerBounty { 0 } else { rival.mask.rank(artifact) };
-                pools.add(rival.bids[place].to_f64(), rival.reveals.then(|| rival.verdicts.contains(artifact)));
-            }
-        }
-        let consensus = (votes > 0).then(|| ArtifactSet::collect(artifacts, malicious));
-        Future { labels: plan.labels, consensus, pools }
-    }
-}
-
 impl Foresight {
-    /// Shows the future of the bounty that is decided next.
+    /// Shows it.
     pub(crate) fn show(&self, future: Future) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = future;
     }
@@ -190,5 +160,19 @@ pub fn build(specification: &str, foresight: &Foresight) -> Result<Box<dyn Stake
             }
             other => other,
         }),
+    }
+}
+
+/// Checks a strategy of rivals.
+///
+/// # Errors
+///
+/// If there is none of that name, its parameters are wrong, or it is not for rivals.
+pub fn check_for_rivals(specification: &str, rules: &RuleSet) -> Result<(), StrategyError> {
+    match find(specification) {
+        Some(oracle) => {
+            Err(StrategyError::EngineOnly { strategy: oracle.name.to_owned(), reason: "nobody in the market knows what it knows" })
+        }
+        None => rivals::check_strategy(specification, rules),
     }
 }

@@ -12,15 +12,23 @@ use engine::{
     chance::{Key, fnv1a64},
     config::{BackendConfig, BackendKind, EngineConfig, EngineConfigError, ScanTimes},
     filter::{Announced, Filter},
+    settled::Pools,
     stake::StrategyError,
 };
-use market::{block::BlockNumber, id::Guid, ruleset::RuleSet, verdict::ArtifactSet};
+use market::{
+    block::BlockNumber,
+    id::Guid,
+    nct::Nct,
+    ruleset::{Bids, RuleSet},
+    verdict::ArtifactSet,
+};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use crate::{
     arrivals::{Arrivals, ScanQueue},
+    oracle::Future,
     profiles::FALLBACK_TYPE,
     rivals::{Population, PopulationError, RivalPlan, Surroundings, Target},
     scenario::{Arrival, Scenario, ScenarioError},
@@ -412,6 +420,31 @@ pub struct BountyPlan {
     pub rivals: Vec<RivalPlan>,
     /// The votes, in order of arbiters.
     pub votes: Vec<VotePlan>,
+}
+
+impl BountyPlan {
+    /// What will become of it if it was posted `age` blocks ago; `asserted` says which of its rivals have asserted so far.
+    pub(crate) fn future(&self, asserted: &[Option<u32>], age: u64, rules: &RuleSet) -> Future {
+        let votes = self.votes.len() as u64;
+        let malicious = |artifact: usize| {
+            let malicious = self.votes.iter().filter(|vote| vote.votes.contains(artifact)).count() as u64;
+            rules.is_malicious(malicious, votes)
+        };
+        let within = |bid: &Nct| *bid >= rules.bid_minimum && rules.bid_maximum.is_none_or(|maximum| *bid <= maximum);
+        let mut pools: SmallVec<[Pools; 1]> = SmallVec::from_elem(Pools::default(), self.artifacts.len());
+        for (rival, asserted) in self.rivals.iter().zip(asserted) {
+            let will = rival.latency > age && rival.latency < self.duration && rival.bids.iter().all(within);
+            if asserted.is_none() && !will {
+                continue;
+            }
+            for (artifact, pools) in pools.iter_mut().enumerate().filter(|(artifact, _)| rival.mask.contains(*artifact)) {
+                let place = if rules.bids == Bids::PerBounty { 0 } else { rival.mask.rank(artifact) };
+                pools.add(rival.bids[place].to_f64(), rival.reveals.then(|| rival.verdicts.contains(artifact)));
+            }
+        }
+        let consensus = (votes > 0).then(|| ArtifactSet::collect(self.artifacts.len(), malicious));
+        Future { labels: self.labels, consensus, pools }
+    }
 }
 
 /// A plan in its own place: it goes from queue to queue, and its memory serves again.

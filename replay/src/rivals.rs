@@ -528,20 +528,17 @@ impl Sure {
     }
 }
 
-/// Checks a strategy of rivals.
+/// Checks a strategy of the engine's catalogue for rivals.
 ///
 /// # Errors
 ///
 /// If there is none of that name, its parameters are wrong, or it is not for rivals.
-pub fn check_strategy(strategy: &str, rules: &RuleSet) -> Result<(), StrategyError> {
+pub(crate) fn check_strategy(strategy: &str, rules: &RuleSet) -> Result<(), StrategyError> {
     Behaviour::parse(strategy, rules).map(drop)
 }
 
 impl Behaviour {
     fn parse(strategy: &str, rules: &RuleSet) -> Result<Behaviour, StrategyError> {
-        if let Some(oracle) = crate::oracle::find(strategy) {
-            return Err(StrategyError::EngineOnly { strategy: oracle.name.to_owned(), reason: "nobody in the market knows what it knows" });
-        }
         // The catalogue knows what is a strategy at all, and its parameters.
         stake::build(strategy)?;
         let name = strategy.split_once('?').map_or(strategy, |(name, _)| name);

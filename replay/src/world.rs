@@ -41,7 +41,7 @@ use smallvec::SmallVec;
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
-    oracle::{self, Foresight, Future},
+    oracle::{self, Foresight},
     plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
     rivals::RivalPlan,
 };
@@ -692,7 +692,7 @@ impl World {
         let bounty = self.market.bounty(open.plan.guid).expect("it is open");
         let public = OpenBounty::from(bounty);
         if let Some(foresight) = &self.foresight {
-            foresight.show(Future::of(&open.plan, &open.rivals, now.0 - open.plan.posted.0, &self.setup.rules));
+            foresight.show(open.plan.future(&open.rivals, now.0 - open.plan.posted.0, &self.setup.rules));
         }
         let view = MarketView {
             now,

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Result;
 use engine::microengine::Abstention;
+use market::block::BlockNumber;
 use replay::plan::Setup;
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ use crate::{
         many::{Scale, Strategies},
         paired,
         planning::{Power, Sequence},
-        series, variance,
+        rare, series, variance,
     },
 };
 
@@ -40,6 +41,8 @@ const SET_CONFIDENCE: f64 = 0.9;
 pub const PILOT: u64 = 1_000;
 /// Bounties whose differences share a sign in the sign-flip test, at least: neighbours may depend on each other.
 const SIGN_BLOCK: usize = 10;
+/// Blocks below which signs can prove nothing at the usual level.
+const SIGNS: usize = 6;
 /// Chance of finding a difference, in plans.
 const POWER: f64 = 0.8;
 
@@ -88,7 +91,7 @@ pub struct Comparison {
     pub wall: WallTime,
 }
 
-/// What names a comparison: the same name gives the same figures.
+/// What names the markets of a comparison: with the same strategies, baseline and split the same name gives the same figures.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ComparisonName {
     pub version: &'static str,
@@ -162,8 +165,8 @@ pub struct StrategyFacts {
     pub difference: Option<DifferenceFacts>,
     /// True if it cannot be told from the best; nothing for nulls and oracles, which nobody chooses.
     pub among_best: Option<bool>,
-    /// Losing bounties in the first market.
-    pub losses: u64,
+    /// Bounties, of those that are evaluated, that brought a loss in some market.
+    pub losses: usize,
     /// Profit by the mean of what was locked; over the whole run, markets together.
     pub return_on_locked: Option<f64>,
     /// Profit by all that was staked: a diagnostic, for it praises small stakes.
@@ -189,9 +192,9 @@ pub struct StrategyFacts {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct MeanFacts {
     pub nct: f64,
-    /// Nothing if too few bounties decide.
+    /// Nothing if it hangs on too few bounties.
     pub interval: Option<(f64, f64)>,
-    /// Where there is no interval: the highest share of losing (or differing) bounties that the corpus does not refute.
+    /// Where there are too few losing (or differing) bounties for an interval: the highest share that is not refuted.
     pub at_most: Option<f64>,
 }
 
@@ -199,7 +202,9 @@ impl MeanFacts {
     fn new(estimate: Estimate) -> MeanFacts {
         match estimate {
             Estimate::Interval(interval) => {
-                MeanFacts { nct: interval.estimate, interval: Some((interval.low, interval.high)), at_most: None }
+                let ends = (interval.low, interval.high);
+                let finite = ends.0.is_finite() && ends.1.is_finite();
+                MeanFacts { nct: interval.estimate, interval: finite.then_some(ends), at_most: None }
             }
             Estimate::TooFew { estimate, at_most, .. } => MeanFacts { nct: estimate, interval: None, at_most: Some(at_most) },
         }
@@ -214,7 +219,7 @@ pub struct DifferenceFacts {
     pub p: Option<f64>,
     /// Romano and Wolf: the same with all candidates considered, one-sided (better than the baseline).
     pub adjusted_p: Option<f64>,
-    /// The smallest difference per bounty that this corpus would show with the power of the method.
+    /// The smallest difference per bounty that this corpus would show with the power of the method, to who looks once.
     pub detectable_nct: f64,
     /// Bounties that would show the difference that was seen.
     pub needed: Option<u64>,
@@ -222,13 +227,16 @@ pub struct DifferenceFacts {
     pub watched: WatchedFacts,
     /// True if the interval leaves zero out.
     pub distinct: bool,
+    /// True if it does not, though the difference is larger than what should show: then it hangs on a few bounties.
+    pub few_decide: bool,
 }
 
 /// What somebody knows who looked at a difference after every block of bounties, whenever they stopped: the interval holds at
 /// all times at once, for all candidates together.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct WatchedFacts {
-    /// Mean difference per bounty, and its interval; nothing before fifty blocks.
+    /// Of the mean difference per bounty: what all intervals so far have in common; nothing before the first thousand bounties,
+    /// and before ten that were better and ten that were worse.
     pub interval: Option<(f64, f64)>,
     /// Bounties after which zero was out of the interval for the first time.
     pub decided_after: Option<u64>,
@@ -247,7 +255,7 @@ pub struct SuperiorFacts {
 pub struct Choice {
     /// The candidate (or the baseline) that earned most.
     pub best: String,
-    /// Those that cannot be told from the best one, the best included.
+    /// Those that cannot be told from the best one on the bounties that are evaluated.
     pub set: Vec<String>,
 }
 
@@ -297,22 +305,33 @@ impl Outcome<'_> {
         let block = (variance::block_length(&differences[..pilot]).ceil() as usize).max(1);
         let candidates = self.place(|role| role == Role::Candidate).count().max(1);
         let mut sequence = Sequence::new((1.0 - CONFIDENCE) / candidates as f64, PILOT as f64 / block as f64);
-        let mut decided_after = None;
-        for sums in differences.chunks_exact(block) {
-            sequence.add(series::mean(sums));
-            if decided_after.is_none() && sequence.decided() {
-                decided_after = Some(sequence.count() * block as u64);
+        let (mut facts, mut seen, mut kinds) = (WatchedFacts { interval: None, decided_after: None }, 0, [0; 2]);
+        for apart in differences.chunks_exact(block) {
+            sequence.add(series::mean(apart));
+            seen += block as u64;
+            kinds[0] += apart.iter().filter(|&&apart| apart > 0.0).count();
+            kinds[1] += apart.iter().filter(|&&apart| apart < 0.0).count();
+            // The first bounties said how long blocks are; and what hardly ever happened may yet decide.
+            if seen < PILOT || kinds.iter().any(|&count| count < rare::FEWEST) {
+                continue;
+            }
+            // The mean lies in all of them at once, so in what they have in common.
+            let Some((low, high)) = sequence.interval() else { continue };
+            let (low, high) = facts.interval.map_or((low, high), |(before, after)| (low.max(before), high.min(after)));
+            facts.interval = Some((low, high));
+            if facts.decided_after.is_none() && (low > 0.0 || high < 0.0) {
+                facts.decided_after = Some(seen);
             }
         }
-        WatchedFacts { interval: sequence.interval(), decided_after }
+        facts
     }
 
-    /// Puts all figures together.
+    /// Puts all figures together; nothing if that was interrupted.
     ///
     /// # Errors
     ///
     /// If there are too few bounties to compare anything on ([`Unfit`]), or a market cannot be played again.
-    pub fn compare(&self, interrupted: &AtomicBool) -> Result<Comparison> {
+    pub fn compare(&self, interrupted: &AtomicBool) -> Result<Option<Comparison>> {
         let started = std::time::Instant::now();
         let setup = &*self.markets[0];
         let seed = setup.scenario.seed;
@@ -321,15 +340,16 @@ impl Outcome<'_> {
         let within = |part| self.tracks.iter().map(|tracks| mean_profits(tracks, part)).collect::<Vec<Vec<f64>>>();
         let part = split.map_or(all, |split| split.test);
         let profits = within(part);
-        let fixed_nct = hindsight::fixed(&self.markets, part, interrupted)?;
+        let Some(fixed_nct) = hindsight::fixed(&self.markets, part, interrupted)? else { return Ok(None) };
         let baseline = self.place(|role| role == Role::Baseline).next().expect("there is a baseline");
         let differences: Vec<Vec<f64>> =
             profits.iter().map(|profits_of| paired::differences(profits_of, &profits[baseline])).collect::<Result<_, Unfit>>()?;
-        let plan = Plan::of(profits.iter().chain(&differences).map(Vec::as_slice), seed);
+        let chosen: Vec<usize> = self.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
+        // Blocks that suit those who can be chosen; what the others do is told by the same ones.
+        let plan = Plan::of(chosen.iter().flat_map(|&at| [profits[at].as_slice(), differences[at].as_slice()]), seed);
         let resampled = |series: &[Vec<f64>]| Resampled::new(&series.iter().map(Vec::as_slice).collect::<Vec<_>>(), &plan);
         let (resampled_profits, resampled_differences) = (resampled(&profits)?, resampled(&differences)?);
 
-        let chosen: Vec<usize> = self.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
         let candidates: Vec<usize> = self.place(|role| role == Role::Candidate).collect();
         let (mut superior, mut adjusted) = (None, vec![None; self.strategies.len()]);
         if !candidates.is_empty() && !self.watched {
@@ -367,7 +387,7 @@ impl Outcome<'_> {
             let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
             let count = |figure: &dyn Fn(&Track) -> u64| tracks.iter().map(figure).sum::<u64>();
             let abstained = |reason| count(&|track| track.score.abstained.get(&reason).copied().unwrap_or(0));
-            let part = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+            let by = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
             let worst = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).fold(0.0, f64::max);
             let earned = sum(&|track| track.played.engine.to_f64());
             let asserted = tracks.iter().fold(crate::score::Table::default(), |sum, track| sum.and(&track.score.consensus));
@@ -376,12 +396,12 @@ impl Outcome<'_> {
                 role: *role,
                 profits: tracks.iter().map(|track| track.played.engine.into()).collect(),
                 profit_nct: profits[at].iter().sum(),
-                per_bounty: MeanFacts::new(Estimate::read(&resampled_profits, at, &profits[at], CONFIDENCE, |profit| profit < 0.0)),
+                per_bounty: MeanFacts::new(Estimate::read(&resampled_profits, at, lost(tracks, part), CONFIDENCE)),
                 difference,
                 among_best: among_best[at],
-                losses: tracks[0].score.lost,
-                return_on_locked: part(earned, sum(&|track| locked(track))),
-                return_on_stake: part(earned, sum(&|track| track.score.staked.to_f64())),
+                losses: lost(tracks, part),
+                return_on_locked: by(earned, sum(&|track| locked(track))),
+                return_on_stake: by(earned, sum(&|track| track.score.staked.to_f64())),
                 drawdown_nct: worst(&|track| track.score.drawdown.depth.to_f64()),
                 locked_peak_nct: worst(&|track| track.score.capital.peak.to_f64()),
                 coverage: ratio(count(&|track| track.score.asserted_artifacts), count(&|track| track.score.artifacts)),
@@ -390,21 +410,20 @@ impl Outcome<'_> {
                 unfunded: abstained(Abstention::Unfunded),
                 refused: count(&|track| track.score.refused),
                 regret_nct: fixed_nct - profits[at].iter().sum::<f64>(),
-                share_of_hindsight: part(mean(at), hindsight),
+                share_of_hindsight: by(mean(at), hindsight),
             });
         }
         // Chosen by what is not judged by, where there is such a part.
         let told = split.map_or_else(|| profits.clone(), |split| within(split.validate));
         let by = |at: usize| series::mean(&told[at]);
-        let best = chosen.iter().copied().max_by(|&a, &b| by(a).total_cmp(&by(b))).expect("there is a baseline");
+        // Of equals the first.
+        let best = chosen.iter().copied().rev().max_by(|&a, &b| by(a).total_cmp(&by(b))).expect("there is a baseline");
         let name = |at: usize| self.strategies[at].0.clone();
-        let choice = Choice {
-            best: name(best),
-            set: chosen.iter().copied().filter(|&at| at == best || among_best[at] == Some(true)).map(name).collect(),
-        };
+        let choice =
+            Choice { best: name(best), set: chosen.iter().copied().filter(|&at| among_best[at] == Some(true)).map(name).collect() };
         let runs = (self.markets.len() * self.strategies.len()) as u64;
         let play = self.play.as_secs_f64();
-        Ok(Comparison {
+        Ok(Some(Comparison {
             schema: SCHEMA,
             name: ComparisonName {
                 version: env!("CARGO_PKG_VERSION"),
@@ -414,7 +433,7 @@ impl Outcome<'_> {
                 inputs: setup.inputs.clone(),
             },
             command: self.command.clone(),
-            warnings: self.warnings(&strategies, profits[0].len() as u64),
+            warnings: self.warnings(&strategies, profits[0].len() as u64, plan.block),
             corpus: CorpusFacts::of(setup),
             rules: setup.rules.name.to_owned(),
             bounties: setup.bounties,
@@ -440,7 +459,7 @@ impl Outcome<'_> {
                 bounties_per_second: (play > 0.0).then(|| (setup.bounties * runs) as f64 / play),
                 jobs: self.jobs,
             },
-        })
+        }))
     }
 
     /// The parts of a split, with one longest lock-up between any two.
@@ -448,21 +467,23 @@ impl Outcome<'_> {
         let setup = &self.markets[0];
         let rules = &setup.rules;
         let embargo_blocks = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 1;
-        let posted = &self.tracks[0][0].posted;
-        let at = |share: f64| ((share * posted.len() as f64).round() as usize).min(posted.len());
-        let after = |end: usize| match end {
-            0 => 0,
-            end => {
-                let free = posted[end - 1].0 + embargo_blocks;
-                end + posted[end..].iter().take_while(|block| block.0 <= free).count()
-            }
+        let bounties = setup.bounties as usize;
+        let at = |share: f64| ((share * bounties as f64).round() as usize).min(bounties);
+        // Bounties come at other times in every market.
+        let after = |end: usize| {
+            let free = |track: &Track| {
+                let last = track.posted[..end].iter().rev().find(|block| block.0 > 0)?;
+                let open = |block: &BlockNumber| block.0 <= last.0 + embargo_blocks;
+                Some(end + track.posted[end..].iter().take_while(|block| open(block)).count())
+            };
+            self.tracks[0].iter().filter_map(free).max().unwrap_or(end)
         };
         let (train, validate) = (at(split.train), at(split.train + split.validate));
         let part = |from: usize, to: usize| (from.min(to) as u64, to as u64);
         let parts = SplitFacts {
             train: part(0, train),
             validate: part(after(train), validate),
-            test: part(after(validate), posted.len()),
+            test: part(after(validate), bounties),
             embargo_blocks,
         };
         let shortest = [parts.validate, parts.test].into_iter().map(|(from, to)| to - from).min().unwrap_or(0);
@@ -476,11 +497,11 @@ impl Outcome<'_> {
     }
 
     /// What a user should know before believing the result.
-    fn warnings(&self, strategies: &[StrategyFacts], evaluated: u64) -> Vec<String> {
+    fn warnings(&self, strategies: &[StrategyFacts], evaluated: u64, block: f64) -> Vec<String> {
         let mut warnings = self.markets[0].warnings.clone();
         let Setup { summary, scenario, .. } = &*self.markets[0];
         if self.markets[0].bounties > summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts)) {
-            warnings.push("the same artifacts count several times: intervals are narrower than such a corpus can bear".to_owned());
+            warnings.push("the same artifacts count several times: intervals are narrower than such a corpus can bear, and what learns meets them again".to_owned());
         }
         let chosen = || strategies.iter().filter(|facts| matches!(facts.role, Role::Candidate | Role::Baseline));
         let nulls = strategies.iter().filter(|facts| facts.role == Role::Null);
@@ -490,14 +511,38 @@ impl Outcome<'_> {
             }
         }
         for rare in chosen().filter(|facts| facts.per_bounty.interval.is_none() && facts.profit_nct != 0.0) {
-            let most = 100.0 * rare.per_bounty.at_most.unwrap_or(1.0);
-            warnings.push(format!(
-                "`{}` lost too few bounties to tell how bad it gets: up to {most:.2} % may be losses, and no interval is stated",
-                rare.strategy
-            ));
+            let name = &rare.strategy;
+            warnings.push(match rare.per_bounty.at_most {
+                Some(share) => format!(
+                    "`{name}` lost too few bounties to tell how bad it gets: up to {:.2} % may be losses, and no interval is stated",
+                    100.0 * share
+                ),
+                None => format!("what `{name}` earns hangs on a few bounties: no interval is stated"),
+            });
+        }
+        let n = evaluated as f64;
+        if block >= (3.0 * n.sqrt()).min(n / 3.0).ceil() {
+            warnings.push("profits have a trend or hang together for long: intervals are not to be trusted".to_owned());
+        }
+        let firsts = || self.tracks[0].iter();
+        let (unposted, unvoted) =
+            (firsts().map(|track| track.played.unposted).sum::<u64>(), firsts().map(|track| track.score.unvoted).sum::<u64>());
+        if unposted > 0 {
+            warnings.push(format!("{unposted} bounties were not posted: the ambassador's wallet was empty"));
+        }
+        if unvoted > 0 {
+            warnings.push(format!("{unvoted} bounties had no votes: everybody who asserted shares them, and regret leaves them out"));
         }
         for facts in chosen() {
-            let Some(DifferenceFacts { distinct: false, needed: Some(needed), .. }) = facts.difference else { continue };
+            let Some(difference) = facts.difference else { continue };
+            if difference.few_decide {
+                warnings.push(format!(
+                    "a few bounties decide about `{}`: if it learns, they may be its first ones; judge by later ones, with --split 20/30/50",
+                    facts.strategy
+                ));
+                continue;
+            }
+            let DifferenceFacts { distinct: false, needed: Some(needed), .. } = difference else { continue };
             if needed > evaluated {
                 warnings.push(format!(
                     "too few bounties to tell `{}` from the baseline: if they differ as much as was seen, about {} would show it",
@@ -527,6 +572,11 @@ fn mean_profits(tracks: &[Track], (from, to): (u64, u64)) -> Vec<f64> {
     profits
 }
 
+/// Bounties of a part that brought a loss in some market.
+fn lost(tracks: &[Track], (from, to): (u64, u64)) -> usize {
+    (from as usize..to as usize).filter(|&bounty| tracks.iter().any(|track| track.profits[bounty] < 0.0)).count()
+}
+
 /// The mean of what was locked, in NCT.
 fn locked(track: &Track) -> f64 {
     track.score.capital.mean(track.played.last_block.0 - track.played.first_block.0)
@@ -540,25 +590,64 @@ fn difference(
     adjusted_p: Option<f64>,
     watched: WatchedFacts,
 ) -> DifferenceFacts {
-    let mean = MeanFacts::new(Estimate::read(resampled, at, differences, CONFIDENCE, |difference| difference != 0.0));
+    let mean =
+        MeanFacts::new(Estimate::read(resampled, at, differences.iter().filter(|&&difference| difference != 0.0).count(), CONFIDENCE));
     let (moments, power) = (resampled.moments[at], Power { alpha: 1.0 - CONFIDENCE, power: POWER });
     let needed = power.bounties(moments.omega, mean.nct);
+    let block = (plan.block.ceil() as usize).max(SIGN_BLOCK);
     DifferenceFacts {
         per_bounty: mean,
-        p: paired::sign_flip(differences, (plan.block.ceil() as usize).max(SIGN_BLOCK), paired::FLIPS, plan.seed).ok(),
+        p: (differences.len() / block >= SIGNS).then(|| paired::sign_flip(differences, block, paired::FLIPS, plan.seed).ok()).flatten(),
         adjusted_p,
         detectable_nct: power.detectable(moments, differences.len()),
         needed: needed.is_finite().then_some(needed as u64),
         watched,
-        distinct: mean.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
+        distinct: false,
+        few_decide: false,
     }
+    .judged()
 }
 
 impl DifferenceFacts {
     /// What is left of it if the figures themselves said when to stop.
     fn stopped(&mut self) {
         (self.p, self.adjusted_p, self.needed) = (None, None, None);
-        self.per_bounty.interval = self.watched.interval;
-        self.distinct = self.watched.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+        (self.per_bounty.interval, self.per_bounty.at_most) = (self.watched.interval, None);
+        *self = self.judged();
+        self.few_decide = false;
+    }
+
+    fn judged(mut self) -> DifferenceFacts {
+        self.distinct = self.per_bounty.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+        let beyond_reach = self.per_bounty.nct.abs() > self.detectable_nct;
+        self.few_decide = self.per_bounty.at_most.is_none() && !self.distinct && beyond_reach;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_that_hangs_on_a_few_bounties_has_no_interval() {
+        // Active in the first 150 of 6,000 bounties: every seventh resample or so holds none of them.
+        let profits: Vec<f64> = (0..6_000).map(|bounty| if bounty >= 150 { 0.0 } else { f64::from(bounty % 10) - 1.0 }).collect();
+        let plan = Plan { block: 170.0, resamples: 999, seed: 1 };
+        let resampled = Resampled::new(&[&profits], &plan).unwrap();
+        let interval = resampled.studentized(0, CONFIDENCE);
+        assert!(interval.low.is_infinite() || interval.high.is_infinite(), "else there is nothing to mend");
+        let facts = MeanFacts::new(Estimate::read(&resampled, 0, 15, CONFIDENCE));
+        assert_eq!((facts.interval, facts.at_most), (None, None));
+        assert!(facts.nct > 0.0);
+    }
+
+    #[test]
+    fn shares_of_a_split_add_up() {
+        assert_eq!("50/20/30".parse(), Ok(Split { train: 0.5, validate: 0.2 }));
+        assert_eq!("0/50/50".parse(), Ok(Split { train: 0.0, validate: 0.5 }));
+        for wrong in ["50/20", "50/20/30/0", "50/50/0", "50/0/50", "-10/60/50", "a/b/c", "NaN/50/50", ""] {
+            assert!(wrong.parse::<Split>().is_err(), "{wrong}");
+        }
     }
 }

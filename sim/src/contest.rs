@@ -23,7 +23,7 @@ use crate::{execute, score::Scorecard};
 pub struct Track {
     /// What each bounty brought, in NCT, in order of the corpus; nothing where it was left alone or never posted.
     pub profits: Vec<f64>,
-    /// Block in which each bounty was posted; 0 if it never was.
+    /// Block in which each bounty was posted, 0 if it never was; empty but for the first strategy, since it is the same for all.
     pub posted: Vec<BlockNumber>,
     /// What was counted.
     pub score: Scorecard,
@@ -99,7 +99,12 @@ pub fn play(
     }
     let mut tracks: Vec<Vec<Track>> = strategies.iter().map(|_| Vec::with_capacity(markets.len())).collect();
     for (at, track) in done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().enumerate() {
-        tracks[at % strategies.len()].push(track.expect("every run was played")?);
+        let mut track = track.expect("every run was played")?;
+        let strategy = at % strategies.len();
+        if strategy > 0 {
+            track.posted = Vec::new();
+        }
+        tracks[strategy].push(track);
     }
     Ok(Some(tracks))
 }

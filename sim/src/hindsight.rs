@@ -3,7 +3,8 @@
 //! It is what regret is measured against: no strategy that goes by its own confidence alone, and stakes the same on the
 //! same confidence, can have earned more. Its stakes are found exactly (the profit of a bin is concave in its stake), its
 //! profit is in NCT as floats, and it is reckoned bounty by bounty: an artifact's part of the fee is the fee divided by the
-//! artifacts, and no wallet runs dry.
+//! artifacts, and no wallet runs dry. Its stakes lie between the least and the greatest bid of the rules; where these know no
+//! greatest, it is 32 times the least. Bounties that nobody voted on are left out.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -12,12 +13,13 @@ use engine::{
     microengine::Abstention,
     settled::{Payoff, SettledAssertion, SettledBounty},
     stake::{
-        levels,
+        Limits, levels,
         optimum::{self, Bet, Scenario, Utility},
-        placing::{Limits, ceiling},
+        placing::ceiling,
     },
 };
 use market::ruleset::RuleSet;
+use rayon::prelude::*;
 use replay::{
     plan::Setup,
     world::{ClosedBounty, Decision, NoJournal, Observer},
@@ -80,15 +82,16 @@ impl Observer for Watcher<'_> {
 }
 
 impl Chances {
-    /// Plays a market without the engine, and looks what there was to earn.
+    /// Plays a market without the engine, and looks what there was to earn; nothing if that was interrupted.
     ///
     /// # Errors
     ///
     /// See [`execute::play`].
-    pub fn of(setup: &Arc<Setup>, interrupted: &AtomicBool) -> Result<Chances> {
+    pub fn of(setup: &Arc<Setup>, interrupted: &AtomicBool) -> Result<Option<Chances>> {
         let mut watcher = Watcher { rules: &setup.rules, chances: Vec::new() };
-        execute::play::<std::io::Sink>(setup, BYSTANDER, &mut watcher, None::<&mut NoJournal>, interrupted, &|_| {})?;
-        Ok(Chances { chances: watcher.chances, least: setup.rules.bid_minimum.to_f64(), most: ceiling(&setup.rules) })
+        let played = execute::play::<std::io::Sink>(setup, BYSTANDER, &mut watcher, None::<&mut NoJournal>, interrupted, &|_| {})?;
+        let chances = Chances { chances: watcher.chances, least: setup.rules.bid_minimum.to_f64(), most: ceiling(&setup.rules) };
+        Ok(played.complete.then_some(chances))
     }
 
     /// Profit of the best stakes on the bounties of a part, in NCT.
@@ -113,14 +116,16 @@ impl Chances {
     }
 }
 
-/// The mean over markets of what the best stakes would have earned on the bounties of a part, in NCT.
+/// The mean over markets of what the best stakes would have earned on the bounties of a part, in NCT; nothing if that was
+/// interrupted.
 ///
 /// # Errors
 ///
 /// See [`execute::play`].
-pub fn fixed(markets: &[Arc<Setup>], part: (u64, u64), interrupted: &AtomicBool) -> Result<f64> {
-    let each = markets.iter().map(|market| Ok(Chances::of(market, interrupted)?.best(part)));
-    Ok(each.sum::<Result<f64>>()? / markets.len() as f64)
+pub fn fixed(markets: &[Arc<Setup>], part: (u64, u64), interrupted: &AtomicBool) -> Result<Option<f64>> {
+    let each = markets.par_iter().map(|market| Ok(Chances::of(market, interrupted)?.map(|chances| chances.best(part))));
+    let best: Option<Vec<f64>> = each.collect::<Result<Vec<_>>>()?.into_iter().collect();
+    Ok(best.map(|best| best.iter().sum::<f64>() / markets.len() as f64))
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ const SHOWN: usize = 20;
 
 /// NCT with four decimals and groups; with its sign for a change.
 fn nct(amount: f64, signed: bool) -> String {
+    if !amount.is_finite() {
+        return "-".to_owned();
+    }
     let text = format!("{:.4}", amount.abs());
     let (whole, fraction) = text.split_once('.').expect("four decimals were asked for");
     let whole = whole.parse().map_or_else(|_| whole.to_owned(), count);

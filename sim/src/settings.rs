@@ -22,8 +22,7 @@ use engine::{
     stake::StrategyError,
 };
 use replay::{
-    oracle::Foresight,
-    rivals::check_strategy,
+    oracle::{Foresight, check_for_rivals},
     scenario::{Scenario, ScenarioError},
 };
 use serde::Deserialize;
@@ -298,7 +297,7 @@ impl Layers {
             let key = format!("rivals.{index}.strategies");
             for strategy in &group.strategies {
                 let rules = scenario.rule_set().map_err(|error| anyhow!("{error}"))?;
-                check_strategy(strategy, &rules).map_err(|error| anyhow!("{}`{key}`: {error}", self.place(&key)))?;
+                check_for_rivals(strategy, &rules).map_err(|error| anyhow!("{}`{key}`: {error}", self.place(&key)))?;
             }
         }
         Ok(())

@@ -88,7 +88,7 @@ fn it_ends_when_all_is_decided_and_not_before() {
     let early = json(&["compare", "panel", "-s", "stock/conservative", "--until-decided"]);
     let watched = &strategy(&early, "stock/conservative")["difference"];
     assert_eq!((&early["evaluated"], &early["watched"], &watched["distinct"]), (&1000.into(), &true.into(), &true.into()));
-    assert!(watched["watched"]["decided_after"].as_u64().unwrap() < 1000);
+    assert_eq!(watched["watched"]["decided_after"], 1000, "as soon as it may be looked at");
     assert_eq!((&watched["p"], &early["superior"]), (&Value::Null, &Value::Null), "they hold only for those who did not look");
     // Two that are the same are never told apart.
     let never = json(&["compare", "panel", "-s", "fixed", "--baseline", "fixed?bid=0.5", "--until-decided"]);
@@ -105,7 +105,7 @@ fn the_report_says_which_to_choose_and_how_sure_that_is() {
     let text = String::from_utf8(output.stdout).unwrap();
     for wanted in [
         "against `stock/aggressive`, bounty by bounty",
-        "earned most:",
+        "Choose `stock/aggressive`, which earned most: it is the baseline itself.",
         "superior predictive ability",
         "warning: `null/mal`, which has no idea, earns more than `stock/conservative`",
         "Repeat   sim compare panel --set bounties=600 -s 'fixed?bid=0.9' -s stock/conservative",
@@ -113,6 +113,19 @@ fn the_report_says_which_to_choose_and_how_sure_that_is() {
         assert!(text.contains(wanted), "{wanted} is not in\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 160), "{text}");
+}
+
+#[test]
+fn the_readme_shows_what_comes_out() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let (_, block) = readme.split_once("$ sim compare ").unwrap();
+    let (arguments, shown) = block.split_once("```").unwrap().0.split_once('\n').unwrap();
+    let output = sim(&[&["compare", "--quiet"], arguments.split(' ').collect::<Vec<_>>().as_slice()].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut printed = text.lines();
+    for line in shown.lines().filter(|line| *line != "...") {
+        assert!(printed.any(|printed| printed == line), "`{line}` is not, in this order, in\n{text}");
+    }
 }
 
 #[test]
@@ -124,6 +137,7 @@ fn what_cannot_be_compared_is_said_before_it_is_played() {
     for (args, says) in [
         (&["compare", "-s", "stock/agressive"][..], "the nearest are `stock/aggressive`"),
         (&["compare", "--baseline", "none"], "unknown strategy `none`"),
+        (&["compare", "--baseline", "oracle/label"], "nobody can choose an oracle"),
         (&["compare", "--split", "50/20/20"], "three shares that add up to 100"),
         (&["compare", "--set", "bounties=30", "--split", "50/20/30"], "bounties are too few: at least 10 are needed"),
         (&["compare", "--set", "bounties=5"], "5 bounties are too few"),

@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256, U256};
 use market::{
     block::{BlockNumber, Windows},
     commitment::{Commitment, Opening},
-    id::{Guid, GuidMap},
+    id::{AccountId, Guid, GuidMap},
     nct::Nct,
     ruleset::{BOUNTY_REGISTRY_1_6_1, RuleSet},
     settlement::Fees,
@@ -23,7 +23,7 @@ use market::{
 };
 use wire::{
     artifact::ArtifactType,
-    flags::ARTIFACTS_MAXIMUM,
+    flags::{ARTIFACTS_MAXIMUM, Verdicts},
     message::{self, Event as Heard},
     parameters::BountyParameters,
     receipt::Receipt,
@@ -44,7 +44,7 @@ use crate::{
     filter::{Announced, Filter},
     market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
     microengine::{Abstention, Assertion, Effect, Event, Microengine, Promise},
-    settled::SettledBounty,
+    settled::{SettledAssertion, SettledBounty},
 };
 
 /// Times that the votes on a bounty are asked for before nothing is learned from it.
@@ -192,6 +192,8 @@ pub struct Driver {
     asking: bool,
     /// Bounties that the core wants to hear the end of, by the block from which on their votes are final.
     lessons: BTreeMap<(BlockNumber, Guid), Lesson>,
+    /// Numbers of the experts that were heard of in lessons, in order of appearance.
+    experts: BTreeMap<Address, AccountId>,
     /// In order of guid, for the same order of jobs in every run.
     held: BTreeMap<Guid, Held>,
     funds: Funds,
@@ -216,7 +218,7 @@ impl Driver {
         }
         let held = promises.into_iter().map(take_up).collect();
         let (reading, stale, lost, asking, stopping) = Default::default();
-        let (ceilings, filter, warned, lessons) = Default::default();
+        let (ceilings, filter, warned, lessons, experts) = Default::default();
         Driver {
             engine,
             account,
@@ -233,6 +235,7 @@ impl Driver {
             ready,
             asking,
             lessons,
+            experts,
             held,
             funds,
             summary,
@@ -399,15 +402,20 @@ impl Driver {
         for (&(_, guid), lesson) in self.lessons.range_mut(..(now, Guid(0))) {
             if matches!(lesson.votes, Votes::Due { after } if after < now) {
                 lesson.votes = Votes::Asked;
-                self.jobs.push(Job::ReadVotes { guid });
+                self.jobs.push(Job::ReadVotes { guid, stakes: self.engine.studies_stakes() });
             }
         }
     }
 
-    /// Takes in what the arbiters voted, and tells the core what they made of the bounties that all votes are known of, in
+    /// Takes in what the arbiters voted and what was staked, and tells the core what they made of the bounties that all votes are known of, in
     /// order. While the set of arbiters is constant, the votes that came after an artifact was decided do not change the
     /// decision, so all of them may be counted.
-    fn on_votes(&mut self, guid: Guid, votes: Result<&[Vote], &dyn std::fmt::Display>) {
+    fn on_votes(
+        &mut self,
+        guid: Guid,
+        votes: Result<&[Vote], &dyn std::fmt::Display>,
+        assertions: Option<Vec<wire::assertion::Assertion>>,
+    ) {
         if let Err(error) = &votes {
             self.trouble(Some(guid), "votes", error);
         }
@@ -415,6 +423,23 @@ impl Driver {
         let asked = self.lessons.range_mut(..(now, Guid(0))).find(|((_, lesson), state)| *lesson == guid && state.votes == Votes::Asked);
         let Some((_, lesson)) = asked else { return };
         lesson.tries += 1;
+        lesson.own = assertions.iter().flatten().position(|assertion| assertion.author == self.account);
+        lesson.assertions = assertions.map(|assertions| {
+            let mut number = |author: Address| {
+                let next = AccountId(self.experts.len() as u32);
+                *self.experts.entry(author).or_insert(next)
+            };
+            let settled = |assertion: wire::assertion::Assertion| SettledAssertion {
+                author: number(assertion.author),
+                mask: assertion.mask.set(),
+                bids: assertion.bid.into(),
+                verdicts: match assertion.verdicts {
+                    Verdicts::Revealed(verdicts) if !assertion.nonce.is_zero() => Some(verdicts.set()),
+                    _ => None,
+                },
+            };
+            assertions.into_iter().map(settled).collect()
+        });
         lesson.votes = match votes {
             Ok(votes) => Votes::Known((!votes.is_empty()).then(|| {
                 ArtifactSet::collect(lesson.artifacts, |artifact| {
@@ -428,7 +453,18 @@ impl Driver {
         while let Some(entry) = self.lessons.first_entry() {
             let Votes::Known(consensus) = entry.get().votes else { break };
             let ((end, guid), lesson) = entry.remove_entry();
-            let settled = lesson.settled(end, guid, consensus, market);
+            let settled = SettledBounty {
+                guid,
+                block: end,
+                amount: lesson.amount,
+                artifacts: lesson.artifacts,
+                bids: market.rules.bids,
+                fee: market.fees.assertion,
+                consensus,
+                assertions: lesson.assertions,
+                own: lesson.own,
+                verdicts: Vec::new(),
+            };
             self.engine.on_event(end, Event::Settled(Box::new(settled)), &mut self.effects);
         }
     }
@@ -560,8 +596,8 @@ impl Driver {
             Outcome::Confirmed { action, result: Ok(receipt) } => self.on_receipt(&action, &receipt),
             Outcome::Confirmed { action, result: Err(error) } => self.on_no_receipt(&action, &error),
             Outcome::LookedUp { guid, result } => self.on_looked_up(guid, result),
-            Outcome::Votes { guid, result: Ok(votes) } => self.on_votes(guid, Ok(&votes)),
-            Outcome::Votes { guid, result: Err(error) } => self.on_votes(guid, Err(&error)),
+            Outcome::Votes { guid, result: Ok(votes), assertions } => self.on_votes(guid, Ok(&votes), assertions),
+            Outcome::Votes { guid, result: Err(error), .. } => self.on_votes(guid, Err(&error), None),
             Outcome::Panicked(job) => self.on_panic(*job),
         }
         std::mem::take(&mut self.jobs)
@@ -596,7 +632,7 @@ impl Driver {
                     held.next = Next::LookUp { after };
                 }
             }
-            Job::ReadVotes { guid } => self.on_votes(guid, Err(&cause)),
+            Job::ReadVotes { guid, .. } => self.on_votes(guid, Err(&cause), None),
             Job::Write(_) => self.trouble(None, "journal", &cause),
         }
     }
@@ -683,6 +719,8 @@ impl Driver {
                 let lesson = Lesson {
                     artifacts: course.bounty.artifacts,
                     amount: course.bounty.amount,
+                    assertions: None,
+                    own: None,
                     tries: 0,
                     votes: Votes::Due { after: BlockNumber(0) },
                 };
@@ -959,31 +997,17 @@ impl Driver {
 }
 
 /// A bounty that the core judged, until it has heard what the arbiters made of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Lesson {
     artifacts: usize,
     amount: Nct,
+    /// What everybody staked, once it was asked for, and came.
+    assertions: Option<Vec<SettledAssertion>>,
+    /// Position of the own assertion among them.
+    own: Option<usize>,
     /// Times that its votes were asked for.
     tries: u32,
     votes: Votes,
-}
-
-impl Lesson {
-    /// What is known when it is over.
-    fn settled(&self, block: BlockNumber, guid: Guid, consensus: Option<ArtifactSet>, market: &Market) -> SettledBounty {
-        SettledBounty {
-            guid,
-            block,
-            amount: self.amount,
-            artifacts: self.artifacts,
-            bids: market.rules.bids,
-            fee: market.fees.assertion,
-            consensus,
-            assertions: None,
-            own: None,
-            verdicts: Vec::new(),
-        }
-    }
 }
 
 /// How far its votes are.

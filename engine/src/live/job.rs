@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use market::{block::BlockNumber, commitment::Opening, id::Guid, nct::Nct};
-use wire::{parameters::BountyParameters, receipt::Receipt, vote::Vote};
+use wire::{assertion::Assertion, parameters::BountyParameters, receipt::Receipt, vote::Vote};
 
 use super::{
     journal::{Promised, Record},
@@ -60,6 +60,8 @@ pub enum Job {
     ReadVotes {
         /// The bounty.
         guid: Guid,
+        /// Read also what everybody staked on it.
+        stakes: bool,
     },
     /// Write to the journal. Nothing comes back.
     Write(Record),
@@ -178,6 +180,8 @@ pub enum Outcome {
         guid: Guid,
         /// All votes.
         result: Result<Vec<Vote>, RequestError>,
+        /// All assertions, if they were asked for and came.
+        assertions: Option<Vec<Assertion>>,
     },
     /// Of any job that panicked: our mistake, and of one job. How far it came is not known.
     Panicked(Box<Job>),

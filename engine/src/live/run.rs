@@ -165,9 +165,13 @@ impl<T: Transport> Office<T> {
                 let _turn = permit(&self.lookups).await;
                 Outcome::LookedUp { guid, result: self.look_up(guid, commitment.into()).await }
             }
-            Job::ReadVotes { guid } => {
+            Job::ReadVotes { guid, stakes } => {
                 let _turn = permit(&self.lookups).await;
-                Outcome::Votes { guid, result: self.client.votes(guid).await }
+                let result = self.client.votes(guid).await;
+                let wanted = stakes && result.is_ok();
+                // Without them, the votes alone are learned from.
+                let assertions = if wanted { self.client.assertions(guid).await.ok() } else { None };
+                Outcome::Votes { guid, result, assertions }
             }
             Job::Write(record) => {
                 self.journal.write(record);

@@ -8,10 +8,19 @@
 //! Levin (several pools). Where pools are uncertain, or several artifacts share a bid, the gain is a sum of concave
 //! functions, and its one maximum is found by bisection on the derivative.
 
-use super::Limits;
-
 /// Halvings of an interval: beyond them, a float does not tell the ends apart.
 const HALVINGS: usize = 64;
+
+/// Between what a bid may lie, in NCT, and what asserting costs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Limits {
+    /// The least bid of the rules.
+    pub least: f64,
+    /// The greatest bid of the rules, or what is free after the fee.
+    pub most: f64,
+    /// The fee of an assertion, whatever its bids.
+    pub fee: f64,
+}
 
 /// How the pools of an artifact may turn out. All fields but the weight hold *given that* it turns out so.
 #[derive(Clone, Copy, PartialEq, Debug)]

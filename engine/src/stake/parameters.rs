@@ -62,7 +62,7 @@ impl<'a> Parameters<'a> {
         Ok(parameters)
     }
 
-    fn bad(&self, key: &str, value: &str, expected: impl Into<String>) -> StrategyError {
+    pub(super) fn bad(&self, key: &str, value: &str, expected: impl Into<String>) -> StrategyError {
         let own = |text: &str| text.to_owned();
         StrategyError::BadValue { strategy: own(self.strategy), key: own(key), value: own(value), expected: expected.into() }
     }

@@ -2,7 +2,7 @@
 //!
 //! Pools are those of recently settled artifacts whose consensus was the side in question and on which the own probability
 //! was alike ([`pools`](super::pools)). The stake is the one of most expected profit, or of most expected logarithm of the
-//! wealth ([`optimum`](super::optimum)), within the limits; nothing is staked if that does not pay the fee.
+//! wealth ([`optimum`]), within the limits; nothing is staked if that does not pay the fee.
 //!
 //! - `pm-ev-mu` pays for locked capital: q + mu in place of q; before each decision mu = max(0, mu + step (locked/wealth - target)).
 //! - `pm-kelly` takes lambda times the wealth for its bankroll, and stakes no more on an artifact than the wealth divided by
@@ -12,8 +12,8 @@
 
 use super::{
     Entry, Parameter, Parameters, Stake, Staker, StrategyError,
-    optimum::{self, Utility},
-    placing::{Limits, belief, place_best},
+    optimum::{self, Limits, Utility},
+    placing::{belief, place_best},
     pools::History,
 };
 use crate::{

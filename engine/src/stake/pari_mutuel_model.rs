@@ -11,8 +11,8 @@ use market::id::AccountId;
 
 use super::{
     Entry, Parameter, Stake, Staker,
-    optimum::Utility,
-    placing::{Limits, belief, place_best},
+    optimum::{Limits, Utility},
+    placing::{belief, place_best},
     pools::{Rival, against},
 };
 use crate::{

@@ -10,21 +10,10 @@ use market::{
 
 use super::{
     Stake,
-    optimum::{self, Bet, Utility},
+    optimum::{self, Bet, Limits, Utility},
     stock,
 };
 use crate::{distill::DistilledVerdict, market_view::MarketView};
-
-/// Between what a bid may lie, in NCT, and what asserting costs.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Limits {
-    /// The least bid of the rules.
-    pub least: f64,
-    /// The greatest bid of the rules, or what is free after the fee.
-    pub most: f64,
-    /// The fee of an assertion, whatever its bids.
-    pub fee: f64,
-}
 
 impl Limits {
     /// Of the bounty in view.

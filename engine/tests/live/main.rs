@@ -54,9 +54,13 @@ impl Running {
     }
 
     async fn start_engine(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings, config: EngineConfig) -> Running {
+        Running::start_strategy(market, journal, pace, ceilings, EngineConfig { strategy: "null/min".to_owned(), ..config }).await
+    }
+
+    async fn start_strategy(market: &Market, journal: &Path, pace: Pace, ceilings: Ceilings, config: EngineConfig) -> Running {
         let config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Eicar)], ..config };
         let scanner = Arc::new(Scanner::new(&config, Path::new(".")).unwrap());
-        let mut core = Microengine::new(1, config.judge(), stake::build("null/min").unwrap(), Key::root(1));
+        let mut core = Microengine::new(1, config.judge(), stake::build(&config.strategy).unwrap(), Key::root(1));
         core.draw_nonces(run::random_nonce);
         let (journal, writer, promises) = Journal::open(journal, wallet().address(), Chain::Side, "memory").unwrap();
         let driver = Driver::new(core, wallet().address(), vec![ArtifactType::File], promises).with_ceilings(ceilings);
@@ -164,6 +168,36 @@ async fn an_engine_that_learns_reads_the_votes_of_what_it_scanned_and_a_fixed_on
         assert_eq!(market.with(|state| state.votes_read.len()), read.len(), "once each");
         assert_eq!((revealed(&market, guids[0]), revealed(&market, last)), (false, learns));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strategy_that_learns_hears_what_was_staked_and_revealed() {
+    let ((folder, market), elsewhere) = (setting(), tempfile::tempdir().unwrap());
+    let diary = elsewhere.path().join("diary");
+    let script = format!(
+        r#"read hello; echo '{{"learns":true}}'; while read line; do case "$line" in
+        *decide*) echo '{{"stakes":[{{"malicious":false,"bid":"500000000000000000"}}]}}';; *) echo "$line" >> {};; esac; done"#,
+        diary.display()
+    );
+    let word: String = script.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let config = EngineConfig { strategy: format!("command?run=sh&args=-c {word}"), ..EngineConfig::default() };
+    let running = Running::start_strategy(&market, folder.path(), Pace::Free, Ceilings::default(), config).await;
+    running.mine(&market, 1).await;
+    let first = market.post(&running.events, 1, 10).await;
+    market.with(|state| state.bounties.get_mut(&first).unwrap().votes = vec![false, false, true]);
+    running.mine(&market, 10 + REVEAL_WINDOW + VOTE_WINDOW + 3).await;
+    market.post(&running.events, 2, 10).await;
+    running.mine(&market, 3).await;
+    // What it is told comes before the question.
+    market.post(&running.events, 3, 10).await;
+    running.mine(&market, 3).await;
+    running.stop().await;
+    let lesson: serde_json::Value = serde_json::from_str(std::fs::read_to_string(diary).unwrap().lines().next().unwrap()).unwrap();
+    let settled = &lesson["settled"];
+    assert_eq!((&settled["guid"], &settled["own"]), (&serde_json::json!(first.to_string()), &serde_json::json!(0)));
+    let assertion = serde_json::json!([{"author": 0, "mask": [0], "bids": ["500000000000000000"], "verdicts": []}]);
+    assert_eq!((&settled["assertions"], &settled["consensus"]), (&assertion, &serde_json::json!([])), "{lesson}");
+    assert_eq!(settled["verdicts"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

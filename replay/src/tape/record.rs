@@ -9,7 +9,6 @@ use market::{bounty::check_bids, nct::Nct, settlement::Others, verdict::Artifact
 
 use super::{Tape, TapeError, Taped, TapedAssertion};
 use crate::{
-    oracle::Future,
     plan::Setup,
     world::{ClosedBounty, Observer, PlayError, Seat, World},
 };
@@ -90,7 +89,7 @@ impl Recorder {
         }
         let rules = &tape.setup.rules;
         let wait = plan.scanned.0.saturating_sub(plan.posted.0).min(plan.duration);
-        let future = Future::of(plan, closed.rivals, wait, rules);
+        let future = plan.future(closed.rivals, wait, rules);
         let seen = |(rival, index): (&crate::rivals::RivalPlan, &Option<u32>)| index.is_some() && rival.latency <= wait;
         let artifacts = plan.artifacts.len();
         tape.bounties.push(Taped {

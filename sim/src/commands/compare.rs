@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use replay::oracle;
 
@@ -35,8 +35,8 @@ Examples:
   sim compare my-corpus -s fixed --until-decided              no more bounties than it takes
   sim compare my-corpus -s pm-ev -s fixed --split 50/20/30   choose by one part of the bounties, judge by another
 
-Every strategy meets the same bounties, rivals and votes. Those that have no idea (`null/...`) and one that knows the
-label (`oracle/label`) are always among them.";
+Every strategy meets the same bounties, rivals and votes. Those that have no idea (`null/...`) and those that know what
+nobody can (`oracle/...`) are always among them.";
 
 /// Strategies that are compared if none is named.
 const USUAL: [&str; 3] = ["stock/conservative", "stock/default", "fixed"];
@@ -58,7 +58,7 @@ pub struct CompareArgs {
     /// are for everything
     #[arg(long, value_name = "TRAIN/VALIDATE/TEST")]
     pub split: Option<Split>,
-    /// Stop as soon as every strategy can be told from the baseline, watched all the time
+    /// Play 1,000 bounties, 2,000, and so on, until every strategy can be told from the baseline by who watches all the time
     #[arg(long, conflicts_with = "split")]
     pub until_decided: bool,
     /// Write every figure to this new file, as JSON
@@ -91,7 +91,7 @@ impl CompareArgs {
         let last = last.ok_or_else(|| anyhow!("--seeds {}: there are no seeds beyond {}", self.seeds, i64::MAX)).or_exit(Exit::Usage)?;
         let names: Vec<String> = strategies.iter().map(|(name, _)| name.clone()).collect();
         let started = Instant::now();
-        // Who would know early plays a few bounties first, then twice as many: the first ones are the same again.
+        // Who would know early plays a few bounties first, then twice as many: the same ones again, and more.
         let mut bounties = if self.until_decided { PILOT.min(setup.bounties) } else { setup.bounties };
         let outcome = loop {
             let markets: Vec<_> = (seed..=last).map(|seed| Arc::new(setup.reseeded(seed).shortened(bounties))).collect();
@@ -123,6 +123,7 @@ impl CompareArgs {
             Err(error) if error.is::<Unfit>() => return Err(error).or_exit(Exit::Usage),
             other => execute::answer(other)?,
         };
+        let Some(comparison) = comparison else { return Ok(Exit::Interrupted) };
 
         let mut json = serde_json::to_string_pretty(&comparison)?;
         json.push('\n');
@@ -149,6 +150,10 @@ impl CompareArgs {
             }
             Ok(())
         };
+        if oracle::find(&self.baseline).is_some() {
+            let baseline = &self.baseline;
+            bail!("--baseline {baseline}: nobody can choose an oracle; name another strategy, oracles are in every report");
+        }
         if asked.is_empty() {
             asked = USUAL.map(str::to_owned).to_vec();
         }

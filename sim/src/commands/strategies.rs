@@ -150,7 +150,7 @@ fn show(specification: &str, strategy: &Described, out: &mut dyn Write) -> Resul
     writeln!(out, "\nFor the engine under test:")?;
     writeln!(out, "  sim replay CORPUS --strategy '{}'", text::plain(specification))?;
     let rules = market::ruleset::BOUNTY_REGISTRY_1_6_1;
-    match replay::rivals::check_strategy(specification, &rules) {
+    match replay::oracle::check_for_rivals(specification, &rules) {
         Ok(()) => {
             writeln!(out, "For the first group of rivals:")?;
             writeln!(out, "  sim replay CORPUS --set 'rivals.0.strategies=[\"{}\"]'", text::plain(specification))?;

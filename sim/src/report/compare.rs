@@ -123,7 +123,8 @@ fn profits(comparison: &Comparison, out: &mut String) {
 }
 
 fn risks(comparison: &Comparison, out: &mut String) {
-    out.push_str("\nCapital and verdicts\n");
+    let whole = if comparison.split.is_some() { " (whole run, but for the last two columns)" } else { "" };
+    out.push_str(&format!("\nCapital and verdicts{whole}\n"));
     let mut table = table(&[
         "strategy",
         "on locked",
@@ -135,7 +136,8 @@ fn risks(comparison: &Comparison, out: &mut String) {
         "late",
         "unfunded",
         "refused",
-        "of oracle",
+        "regret",
+        "of hindsight",
     ]);
     for facts in in_order(comparison) {
         table.add_row([
@@ -169,35 +171,40 @@ fn choice(comparison: &Comparison, out: &mut String) {
     let (called, baseline) = (name(&best.strategy), name(&comparison.baseline));
     out.push('\n');
     if comparison.split.is_some() {
-        out.push_str(&format!("Chosen by the bounties to choose by: `{called}`. On those to judge by, "));
+        out.push_str(&format!("Choose `{called}`, by the bounties to choose by. On those to judge by, "));
     } else {
-        out.push_str(&format!("`{called}` earned most: "));
+        out.push_str(&format!("Choose `{called}`, which earned most: "));
     }
     match &best.difference {
-        None => out.push_str("it is the baseline.\n"),
+        None => out.push_str("it is the baseline itself.\n"),
         Some(difference) if difference.distinct => {
             let [mean, interval] = mean(&difference.per_bounty);
             out.push_str(&format!("{mean} NCT per bounty against `{baseline}`, {interval}.\n"));
         }
-        Some(_) => out.push_str(&format!("but it cannot be told from `{baseline}`.\n")),
+        Some(_) => out.push_str(&format!("it cannot be told from `{baseline}`.\n")),
     }
     let others: Vec<String> =
         comparison.choice.set.iter().filter(|other| **other != best.strategy).map(|other| format!("`{}`", name(other))).collect();
     match others.as_slice() {
-        [] if comparison.watched => {}
+        _ if comparison.watched => {}
         [] => out.push_str("Every other one earned less, beyond what chance explains.\n"),
-        others => out.push_str(&format!("These may be as good: {}.\n", others.join(", "))),
+        others if comparison.choice.set.contains(&best.strategy) => {
+            out.push_str(&format!("These may be as good: {}.\n", others.join(", ")))
+        }
+        others => out.push_str(&format!("There, others were better, beyond what chance explains: {}.\n", others.join(", "))),
     }
     for facts in in_order(comparison) {
-        if let (Role::Candidate, Some(difference)) = (facts.role, &facts.difference)
-            && !difference.distinct
-        {
-            out.push_str(&format!(
-                "`{}` against the baseline: not distinguishable; a difference of {} NCT per bounty would have shown.\n",
-                name(&facts.strategy),
-                nct(difference.detectable_nct, false)
-            ));
+        let (Role::Candidate, Some(difference)) = (facts.role, &facts.difference) else { continue };
+        if difference.distinct {
+            continue;
         }
+        let called = name(&facts.strategy);
+        let why = match (comparison.watched, difference.few_decide) {
+            (true, _) => " so far".to_owned(),
+            (false, true) => "; a few bounties decide, see the warning".to_owned(),
+            (false, false) => format!("; a difference of {} NCT per bounty would have shown", nct(difference.detectable_nct, false)),
+        };
+        out.push_str(&format!("`{called}` against the baseline: not distinguishable{why}.\n"));
     }
     for facts in comparison.strategies.iter().filter(|facts| comparison.watched && facts.role == Role::Candidate) {
         if let Some(after) = facts.difference.and_then(|difference| difference.watched.decided_after) {

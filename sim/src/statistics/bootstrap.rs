@@ -4,13 +4,11 @@
 //! Each resample has its own stream of chance, at the address (`stationary-bootstrap`, seed, number), so resamples may be
 //! drawn in any order, and several series are resampled in step: a row of places is drawn once for all of them.
 
-use std::convert::Infallible;
-
 use engine::chance::{Key, fnv1a64};
 use rayon::prelude::*;
 
 use super::{
-    Unfit, check, check_all, normal, rare, series,
+    Unfit, check_all, normal, rare, series,
     variance::{LongRun, Moments, block_length, moments},
 };
 
@@ -97,33 +95,21 @@ pub enum Estimate {
 impl Estimate {
     /// The interval of the mean, unless too few bounties are `telling`.
     pub(super) fn of(x: &[f64], plan: &Plan, level: f64, telling: impl Fn(f64) -> bool) -> Result<Estimate, Unfit> {
-        check(x, LEAST)?;
-        let interval = || Ok(Resampled::new(&[x], plan)?.studentized(0, level));
-        Estimate::unless_rare(x, level, telling, interval)
+        let events = x.iter().filter(|&&value| telling(value)).count();
+        Ok(Estimate::read(&Resampled::new(&[x], plan)?, 0, events, level))
     }
 
     /// The interval of the mean of series `place` of those that were resampled, `x`, unless fewer than [`rare::FEWEST`]
-    /// bounties are `telling`: losing ones where it is a profit, those that differ where it is a difference.
-    pub fn read(resampled: &Resampled, place: usize, x: &[f64], level: f64, telling: impl Fn(f64) -> bool) -> Estimate {
-        let interval = || Ok::<_, Infallible>(resampled.studentized(place, level));
-        match Estimate::unless_rare(x, level, telling, interval) {
-            Ok(estimate) => estimate,
-            Err(never) => match never {},
+    /// bounties are telling, `events` of them: losing ones where it is a profit, those that differ where it is a difference.
+    pub fn read(resampled: &Resampled, place: usize, events: usize, level: f64) -> Estimate {
+        let interval = resampled.studentized(place, level);
+        match events {
+            0..rare::FEWEST => {
+                let at_most = rare::at_most(events, resampled.bounties, 1.0 - level);
+                Estimate::TooFew { estimate: interval.estimate, events, bounties: resampled.bounties, at_most }
+            }
+            _ => Estimate::Interval(interval),
         }
-    }
-
-    fn unless_rare<E>(
-        x: &[f64],
-        level: f64,
-        telling: impl Fn(f64) -> bool,
-        interval: impl FnOnce() -> Result<Interval, E>,
-    ) -> Result<Estimate, E> {
-        let events = x.iter().filter(|&&value| telling(value)).count();
-        if events < rare::FEWEST {
-            let at_most = rare::at_most(events, x.len(), 1.0 - level);
-            return Ok(Estimate::TooFew { estimate: series::mean(x), events, bounties: x.len(), at_most });
-        }
-        interval().map(Estimate::Interval)
     }
 }
 
@@ -186,7 +172,8 @@ impl Resampled {
     }
 
     /// Interval of a mean by the distribution of `t = shift/omega` over resamples, each with its own omega: `mean - t omega`.
-    /// It allows for skewness and for how uncertain omega itself is (Hall 1992).
+    /// It allows for skewness and for how uncertain omega itself is (Hall 1992). An end is infinite if nothing varies in so many
+    /// resamples that they decide about it: then the mean hangs on a few bounties, and no interval can be stated.
     pub fn studentized(&self, series: usize, level: f64) -> Interval {
         let Moments { mean, omega } = self.moments[series];
         let t = self.sorted(|resamples| ratio(resamples[series].shift, resamples[series].omega));

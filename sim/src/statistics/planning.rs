@@ -25,6 +25,9 @@ impl Power {
     /// up, at least [`FEWEST`]. `omega` is the long-run standard deviation of differences: `moments.omega` of a pilot, or the
     /// plain one if bounties do not depend on each other. Infinite for a `delta` of 0.
     pub fn bounties(self, omega: f64, delta: f64) -> f64 {
+        if delta == 0.0 {
+            return f64::INFINITY;
+        }
         let errors = self.distance() * omega / delta;
         (errors * errors).ceil().max(FEWEST)
     }

@@ -2,6 +2,8 @@
 //!
 //! Corpus truth, rivals' unrevealed verdicts and later blocks have no type here, so no strategy can ask for them.
 
+use std::fmt::Debug;
+
 use market::{
     block::{BlockNumber, Windows},
     bounty::{Assertion, Bounty},
@@ -11,6 +13,7 @@ use market::{
     settlement::Fees,
     verdict::ArtifactSet,
 };
+use smallvec::SmallVec;
 
 /// The public fields of a bounty.
 #[derive(Clone, Debug)]
@@ -62,38 +65,73 @@ impl Wallet {
 
 /// Assertions of others as they stand on chain before they are revealed: who, on what, and for how much.
 #[derive(Clone, Copy, Debug)]
-pub struct PublicAssertions<'a>(&'a [Assertion]);
+pub struct PublicAssertions<'a>(Source<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    Chain(&'a [Assertion]),
+    Kept(&'a dyn KeptAssertions),
+}
 
 /// One of them.
-#[derive(Clone, Copy, Debug)]
-pub struct PublicAssertion<'a> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PublicAssertion {
     /// The expert.
     pub author: AccountId,
     /// Artifacts it has an opinion on.
     pub mask: ArtifactSet,
     /// Its bids, one per mask bit (or one in all, where the rules say so).
-    pub bids: &'a [Nct],
+    pub bids: SmallVec<[Nct; 1]>,
+}
+
+/// Assertions that are kept otherwise than the chain keeps them.
+pub trait KeptAssertions: Debug {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// True before anybody asserted.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The one at `index`, in order of posting.
+    fn get(&self, index: usize) -> PublicAssertion;
 }
 
 impl<'a> PublicAssertions<'a> {
     /// What is public of `assertions`.
     pub fn of(assertions: &'a [Assertion]) -> PublicAssertions<'a> {
-        PublicAssertions(assertions)
+        PublicAssertions(Source::Chain(assertions))
+    }
+
+    /// What is public of assertions that somebody keeps.
+    pub fn kept(assertions: &'a dyn KeptAssertions) -> PublicAssertions<'a> {
+        PublicAssertions(Source::Kept(assertions))
     }
 
     /// In order of posting.
-    pub fn iter(&self) -> impl Iterator<Item = PublicAssertion<'a>> {
-        self.0.iter().map(|assertion| PublicAssertion { author: assertion.author, mask: assertion.mask, bids: &assertion.bids })
+    pub fn iter(&self) -> impl Iterator<Item = PublicAssertion> {
+        let source = self.0;
+        (0..self.len()).map(move |index| match source {
+            Source::Chain(assertions) => {
+                let Assertion { author, mask, bids, .. } = &assertions[index];
+                PublicAssertion { author: *author, mask: *mask, bids: bids.clone() }
+            }
+            Source::Kept(kept) => kept.get(index),
+        })
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        match self.0 {
+            Source::Chain(assertions) => assertions.len(),
+            Source::Kept(kept) => kept.len(),
+        }
     }
 
     /// True before anybody asserted.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 }
 

@@ -11,7 +11,9 @@ use crate::{
     id::{AccountId, AccountSet, Guid, Positions},
     nct::Nct,
     quorum::Tally,
+    rejection::{Rejection, refuse},
     rewards::{Fees, Rewards},
+    ruleset::RuleSet,
     verdict::ArtifactSet,
 };
 
@@ -97,6 +99,11 @@ pub struct Assertion {
 }
 
 impl Assertion {
+    /// One that has been revealed.
+    pub fn opened(author: AccountId, bids: SmallVec<[Nct; 1]>, mask: ArtifactSet, opening: Opening) -> Assertion {
+        Assertion { author, bids, mask, commitment: Commitment::envelope(opening), metadata: None, is_revealed: true }
+    }
+
     /// All bids together; `None` beyond 256 bits.
     #[inline]
     pub fn staked(&self) -> Option<Nct> {
@@ -114,6 +121,24 @@ impl Assertion {
     pub fn verdict(&self, artifact: usize) -> Option<bool> {
         self.revealed().filter(|_| self.mask.contains(artifact)).map(|opening| opening.verdicts.contains(artifact))
     }
+}
+
+/// Checks that every bid is within the rules' limits.
+///
+/// # Errors
+///
+/// [`Rejection::BidBelowMinimum`] or [`Rejection::BidAboveMaximum`], for the first that is not.
+#[inline(always)]
+pub fn check_bids(rules: &RuleSet, bids: &[Nct]) -> Result<(), Rejection> {
+    for &bid in bids {
+        if bid < rules.bid_minimum {
+            return refuse(Rejection::BidBelowMinimum { bid, minimum: rules.bid_minimum });
+        }
+        if let Some(maximum) = rules.bid_maximum.filter(|&maximum| bid > maximum) {
+            return refuse(Rejection::BidAboveMaximum { bid, maximum });
+        }
+    }
+    Ok(())
 }
 
 /// All `bids` together; `None` beyond 256 bits.

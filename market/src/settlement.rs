@@ -15,6 +15,7 @@ use crate::{
     quorum::Tally,
     rejection::Rejection,
     ruleset::{Bids, RuleSet},
+    verdict::ArtifactSet,
 };
 
 pub use crate::rewards::{ExpertReward, Fees, Rewards};
@@ -133,6 +134,7 @@ impl Wei for u128 {
 }
 
 /// Winners' and losers' stakes on one artifact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Sides<N> {
     consensus: bool,
     winners: N,
@@ -149,16 +151,28 @@ impl<N: Wei> Sides<N> {
     /// Splits the assertions on `artifact`; `None` inside if nobody has an opinion on it.
     #[inline]
     fn split(rules: &RuleSet, bounty: &ClosedBounty<'_>, artifact: usize, bid: impl Fn(&Assertion) -> Nct) -> Option<Option<Sides<N>>> {
-        let mut sides = Sides { consensus: bounty.tally.is_malicious(rules, artifact), winners: N::default(), losers: N::default() };
+        let mut sides = Sides::nobody(bounty.tally.is_malicious(rules, artifact));
         let mut opinions = false;
         for assertion in bounty.assertions {
             if assertion.mask.contains(artifact) {
                 opinions = true;
-                let side = if sides.wins(assertion, artifact) { &mut sides.winners } else { &mut sides.losers };
-                *side = side.plus(N::of(bid(assertion))?)?;
+                sides.add(assertion, artifact, bid(assertion))?;
             }
         }
         Some(opinions.then_some(sides))
+    }
+
+    #[inline]
+    fn nobody(consensus: bool) -> Sides<N> {
+        Sides { consensus, winners: N::default(), losers: N::default() }
+    }
+
+    /// Adds the bid of an assertion that has an opinion on `artifact`.
+    #[inline]
+    fn add(&mut self, assertion: &Assertion, artifact: usize, bid: Nct) -> Option<()> {
+        let side = if self.wins(assertion, artifact) { &mut self.winners } else { &mut self.losers };
+        *side = side.plus(N::of(bid)?)?;
+        Some(())
     }
 }
 
@@ -171,10 +185,7 @@ fn per_artifact(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Reward
             rewards.refund = bounty.fees.bounty;
             let share = bounty.amount / bounty.tally.malicious.len() as u64 / bounty.assertions.len() as u64;
             for assertion in bounty.assertions {
-                // Once per bid, bits beyond the artifacts included (S2); whether it was revealed plays no role.
-                let no_vote_share = share.checked_mul(assertion.bids.len() as u64)?;
-                let payout = bounty.fees.assertion.checked_add(assertion.staked()?)?.checked_add(no_vote_share)?;
-                rewards.experts.push(ExpertReward { payout, no_vote_share, ..ExpertReward::default() });
+                rewards.experts.push(unvoted_reward(assertion, share, bounty.fees.assertion)?);
             }
         }
         // Twice as fast in 128 bits, which suffice for every amount of the real supply.
@@ -208,34 +219,56 @@ fn voted<N: Wei>(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewar
     let portion = N::of(portion)?;
     let (mut pot, mut paid) = (N::of(pot_without_bids(bounty)?)?, refund);
     for assertion in bounty.assertions {
-        let (mut kept, mut losers_share, mut bounty_share) = (N::default(), N::default(), N::default());
-        for (artifact, sides) in sides.iter().enumerate() {
-            if let Some(sides) = sides
-                && assertion.mask.contains(artifact)
-                && sides.wins(assertion, artifact)
-            {
-                let bid = N::of(bid_on(assertion, artifact))?;
-                kept = kept.plus(bid)?;
-                losers_share = losers_share.plus(bid.share(sides.losers, sides.winners)?)?;
-                bounty_share = bounty_share.plus(bid.share(portion, sides.winners)?)?;
-            }
-        }
-        let staked = N::of(assertion.staked()?)?;
-        let payout = kept.plus(losers_share)?.plus(bounty_share)?;
+        let Voted { staked, payout, reward } = voted_reward(&sides, assertion, portion, bounty.fees.assertion)?;
         pot = pot.plus(staked)?;
         paid = paid.plus(payout)?;
-        rewards.experts.push(ExpertReward {
-            payout: payout.nct(),
-            bounty_share: bounty_share.nct(),
-            losers_share: losers_share.nct(),
-            lost_stake: staked.minus(kept)?.nct(),
-            fee_lost: bounty.fees.assertion,
-            ..ExpertReward::default()
-        });
+        rewards.experts.push(reward);
     }
     rewards.refund = refund.nct();
     rewards.arbiter = pot.minus(paid)?.nct();
     Some(())
+}
+
+/// One assertion's part of a bounty of 1.6.1 with votes.
+struct Voted<N> {
+    staked: N,
+    payout: N,
+    reward: ExpertReward,
+}
+
+#[inline(always)]
+fn voted_reward<N: Wei>(sides: &[Option<Sides<N>>], assertion: &Assertion, portion: N, fee: Nct) -> Option<Voted<N>> {
+    let (mut kept, mut losers_share, mut bounty_share) = (N::default(), N::default(), N::default());
+    for (artifact, sides) in sides.iter().enumerate() {
+        if let Some(sides) = sides
+            && assertion.mask.contains(artifact)
+            && sides.wins(assertion, artifact)
+        {
+            let bid = N::of(bid_on(assertion, artifact))?;
+            kept = kept.plus(bid)?;
+            losers_share = losers_share.plus(bid.share(sides.losers, sides.winners)?)?;
+            bounty_share = bounty_share.plus(bid.share(portion, sides.winners)?)?;
+        }
+    }
+    let staked = N::of(assertion.staked()?)?;
+    let payout = kept.plus(losers_share)?.plus(bounty_share)?;
+    let reward = ExpertReward {
+        payout: payout.nct(),
+        bounty_share: bounty_share.nct(),
+        losers_share: losers_share.nct(),
+        lost_stake: staked.minus(kept)?.nct(),
+        fee_lost: fee,
+        ..ExpertReward::default()
+    };
+    Some(Voted { staked, payout, reward })
+}
+
+/// One assertion's part of a bounty of 1.6.1 without votes.
+fn unvoted_reward(assertion: &Assertion, share: Nct, fee: Nct) -> Option<ExpertReward> {
+    // Once per bid, bits beyond the artifacts included (S2); whether it was revealed plays no role.
+    let no_vote_share = share.checked_mul(assertion.bids.len() as u64)?;
+    let payout = fee.checked_add(assertion.staked()?)?.checked_add(no_vote_share)?;
+    Some(ExpertReward { payout, no_vote_share, ..ExpertReward::default() })
 }
 
 /// The bid of an assertion on an artifact that it has an opinion on.
@@ -251,61 +284,36 @@ fn bid_on(assertion: &Assertion, artifact: usize) -> Nct {
 fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Option<()> {
     let artifacts = bounty.tally.malicious.len() as u64;
     let voted = bounty.tally.votes > 0;
-    let bid = |assertion: &Assertion| assertion.bids[0];
-    rewards.experts.resize(bounty.assertions.len(), ExpertReward::default());
-    let mut refund = Nct::ZERO; // all of these times the number of artifacts, until the end
+    let mut refund = Nct::ZERO; // times the number of artifacts, until the end
     match (bounty.assertions.is_empty(), voted) {
         (true, true) => refund = bounty.amount.checked_mul(artifacts)?,
         (true, false) => refund = bounty.amount.checked_add(bounty.fees.bounty)?.checked_mul(artifacts)?,
         (false, false) => {
             refund = bounty.fees.bounty.checked_mul(artifacts)?;
             let share = bounty.amount / bounty.assertions.len() as u64;
-            for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
-                reward.no_vote_share = share.checked_mul(artifacts)?;
-                reward.payout = bounty.fees.assertion.checked_add(bid(assertion))?.checked_add(share)?.checked_mul(artifacts)?;
+            for assertion in bounty.assertions {
+                rewards.experts.push(undivided_unvoted(assertion, share, bounty.fees.assertion, artifacts)?);
             }
         }
         (false, true) => {
+            let mut sides: SmallVec<[Option<Sides<Nct>>; 1]> = SmallVec::new();
             for artifact in 0..artifacts as usize {
-                let sides: Option<Sides<Nct>> = Sides::split(rules, bounty, artifact, bid)?;
-                if sides.is_none() {
+                let split = Sides::split(rules, bounty, artifact, |assertion| assertion.bids[0])?;
+                if split.is_none() {
                     refund = refund.checked_add(bounty.amount)?;
                 }
-                for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
-                    let bid = bid(assertion);
-                    match &sides {
-                        Some(sides) if assertion.mask.contains(artifact) => {
-                            if sides.wins(assertion, artifact) {
-                                let from_losers = bid.mul_div(sides.losers, sides.winners)?;
-                                let from_bounty = bounty.amount.mul_div(bid, sides.winners)?;
-                                reward.losers_share = reward.losers_share.checked_add(from_losers)?;
-                                reward.bounty_share = reward.bounty_share.checked_add(from_bounty)?;
-                                reward.payout = reward.payout.checked_add(bid)?.checked_add(from_losers)?.checked_add(from_bounty)?;
-                            } else {
-                                reward.lost_stake = reward.lost_stake.checked_add(bid)?;
-                            }
-                        }
-                        // No opinion: this artifact's part of the bid comes back.
-                        _ => reward.payout = reward.payout.checked_add(bid)?,
-                    }
-                }
+                sides.push(split);
+            }
+            for assertion in bounty.assertions {
+                rewards.experts.push(undivided_voted(&sides, assertion, bounty.amount)?);
             }
         }
     }
     rewards.refund = refund / artifacts;
     let mut left = pot(bounty)?.checked_sub(rewards.refund)?;
     for (assertion, reward) in bounty.assertions.iter().zip(&mut rewards.experts) {
-        for part in
-            [&mut reward.payout, &mut reward.bounty_share, &mut reward.losers_share, &mut reward.lost_stake, &mut reward.no_vote_share]
-        {
-            *part = *part / artifacts;
-        }
+        divide(reward, assertion, artifacts, voted.then_some(bounty.fees.assertion))?;
         left = left.checked_sub(reward.payout)?;
-        if voted {
-            reward.fee_lost = bounty.fees.assertion;
-            let parts = bid(assertion).checked_add(reward.bounty_share)?.checked_add(reward.losers_share)?;
-            reward.rounding = difference(reward.payout.checked_add(reward.lost_stake)?, parts);
-        }
     }
     if rules.switches.return_unclaimed_shares && !voted {
         rewards.refund = rewards.refund.checked_add(left)?;
@@ -313,6 +321,149 @@ fn per_bounty(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards)
     }
     rewards.arbiter = left;
     Some(())
+}
+
+/// One assertion's part of a bounty of 1.0.0 with votes, times the number of artifacts.
+fn undivided_voted(sides: &[Option<Sides<Nct>>], assertion: &Assertion, amount: Nct) -> Option<ExpertReward> {
+    let (mut reward, bid) = (ExpertReward::default(), assertion.bids[0]);
+    for (artifact, sides) in sides.iter().enumerate() {
+        match sides {
+            Some(sides) if assertion.mask.contains(artifact) => {
+                if sides.wins(assertion, artifact) {
+                    let from_losers = bid.mul_div(sides.losers, sides.winners)?;
+                    let from_bounty = amount.mul_div(bid, sides.winners)?;
+                    reward.losers_share = reward.losers_share.checked_add(from_losers)?;
+                    reward.bounty_share = reward.bounty_share.checked_add(from_bounty)?;
+                    reward.payout = reward.payout.checked_add(bid)?.checked_add(from_losers)?.checked_add(from_bounty)?;
+                } else {
+                    reward.lost_stake = reward.lost_stake.checked_add(bid)?;
+                }
+            }
+            // No opinion: this artifact's part of the bid comes back.
+            _ => reward.payout = reward.payout.checked_add(bid)?,
+        }
+    }
+    Some(reward)
+}
+
+/// One assertion's part of a bounty of 1.0.0 without votes, times the number of artifacts.
+fn undivided_unvoted(assertion: &Assertion, share: Nct, fee: Nct, artifacts: u64) -> Option<ExpertReward> {
+    let no_vote_share = share.checked_mul(artifacts)?;
+    let payout = fee.checked_add(assertion.bids[0])?.checked_add(share)?.checked_mul(artifacts)?;
+    Some(ExpertReward { payout, no_vote_share, ..ExpertReward::default() })
+}
+
+/// Divides an assertion's part by the number of artifacts; with votes, the fee is lost.
+fn divide(reward: &mut ExpertReward, assertion: &Assertion, artifacts: u64, fee_lost: Option<Nct>) -> Option<()> {
+    for part in [&mut reward.payout, &mut reward.bounty_share, &mut reward.losers_share, &mut reward.lost_stake, &mut reward.no_vote_share]
+    {
+        *part = *part / artifacts;
+    }
+    if let Some(fee_lost) = fee_lost {
+        reward.fee_lost = fee_lost;
+        let parts = assertion.bids[0].checked_add(reward.bounty_share)?.checked_add(reward.losers_share)?;
+        reward.rounding = difference(reward.payout.checked_add(reward.lost_stake)?, parts);
+    }
+    Some(())
+}
+
+/// Winners' and losers' stakes on one artifact, in wei.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stakes(Sides<u128>);
+
+/// What others have at stake on a bounty that is over: all that the reward of one more assertion depends on.
+///
+/// Amounts are those of a real supply, which fit 128 bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Others<'a> {
+    /// Reward for all artifacts together.
+    pub amount: Nct,
+    /// Fees that the settlement reckons with.
+    pub fees: Fees,
+    /// Artifacts that the votes made malicious; `None` without votes.
+    pub consensus: Option<ArtifactSet>,
+    /// Number of their assertions.
+    pub assertions: u64,
+    /// Their stakes on each artifact with an opinion, as [`Others::stakes`] found them.
+    pub stakes: &'a [Option<Stakes>],
+}
+
+impl Others<'_> {
+    /// Stakes on each artifact of `bounty`, appended to `stakes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Overflow`] beyond 128 bits.
+    pub fn stakes(rules: &RuleSet, bounty: &ClosedBounty<'_>, stakes: &mut Vec<Option<Stakes>>) -> Result<(), Rejection> {
+        for artifact in 0..bounty.tally.malicious.len() {
+            let split = match rules.bids {
+                Bids::PerArtifact => Sides::split(rules, bounty, artifact, |assertion| bid_on(assertion, artifact)),
+                Bids::PerBounty => Sides::split(rules, bounty, artifact, |assertion| assertion.bids[0]),
+            };
+            stakes.push(split.ok_or(OVERFLOW)?.map(Stakes));
+        }
+        Ok(())
+    }
+
+    /// The reward of `assertion` if it is settled with those of others: as [`settle`] computes it with all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Overflow`] where a product exceeds 256 bits.
+    pub fn settle(&self, rules: &RuleSet, assertion: &Assertion) -> Result<ExpertReward, Rejection> {
+        let (artifacts, count) = (self.stakes.len() as u64, self.assertions + 1);
+        match (rules.bids, self.consensus) {
+            (Bids::PerArtifact, Some(consensus)) => {
+                let portion = self.amount / artifacts;
+                let narrow = self.voted::<u128>(assertion, portion, consensus);
+                narrow.or_else(|| self.voted::<Nct>(assertion, portion, consensus))
+            }
+            (Bids::PerArtifact, None) => unvoted_reward(assertion, self.amount / artifacts / count, self.fees.assertion),
+            (Bids::PerBounty, Some(consensus)) => self.undivided(assertion, consensus),
+            (Bids::PerBounty, None) => {
+                let reward = undivided_unvoted(assertion, self.amount / count, self.fees.assertion, artifacts);
+                reward.and_then(|mut reward| divide(&mut reward, assertion, artifacts, None).map(|()| reward))
+            }
+        }
+        .ok_or(OVERFLOW)
+    }
+
+    fn voted<N: Wei>(&self, assertion: &Assertion, portion: Nct, consensus: ArtifactSet) -> Option<ExpertReward> {
+        let sides = self.with::<N>(assertion, consensus, |artifact| bid_on(assertion, artifact))?;
+        Some(voted_reward(&sides, assertion, N::of(portion)?, self.fees.assertion)?.reward)
+    }
+
+    fn undivided(&self, assertion: &Assertion, consensus: ArtifactSet) -> Option<ExpertReward> {
+        let sides = self.with::<Nct>(assertion, consensus, |_| assertion.bids[0])?;
+        let mut reward = undivided_voted(&sides, assertion, self.amount)?;
+        divide(&mut reward, assertion, self.stakes.len() as u64, Some(self.fees.assertion))?;
+        Some(reward)
+    }
+
+    /// Everybody's stakes, those of `assertion` included.
+    fn with<N: Wei>(
+        &self,
+        assertion: &Assertion,
+        consensus: ArtifactSet,
+        bid: impl Fn(usize) -> Nct,
+    ) -> Option<SmallVec<[Option<Sides<N>>; 1]>> {
+        let mut all = SmallVec::new();
+        for (artifact, stakes) in self.stakes.iter().enumerate() {
+            let widen = |stake: u128| N::of(Nct::wei(stake));
+            let mut sides = match stakes {
+                Some(Stakes(stakes)) => {
+                    Some(Sides { consensus: stakes.consensus, winners: widen(stakes.winners)?, losers: widen(stakes.losers)? })
+                }
+                None => None,
+            };
+            if assertion.mask.contains(artifact) {
+                let sides = sides.get_or_insert_with(|| Sides::nobody(consensus.contains(artifact)));
+                sides.add(assertion, artifact, bid(artifact))?;
+            }
+            all.push(sides);
+        }
+        Some(all)
+    }
 }
 
 /// `a - b` where both may be near the top of 256 bits but differ by a few wei.
@@ -388,8 +539,7 @@ mod tests {
     use super::*;
     use crate::{
         commitment::{Commitment, Opening},
-        ruleset::BOUNTY_REGISTRY_1_6_1,
-        verdict::ArtifactSet,
+        ruleset::{ALL, BOUNTY_REGISTRY_1_6_1},
     };
 
     /// Settles 1.6.1's voted bounty of `amount` with these bids, of which the first is wrong, in integers of type `N`.
@@ -419,5 +569,45 @@ mod tests {
         let vast = [Nct::whole(19), Nct::whole(19), Nct::whole(19)];
         assert_eq!(rewards_in::<u128>(Nct::whole(2), &vast), None, "19 NCT * 19 NCT exceeds 128 bits");
         assert!(rewards_in::<Nct>(Nct::whole(2), &vast).is_some());
+    }
+
+    #[test]
+    fn an_assertion_settled_beside_the_stakes_of_others_gets_what_it_gets_among_them() {
+        let (masks, bids) = ([0b011_u64, 0b110, 0b111, 0b010], [70_u128, 300, 501, 999]);
+        let set = |bits: u64| ArtifactSet(U256::from(bits));
+        for (rules, votes, said) in ALL.iter().flat_map(|rules| (0..2).flat_map(move |votes| (0..8).map(move |said| (rules, votes, said))))
+        {
+            let assertion = |place: usize, verdicts: u64| {
+                let bid = Nct::wei(bids[place] * 1_000_000_000_000_007);
+                let bids = match rules.bids {
+                    Bids::PerBounty => [bid].into_iter().collect(),
+                    Bids::PerArtifact => (0..masks[place].count_ones()).map(|_| bid).collect(),
+                };
+                Assertion::opened(AccountId(9), bids, set(masks[place]), Opening { nonce: U256::ONE, verdicts: set(verdicts) })
+            };
+            for others in [&[][..], &[0], &[0, 1, 3]] {
+                let mut all: Vec<Assertion> = others.iter().map(|&place| assertion(place, 0b101 ^ place as u64)).collect();
+                let tally = Tally {
+                    votes,
+                    malicious: [1, 0, 1].into_iter().map(|malicious| malicious * votes as u32).collect(),
+                    ..Tally::default()
+                };
+                let fees = Fees { bounty: rules.bounty_fee, assertion: rules.assertion_fee };
+                let bounty = ClosedBounty { amount: Nct::whole(7), fees, assertions: &[], tally: &tally };
+                let mut stakes = Vec::new();
+                Others::stakes(rules, &ClosedBounty { assertions: &all, ..bounty }, &mut stakes).unwrap();
+                let consensus = (votes > 0).then(|| tally.consensus(rules));
+                let own = assertion(2, said);
+                let others = Others { amount: Nct::whole(7), fees, consensus, assertions: all.len() as u64, stakes: &stakes };
+                let apart = others.settle(rules, &own).unwrap();
+                all.push(own);
+                assert_eq!(
+                    settle(rules, &ClosedBounty { assertions: &all, ..bounty }).unwrap().experts.pop(),
+                    Some(apart),
+                    "{} {votes} {said}",
+                    rules.name
+                );
+            }
+        }
     }
 }

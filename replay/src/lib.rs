@@ -15,4 +15,6 @@ pub mod plan; // what everybody will do about one bounty
 pub mod journal; // one record per market event
 mod agenda; // what is done about a bounty, and in which block
 pub mod world; // the virtual chain
+pub mod follower; // what concerns the engine of a run, and nobody else
+pub mod tape; // a market recorded once, for many engines
 pub mod panel; // the shipped corpus of recorded verdicts

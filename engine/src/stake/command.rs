@@ -197,7 +197,7 @@ fn decision(view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>]) -> Val
         Some(json!({"probability": probability, "interval": interval, "factor": view.factor(artifact)}))
     };
     let asserted: Vec<Value> =
-        (view.assertions.iter()).map(|one| json!({"author": one.author.0, "mask": mask(one.mask), "bids": bids(one.bids)})).collect();
+        (view.assertions.iter()).map(|one| json!({"author": one.author.0, "mask": mask(one.mask), "bids": bids(&one.bids)})).collect();
     json!({
         "block": view.now.0,
         "bounty": {

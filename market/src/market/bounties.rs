@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::{
     block::{BlockNumber, Round, Windows},
-    bounty::{Assertion, Bounty, Vote},
+    bounty::{Assertion, Bounty, Vote, check_bids},
     command::{PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     event::Event,
@@ -206,7 +206,7 @@ impl Market {
         match self.rules.edition {
             Edition::V1_0_0 => {
                 check_count()?;
-                self.check_bids(bids)?;
+                check_bids(&self.rules, bids)?;
                 check_open()?;
                 check_new()?;
             }
@@ -214,7 +214,7 @@ impl Market {
                 check_open()?;
                 check_count()?;
                 check_new()?;
-                self.check_bids(bids)?;
+                check_bids(&self.rules, bids)?;
             }
         }
         if self.rules.switches.reject_stray_bits && mask.reaches_beyond(bounty.artifacts) {
@@ -247,19 +247,6 @@ impl Market {
         bounty.rewards_current = false;
         bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
         Ok(index)
-    }
-
-    #[inline(always)]
-    fn check_bids(&self, bids: &[Nct]) -> Result<(), Rejection> {
-        for &bid in bids {
-            if bid < self.rules.bid_minimum {
-                return refuse(Rejection::BidBelowMinimum { bid, minimum: self.rules.bid_minimum });
-            }
-            if let Some(maximum) = self.rules.bid_maximum.filter(|&maximum| bid > maximum) {
-                return refuse(Rejection::BidAboveMaximum { bid, maximum });
-            }
-        }
-        Ok(())
     }
 
     /// [`Command::RevealAssertion`](crate::command::Command::RevealAssertion).

@@ -245,11 +245,11 @@ impl Microengine {
         let abstain = |reason| Effect::Abstain { guid, reason };
         let answers = &results[..view.bounty.artifacts * self.backends];
         self.judge.judge(now, guid, view.bounty.artifacts, answers, &mut self.verdicts);
-        if now >= view.bounty.expiration {
-            return abstain(Abstention::Late);
-        }
         if self.staker.learns() {
             self.teach(now);
+        }
+        if now >= view.bounty.expiration {
+            return abstain(Abstention::Late);
         }
         let at = self.secret.with(guid.0 as u64).with((guid.0 >> 64) as u64);
         self.stakes.clear();
@@ -418,8 +418,18 @@ mod tests {
         }
         scanned(&mut engine, 14, Nct::ZERO, &[ScanResult::verdict(true)]);
         scanned(&mut engine, 15, Nct::ZERO, &[ScanResult::verdict(true)]);
+        // It is too late for a decision, but not to hear of others.
+        settle(&mut engine, 6, 20);
+        scanned(&mut engine, 20, Nct::ZERO, &[ScanResult::verdict(true)]);
+        assert_eq!(engine.told.len(), 1, "of the same block");
+        scanned(&mut engine, 21, Nct::ZERO, &[ScanResult::verdict(true)]);
+        assert!(engine.told.is_empty());
         let told = pages.lock().unwrap().join("; ");
-        assert_eq!(told, "asked in block 12; 7 of block 13, 1; 8 of block 13, 0; asked in block 14; 9 of block 14, 0; asked in block 15");
+        assert_eq!(
+            told,
+            "asked in block 12; 7 of block 13, 1; 8 of block 13, 0; asked in block 14; 9 of block 14, 0; asked in block 15; \
+             5 of block 15, 0; 6 of block 20, 0"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use market::{
 };
 use replay::plan::Setup;
 use sim::{
-    execute::Broken,
+    execute::{self, Broken},
     exit::{self, Exit, OrExit},
     output::RunDirectory,
     report,
@@ -291,7 +291,7 @@ async fn stop_on_signal(server: Arc<Server>, mut signals: Signals) {
     tracing::info!("stopping");
     server.stop();
     signals.next().await;
-    sim::output::abandon();
+    execute::abandon();
     std::process::exit(130);
 }
 

@@ -172,6 +172,12 @@ pub fn plays(nulls: bool) -> u64 {
     1 + if nulls { NULLS.len() as u64 } else { 0 }
 }
 
+/// Takes away what would outlive a program that ends at once: half a run directory, and what backends and strategies run.
+pub fn abandon() {
+    crate::output::abandon();
+    engine::backend::command::abandon();
+}
+
 /// A flag that Ctrl-C (or a request to terminate) sets; the second one ends the program at once.
 ///
 /// # Errors
@@ -182,8 +188,7 @@ pub fn interruption() -> Result<std::sync::Arc<AtomicBool>> {
     let seen = flag.clone();
     ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::Relaxed) {
-            crate::output::abandon();
-            engine::backend::command::abandon();
+            abandon();
             std::process::exit(130);
         }
     })

@@ -58,11 +58,9 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 pub use self::registry::abandon;
+pub(crate) use self::{registry::Private, run::Running};
 
-use self::{
-    registry::Private,
-    run::{Ended, Program},
-};
+use self::run::{Ended, Program};
 use super::{Backend, BackendError};
 use crate::{
     artifact::{Artifact, Failure, FailureKind, Finding, ScanResult},

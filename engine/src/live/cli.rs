@@ -168,6 +168,7 @@ async fn interrupt(finish: Finish, interrupted: Arc<AtomicBool>) {
     tracing::warn!("stopping; once more to stop at once");
     finish.now();
     signal().await;
+    crate::backend::command::abandon();
     std::process::exit(130);
 }
 

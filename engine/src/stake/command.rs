@@ -1,8 +1,9 @@
 //! `command`: a strategy in any language, as a program that answers lines of JSON with lines of JSON.
 //!
-//! `command?run=PROGRAM&args=WORDS&timeout_milliseconds=1000`: `args` are words between spaces; `%XX` stands for a byte, so
-//! `%20` is a space within a word and `%26` an `&`. A program without `/` is looked for in PATH; it runs in the current
-//! folder, with this program's environment and standard error.
+//! `command?run=PROGRAM&args=WORDS&timeout_milliseconds=1000&start_milliseconds=10000`: `args` are words between spaces; `%XX`
+//! stands for a byte, so `%20` is a space within a word and `%26` an `&`. A program without `/` is looked for in PATH; it runs
+//! in the current folder, with this program's standard error and environment; only `TMPDIR` is a folder of its own, which is
+//! removed with it.
 //!
 //! # Protocol
 //!
@@ -12,46 +13,66 @@
 //! - `{"decide":{…}}`, with `block`, `bounty` (`guid`, `artifact_type`, `amount`, `artifacts`, `posted`, `expiration`),
 //!   `verdicts` (per artifact null, or `probability`, `interval` and the filter's `factor`), `wallet` (`free`, `locked`,
 //!   `open`), `limits` (`bid_minimum`, `bid_maximum` or null, `bids`), `fees` (`bounty`, `assertion`) and `assertions`
-//!   (`author`, `mask`, `bids`), is answered by `{"stakes":[{"malicious":true,"bid":"500000000000000000"},null]}`, one entry
-//!   per artifact;
-//! - `{"settled":{…}}` is not answered. It has `guid`, `block`, `amount`, `artifacts`, `fee`, `consensus` (a list of
-//!   artifacts, or null without votes), `assertions` (null if nobody knows, else `author`, `mask`, `bids`, and `verdicts` or
-//!   null), `own` and the own `verdicts` at the time.
+//!   (`author`, `mask`, `bids`), is answered by
+//!   `{"guid":"…","stakes":[{"malicious":true,"bid":"500000000000000000"},null]}`: the bounty's `guid` again, so that no answer
+//!   is taken for another's, and one entry per artifact;
+//! - `{"settled":{…}}`, only to a program that learns, is not answered. It has `guid`, `block`, `amount`, `artifacts`, `fee`,
+//!   `consensus` (a list of artifacts, or null without votes), `assertions` (null if nobody knows, else `author`, `mask`,
+//!   `bids`, and `verdicts` or null), `own` and the own `verdicts` at the time.
 //!
-//! A bounty is left alone if the answer is late, no such JSON, of another length, beyond the limits or beyond what is free:
-//! each reason is said once on standard error, and how often in the end. A program that is late or dead is started anew with
-//! the next bounty, hello and all. It is killed when the strategy is dropped.
+//! Answers are to be flushed, and nothing else may be said on standard output: standard error is there for that.
+//!
+//! # Trouble
+//!
+//! A bounty is left alone if there is no answer in time, or one of another length, with a bid that is no decimal wei or beyond
+//! the limits, or beyond what is free (where there is one bid for all artifacts, that is the mean of the stakes): each reason
+//! is said once on standard error, and how often in the end.
+//!
+//! To start and answer the hello may take `start_milliseconds`, a decision `timeout_milliseconds`. A program that takes
+//! longer, ends, says what is not understood, answers with another `guid` or without being asked is killed, and started anew
+//! with the next bounty, hello and all. If that happens with five bounties in a row, it is given up: every bounty is left alone
+//! from then on, so that a broken program does not keep an engine from its reveals. With the strategy, or when the process
+//! around it is [ended at once](crate::backend::command::abandon), it is killed with all that it started.
 
 use std::{
     collections::BTreeMap,
     io::{self, ErrorKind, Read, Write},
     os::unix::process::CommandExt as _,
-    process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio},
+    process::{ChildStdin, ChildStdout, Command as Process, Stdio},
     time::{Duration, Instant},
 };
 
 use market::{nct::Nct, ruleset::Bids, verdict::ArtifactSet};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec},
-    process::Pid,
-};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Entry, Parameter, Stake, Staker};
-use crate::{chance::Stream, distill::DistilledVerdict, market_view::MarketView, settled::SettledBounty};
+use crate::{
+    backend::command::{Private, Running},
+    chance::Stream,
+    distill::DistilledVerdict,
+    market_view::MarketView,
+    settled::SettledBounty,
+};
 
 /// Longest line that is taken for an answer.
 const LINE_LIMIT: usize = 1 << 20;
+/// Most of what is not understood that is shown, in bytes.
+const EXCERPT_LIMIT: usize = 80;
+/// Bounties in a row with which a program is lost before it is given up.
+const PATIENCE: u32 = 5;
 
 pub(super) const COMMAND: Entry = Entry {
     name: "command",
     meaning: "asks a program of your own, in any language: a line of JSON in, a line of JSON out",
-    formula: "what the program answers; nothing where the answer is late, malformed, or beyond limits or wallet",
+    formula: "the `stakes` that the program answers along with the bounty's `guid`; nothing where the answer is late, malformed, \
+              or beyond limits or wallet, and nothing any more after five bounties in a row without one",
     parameters: &[
         Parameter::new("run", "", "the program; without a slash it is looked for in PATH"),
         Parameter::new("args", " ", "its arguments, between spaces; %20 is a space within one, %26 an &"),
-        Parameter::new("timeout_milliseconds", "1000", "how long it may take to answer"),
+        Parameter::new("timeout_milliseconds", "1000", "how long it may take to decide on a bounty"),
+        Parameter::new("start_milliseconds", "10000", "how long it may take to start and to answer the hello"),
     ],
     source: "your own; the protocol is in engine/src/stake/command.rs",
     make: |parameters| {
@@ -60,8 +81,10 @@ pub(super) const COMMAND: Entry = Entry {
         if run.is_empty() {
             return Err(parameters.bad("run", "", "a program"));
         }
-        let timeout = Duration::from_millis(parameters.count("timeout_milliseconds", 1..=600_000)? as u64);
-        Ok(Box::new(Command { run, arguments, timeout, program: None, learns: false, troubles: BTreeMap::new() }))
+        let mut milliseconds = |key| parameters.count(key, 1..=600_000).map(|count| Duration::from_millis(count as u64));
+        let (to_decide, to_start) = (milliseconds("timeout_milliseconds")?, milliseconds("start_milliseconds")?);
+        let (program, learns, losses, troubles) = Default::default();
+        Ok(Box::new(Command { run, arguments, to_decide, to_start, program, learns, losses, troubles }))
     },
 };
 
@@ -88,11 +111,14 @@ fn decoded(text: &str) -> String {
 struct Command {
     run: String,
     arguments: Vec<String>,
-    timeout: Duration,
+    to_decide: Duration,
+    to_start: Duration,
     program: Option<Program>,
     /// What it said last.
     learns: bool,
-    /// Bounties that were left alone for want of an answer, by reason.
+    /// Bounties in a row with which it was lost.
+    losses: u32,
+    /// How often something went wrong, by what.
     troubles: BTreeMap<&'static str, u64>,
 }
 
@@ -100,16 +126,21 @@ struct Command {
 struct Trouble {
     what: &'static str,
     detail: String,
-    /// What it says next would be taken for another answer.
-    lost: bool,
 }
 
-fn trouble(what: &'static str, lost: bool) -> impl Fn(io::Error) -> Trouble {
-    move |error| Trouble { what, detail: error.to_string(), lost }
+fn trouble(what: &'static str, detail: impl ToString) -> Trouble {
+    Trouble { what, detail: detail.to_string() }
 }
 
-fn wrong(what: &'static str, detail: impl Into<String>) -> Trouble {
-    Trouble { what, detail: detail.into(), lost: false }
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        let what = match error.kind() {
+            ErrorKind::TimedOut => "an answer that is late",
+            ErrorKind::InvalidData => "an answer that is too long",
+            _ => "the program is gone",
+        };
+        trouble(what, error)
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,6 +152,7 @@ struct Hello {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
+    guid: String,
     stakes: Vec<Option<Wanted>>,
 }
 
@@ -132,50 +164,67 @@ struct Wanted {
 }
 
 impl Command {
-    /// Asks the program, which is started if it does not run.
-    fn ask<T: for<'de> Deserialize<'de>>(&mut self, question: &Value) -> Result<T, Trouble> {
-        let deadline = Instant::now() + self.timeout;
-        let program = match &mut self.program {
+    fn start(&mut self) -> Result<Program, Trouble> {
+        let deadline = Instant::now() + self.to_start;
+        let mut program = Program::start(&self.run, &self.arguments).map_err(|error| trouble("it cannot be started", error))?;
+        self.learns = program.ask::<Hello>(&json!({"hello": {"version": 1}}), deadline)?.learns;
+        Ok(program)
+    }
+
+    /// Asks the program, which is started if it does not run, and kept only if it answers: else what it says next would be
+    /// taken for another answer.
+    fn ask(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>]) -> Result<Vec<Option<Wanted>>, Trouble> {
+        let mut program = match self.program.take() {
             Some(program) => program,
-            None => {
-                let program = Program::start(&self.run, &self.arguments).map_err(trouble("it cannot be started", true))?;
-                let program = self.program.insert(program);
-                self.learns = program.ask::<Hello>(&json!({"hello": {"version": 1}}), deadline)?.learns;
-                program
-            }
+            None => self.start()?,
         };
-        program.ask(question, deadline)
+        let Answer { guid, stakes } = program.ask(&json!({ "decide": decision(view, verdicts) }), Instant::now() + self.to_decide)?;
+        if guid != view.bounty.guid.to_string() {
+            return Err(trouble("an answer about another bounty", excerpt(guid.as_bytes())));
+        }
+        self.program = Some(program);
+        Ok(stakes)
     }
 
     fn decide(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>]) -> Result<Vec<Option<Stake>>, Trouble> {
-        let Answer { stakes } = self.ask(&json!({ "decide": decision(view, verdicts) }))?;
+        let stakes = self.ask(view, verdicts)?;
         if stakes.len() != verdicts.len() {
-            return Err(wrong("an answer of the wrong length", format!("{} stakes on {} artifacts", stakes.len(), verdicts.len())));
+            return Err(trouble("an answer of the wrong length", format!("{} stakes on {} artifacts", stakes.len(), verdicts.len())));
         }
         let (least, most) = (view.rules.bid_minimum, view.rules.bid_maximum);
-        let (mut left, mut taken) = (view.wallet.free.saturating_sub(view.fees.assertion), Vec::with_capacity(stakes.len()));
-        for wanted in stakes {
-            let Some(Wanted { malicious, bid: text }) = wanted else {
-                taken.push(None);
-                continue;
-            };
+        let stake = |Wanted { malicious, bid: text }| {
             let digits = text.len() <= 30 && text.bytes().all(|byte| byte.is_ascii_digit());
-            let wei: u128 = text
-                .parse()
-                .ok()
-                .filter(|_| digits)
-                .ok_or_else(|| wrong("a bid that is no decimal wei", text.escape_debug().to_string()))?;
-            let bid = Nct::wei(wei);
+            let wei: Option<u128> = text.parse().ok().filter(|_| digits);
+            let bid = Nct::wei(wei.ok_or_else(|| trouble("a bid that is no decimal wei", excerpt(text.as_bytes())))?);
             if bid < least || most.is_some_and(|most| bid > most) {
-                return Err(wrong("a bid beyond the limits", bid.to_string()));
+                return Err(trouble("a bid beyond the limits", bid));
             }
-            // Where there is one bid for all artifacts, the mean of the stakes is paid.
-            let paid = if view.rules.bids == Bids::PerBounty && taken.iter().any(Option::is_some) { Nct::ZERO } else { bid };
-            left = left.checked_sub(paid).ok_or_else(|| wrong("more than is free", bid.to_string()))?;
-            taken.push(Some(Stake { malicious, bid }));
+            Ok(Stake { malicious, bid })
+        };
+        let stakes = stakes.into_iter().map(|wanted| wanted.map(stake).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let bids = || stakes.iter().flatten().map(|stake| stake.bid);
+        // Where there is one bid for all artifacts, the mean of the stakes is paid.
+        let parts = if view.rules.bids == Bids::PerBounty { bids().count().max(1) } else { 1 };
+        let price = bids().sum::<Nct>() / parts as u64;
+        if price > view.wallet.free.saturating_sub(view.fees.assertion) {
+            return Err(trouble("more than is free", price));
         }
-        Ok(taken)
+        Ok(stakes)
     }
+
+    /// Says what went wrong, and what comes of it, unless it was said before.
+    fn complain(&mut self, Trouble { what, detail }: Trouble, hence: &str) {
+        let times = self.troubles.entry(what).or_default();
+        *times += 1;
+        if *times == 1 {
+            eprintln!("strategy `command`: {what} ({detail}); {hence}");
+        }
+    }
+}
+
+/// The beginning of something that is not understood.
+fn excerpt(bytes: &[u8]) -> String {
+    format!("`{}`", String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT_LIMIT)]).trim().escape_debug())
 }
 
 fn wei(amount: Nct) -> String {
@@ -227,20 +276,21 @@ fn lesson(settled: &SettledBounty) -> Value {
 
 impl Staker for Command {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
-        match self.decide(view, verdicts) {
-            Ok(answer) => stakes.extend(answer),
-            Err(Trouble { what, detail, lost }) => {
-                if lost {
-                    self.program = None;
-                }
-                let times = self.troubles.entry(what).or_default();
-                *times += 1;
-                if *times == 1 {
-                    eprintln!("strategy `command`: {what} ({detail}); the bounty is left alone");
-                }
-                stakes.resize(stakes.len() + verdicts.len(), None);
+        let all = stakes.len() + verdicts.len();
+        if self.losses < PATIENCE {
+            match self.decide(view, verdicts) {
+                Ok(answer) => stakes.extend(answer),
+                Err(trouble) => self.complain(trouble, "the bounty is left alone"),
+            }
+            self.losses = if self.program.is_some() { 0 } else { self.losses + 1 };
+            if self.losses == PATIENCE {
+                self.learns = false;
+                eprintln!(
+                    "strategy `command`: given up after {PATIENCE} bounties in a row without an answer; all are left alone from now on"
+                );
             }
         }
+        stakes.resize(all, None);
     }
 
     fn learns(&self) -> bool {
@@ -248,12 +298,16 @@ impl Staker for Command {
     }
 
     fn settled(&mut self, settled: &SettledBounty) {
-        let deadline = Instant::now() + self.timeout;
+        // A strategy around this one may learn, though the program does not.
+        if !self.learns {
+            return;
+        }
+        let deadline = Instant::now() + self.to_decide;
         if let Some(program) = &mut self.program
-            && program.send(&json!({ "settled": lesson(settled) }), deadline).is_err()
+            && let Err(error) = program.send(&json!({ "settled": lesson(settled) }), deadline)
         {
-            // It is started anew with the next bounty, and that is when somebody hears of it.
             self.program = None;
+            self.complain(trouble("a settlement that it does not read", error), "it is started anew with the next bounty");
         }
     }
 }
@@ -269,32 +323,34 @@ impl Drop for Command {
 /// The program while it runs.
 #[derive(Debug)]
 struct Program {
-    child: Child,
+    // Dropped first: with its pipes closed it could end, and its orphans could not be told any more.
+    _running: Running,
     stdin: ChildStdin,
     stdout: ChildStdout,
     /// Read, and not answered with.
     read: Vec<u8>,
+    _private: Private,
 }
 
 impl Program {
     fn start(run: &str, arguments: &[String]) -> io::Result<Program> {
-        let mut child = Process::new(run).args(arguments).process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        let program = Program { child, stdin, stdout, read: Vec::new() };
-        rustix::io::ioctl_fionbio(&program.stdin, true)?;
-        rustix::io::ioctl_fionbio(&program.stdout, true)?;
-        Ok(program)
+        let private = Private::new()?;
+        let mut process = Process::new(run);
+        process.args(arguments).env("TMPDIR", private.path()).process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = Running::start(&mut process, private.path())?;
+        let (stdin, stdout) = (running.child.stdin.take().expect("piped"), running.child.stdout.take().expect("piped"));
+        rustix::io::ioctl_fionbio(&stdin, true)?;
+        rustix::io::ioctl_fionbio(&stdout, true)?;
+        Ok(Program { _running: running, stdin, stdout, read: Vec::new(), _private: private })
     }
 
     fn ask<T: for<'de> Deserialize<'de>>(&mut self, question: &Value, deadline: Instant) -> Result<T, Trouble> {
-        let late = |error: io::Error| match error.kind() {
-            ErrorKind::TimedOut => trouble("an answer that is late", true)(error),
-            ErrorKind::InvalidData => trouble("an answer that is too long", true)(error),
-            _ => trouble("the program is gone", true)(error),
-        };
-        self.send(question, deadline).map_err(late)?;
-        let line = self.line(deadline).map_err(late)?;
-        serde_json::from_slice(&line).map_err(|error| wrong("an answer that is not understood", error.to_string()))
+        if !self.read.is_empty() || self.hear()? {
+            return Err(trouble("something that nobody asked for", excerpt(&self.read)));
+        }
+        self.send(question, deadline)?;
+        let line = self.line(deadline)?;
+        serde_json::from_slice(&line).map_err(|error| trouble("an answer that is not understood", format!("{}: {error}", excerpt(&line))))
     }
 
     fn send(&mut self, what: &Value, deadline: Instant) -> io::Result<()> {
@@ -320,11 +376,23 @@ impl Program {
             if self.read.len() > LINE_LIMIT {
                 return Err(io::Error::new(ErrorKind::InvalidData, format!("more than {LINE_LIMIT} bytes")));
             }
-            let mut buffer = [0; 8 << 10];
+            if !self.hear()? {
+                wait(PollFd::new(&self.stdout, PollFlags::IN), deadline)?;
+            }
+        }
+    }
+
+    /// Reads what it has said by now, at most a buffer of it; false if that is nothing.
+    fn hear(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; 8 << 10];
+        loop {
             match self.stdout.read(&mut buffer) {
                 Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed its output")),
-                Ok(read) => self.read.extend_from_slice(&buffer[..read]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => wait(PollFd::new(&self.stdout, PollFlags::IN), deadline)?,
+                Ok(read) => {
+                    self.read.extend_from_slice(&buffer[..read]);
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -345,31 +413,39 @@ fn wait(pipe: PollFd<'_>, deadline: Instant) -> io::Result<()> {
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Its group has its number until it is waited for.
-        let _ = rustix::process::kill_process_group(Pid::from_child(&self.child), rustix::process::Signal::KILL);
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
     use crate::{
         chance::Key,
-        market_view::{Wallet, tests::view},
+        market_view::{OpenBounty, Wallet, tests::view},
         settled::tests::settled,
         stake::build,
     };
-    use market::ruleset::BOUNTY_REGISTRY_1_6_1 as RULES;
+    use market::ruleset::{BOUNTY_REGISTRY_1_0_0, BOUNTY_REGISTRY_1_6_1 as RULES, RuleSet};
 
-    fn specification(script: &str) -> String {
-        let word: String = script.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        format!("command?run=sh&args=-c {word}&timeout_milliseconds=400")
+    /// That shell script, with a function that answers the question in `$line` with some `stakes`.
+    fn specification(script: &str, more: &str) -> String {
+        let answer = r#"answer() { guid=${line#*\"guid\":\"}; echo "{\"guid\":\"${guid%%\"*}\",\"stakes\":$1}"; }"#;
+        let word: String = format!("{answer}\n{script}").bytes().map(|byte| format!("%{byte:02x}")).collect();
+        format!("command?run=sh&args=-c {word}&{more}")
     }
 
-    /// What it puts on a bounty, in wei.
+    fn program(script: &str) -> Box<dyn Staker> {
+        build(&specification(script, "timeout_milliseconds=60000&start_milliseconds=60000")).unwrap()
+    }
+
+    /// A program that answers the hello, and every line after it with a shell command.
+    fn answering(learns: bool, command: &str) -> String {
+        format!("read hello; echo '{{\"learns\":{learns}}}'; while read line; do {command}; done")
+    }
+
+    /// A stake of half an NCT, as `answer` takes it.
+    const HALF: &str = r#"'[{"malicious":false,"bid":"500000000000000000"}]'"#;
+
+    /// What it puts on a bounty of one artifact, in wei.
     fn staked(staker: &mut dyn Staker) -> Option<u128> {
         let mut view = view(&RULES);
         view.wallet = Wallet { free: Nct::whole(1), ..view.wallet };
@@ -379,50 +455,135 @@ mod tests {
         stakes[0].map(|stake| stake.bid.to_wei().unwrap())
     }
 
+    /// For each of so many bounties, if it puts the half NCT on it.
+    fn asked(staker: &mut dyn Staker, times: usize) -> Vec<bool> {
+        (0..times).map(|_| staked(staker).inspect(|&bid| assert_eq!(bid, 500_000_000_000_000_000)).is_some()).collect()
+    }
+
+    fn lines(file: &Path) -> Vec<String> {
+        std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
+    }
+
     #[test]
     fn a_program_decides_learns_and_is_gone_with_its_strategy() {
         let folder = tempfile::tempdir().unwrap();
-        let diary = folder.path().join("diary");
-        let script = format!(
-            r#"echo $$ > {0}.pid; read hello; echo '{{"learns":true}}'; while read line; do echo "$line" >> {0}
-            case "$line" in *decide*) echo '{{"stakes":[{{"malicious":false,"bid":"500000000000000000"}}]}}';; esac; done"#,
-            diary.display()
-        );
-        let mut staker = build(&specification(&script)).unwrap();
+        let (diary, place) = (folder.path().join("diary"), folder.path().join("place"));
+        let notes = format!("echo \"$line\" >> {}; case \"$line\" in *decide*) answer {HALF};; esac", diary.display());
+        let script = format!("echo $$ > {0}; echo $TMPDIR >> {0}; {1}", place.display(), answering(true, &notes));
+        let mut staker = program(&script);
         assert!(!staker.learns());
         assert_eq!(staked(&mut *staker), Some(500_000_000_000_000_000));
         assert!(staker.learns());
         staker.settled(&settled(&RULES, 9, true, &[(0.5, Some(true)), (0.25, None)]));
         assert_eq!(staked(&mut *staker), Some(500_000_000_000_000_000));
-        let lines: Vec<Value> = std::fs::read_to_string(&diary).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!((lines.len(), &lines[0]["decide"]["wallet"]["free"]), (3, &json!("1000000000000000000")));
+        let heard: Vec<Value> = lines(&diary).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((heard.len(), &heard[0]["decide"]["wallet"]["free"]), (3, &json!("1000000000000000000")));
         assert_eq!(
-            lines[1]["settled"]["assertions"][1],
+            heard[1]["settled"]["assertions"][1],
             json!({"author": 7, "mask": [0], "bids": ["250000000000000000"], "verdicts": null})
         );
-        let pid = std::fs::read_to_string(format!("{}.pid", diary.display())).unwrap();
+        let place = lines(&place);
+        let alive = || [Path::new("/proc").join(&place[0]), PathBuf::from(&place[1])].map(|path| path.exists());
+        assert_eq!(alive(), [true, true]);
         drop(staker);
-        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
+        assert_eq!(alive(), [false, false]);
     }
 
     #[test]
     fn what_is_no_answer_stakes_nothing_and_ends_nothing() {
-        let answering = |answer: &str| format!("read hello; echo '{{\"learns\":false}}'; while read line; do echo '{answer}'; done");
         for script in [
-            answering("{}"),
-            answering("nonsense"),
-            answering(r#"{"stakes":[]}"#),
-            answering(r#"{"stakes":[{"malicious":true,"bid":"0.5"}]}"#),
-            answering(r#"{"stakes":[{"malicious":true,"bid":"1000000000000000000"}]}"#),
-            answering(r#"{"stakes":[{"malicious":true,"bid":"5"}]}"#),
+            answering(false, "echo '{}'"),
+            answering(false, "echo nonsense"),
+            answering(false, &format!("answer {HALF} | tr 0-9 a-j")),
+            answering(false, "answer []"),
+            answering(false, r#"answer '[{"malicious":true,"bid":"0.5"}]'"#),
+            answering(false, r#"answer '[{"malicious":true,"bid":"1000000000000000000"}]'"#),
+            answering(false, r#"answer '[{"malicious":true,"bid":"5"}]'"#),
+            format!("echo I am ready; {}", answering(false, &format!("answer {HALF}"))),
             "exit 3".to_owned(),
-            "read hello; read never; read never".to_owned(),
             "yes | tr -d '\\n'".to_owned(),
         ] {
-            let mut staker = build(&specification(&script)).unwrap();
-            assert_eq!((staked(&mut *staker), staked(&mut *staker)), (None, None), "{script}");
+            assert_eq!(asked(&mut *program(&script), 2), [false, false], "{script}");
         }
         assert_eq!(staked(&mut *build("command?run=no-such-program-anywhere").unwrap()), None);
         assert!(build("command").unwrap_err().to_string().contains("is not a program"));
+    }
+
+    #[test]
+    fn start_and_decisions_have_deadlines_of_their_own() {
+        // With the other's, each would take ten minutes.
+        let late = |script: &str, more: &str| assert_eq!(staked(&mut *build(&specification(script, more)).unwrap()), None, "{more}");
+        late("read hello; read never", "timeout_milliseconds=600000&start_milliseconds=50");
+        late(&answering(false, "read never"), "timeout_milliseconds=50&start_milliseconds=600000");
+    }
+
+    #[test]
+    fn no_answer_is_taken_for_anothers() {
+        // A line too many after each answer, though it is an answer; the program starts anew with every other bounty.
+        let twice = answering(false, &format!("answers=$(answer {HALF}; answer {HALF}); echo \"$answers\""));
+        assert_eq!(asked(&mut *program(&twice), 4), [true, false, true, false]);
+        // The answer to another bounty.
+        let other = answering(false, r#"echo '{"guid":"00000000-0000-0000-0000-000000000008","stakes":[null]}'"#);
+        let mut staker = program(&other);
+        assert_eq!(staked(&mut *staker), None);
+        // A settlement is not answered.
+        let mut polite = program(&answering(true, &format!("case \"$line\" in *decide*) answer {HALF};; *) echo thanks;; esac")));
+        assert_eq!(staked(&mut *polite), Some(500_000_000_000_000_000));
+        polite.settled(&settled(&RULES, 9, true, &[]));
+        assert_eq!(asked(&mut *polite, 2), [false, true]);
+    }
+
+    #[test]
+    fn who_does_not_learn_hears_of_no_settlement_whatever_is_around_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let diary = folder.path().join("diary");
+        let script = answering(false, &format!("echo \"$line\" >> {}; answer {HALF}", diary.display()));
+        let mut staker = build(&format!("vol-target?base={}", specification(&script, "timeout_milliseconds=60000"))).unwrap();
+        assert!(staker.learns());
+        for _ in 0..3 {
+            assert_eq!(staked(&mut *staker), Some(500_000_000_000_000_000));
+            staker.settled(&settled(&RULES, 9, true, &[]));
+        }
+        assert_eq!(lines(&diary).iter().map(|line| line.contains("decide")).collect::<Vec<_>>(), [true; 3]);
+    }
+
+    #[test]
+    fn a_program_is_given_up_after_five_losses_in_a_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let starts = folder.path().join("starts");
+        let start = format!("echo >> {0}; starts=$(wc -l < {0});", starts.display());
+        let mut broken = program(&format!("{start} exit 3"));
+        assert_eq!(asked(&mut *broken, 8), [false; 8]);
+        assert_eq!(lines(&starts).len(), 5);
+        // One that answers now and then.
+        std::fs::write(&starts, "").unwrap();
+        let once = answering(false, &format!("answer {HALF}; exit"));
+        let mut moody = program(&format!("{start} case $starts in 5|9) ;; *) exit 3;; esac; {once}"));
+        let answers: Vec<usize> =
+            asked(&mut *moody, 12).iter().enumerate().filter(|(_, answer)| **answer).map(|(place, _)| place).collect();
+        assert_eq!(answers, [4, 9]);
+        // One that is understood, though nothing can be staked on what it says, goes on.
+        let told = folder.path().join("told");
+        let mut poor = program(&answering(false, &format!("echo >> {}; answer []", told.display())));
+        assert_eq!((asked(&mut *poor, 8), lines(&told).len()), (vec![false; 8], 8));
+    }
+
+    #[test]
+    fn where_there_is_one_bid_per_bounty_the_mean_has_to_be_free() {
+        let bounty = OpenBounty { artifacts: 3, ..view(&RULES).bounty.clone() };
+        let stakes = |rules: &RuleSet, bids: [u128; 2], free: u128| {
+            let bids = bids.map(|bid| format!(r#"{{"malicious":true,"bid":"{}"}}"#, bid * 1_000_000_000_000_000));
+            let mut staker = program(&answering(false, &format!("answer '[{},null,{}]'", bids[0], bids[1])));
+            let mut view = MarketView { bounty: &bounty, ..view(rules) };
+            view.wallet.free = Nct::wei(free * 1_000_000_000_000_000).checked_add(view.fees.assertion).unwrap();
+            let mut stakes = Vec::new();
+            staker.stake(&view, &[None; 3], &mut Key::root(1).stream(), &mut stakes);
+            stakes.iter().flatten().count()
+        };
+        for bids in [[100, 900], [900, 100]] {
+            for (rules, price) in [(&BOUNTY_REGISTRY_1_0_0, 500), (&RULES, 1000)] {
+                assert_eq!((stakes(rules, bids, price), stakes(rules, bids, price - 1)), (2, 0), "{bids:?} in {}", rules.name);
+            }
+        }
     }
 }

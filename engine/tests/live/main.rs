@@ -176,7 +176,9 @@ async fn a_strategy_that_learns_hears_what_was_staked_and_revealed() {
     let diary = elsewhere.path().join("diary");
     let script = format!(
         r#"read hello; echo '{{"learns":true}}'; while read line; do case "$line" in
-        *decide*) echo '{{"stakes":[{{"malicious":false,"bid":"500000000000000000"}}]}}';; *) echo "$line" >> {};; esac; done"#,
+        *decide*) guid=${{line#*\"guid\":\"}}; guid=${{guid%%\"*}}
+            echo '{{"guid":"'$guid'","stakes":[{{"malicious":false,"bid":"500000000000000000"}}]}}';;
+        *) echo "$line" >> {};; esac; done"#,
         diary.display()
     );
     let word: String = script.bytes().map(|byte| format!("%{byte:02x}")).collect();

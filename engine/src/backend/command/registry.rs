@@ -1,7 +1,7 @@
 //! What of this program's would outlive it if it ended now: the programs that it runs, and their private folders.
 //!
 //! A program has a process group of its own, so a Ctrl-C in a terminal does not reach it, and a parent that exits cleans up
-//! nothing. Whoever exits while scans may be running calls [`abandon`] first.
+//! nothing. Whoever exits while scans or strategies may be running calls [`abandon`] first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,7 @@ impl Left {
     }
 }
 
-/// Kills all programs that run for `command` backends, with all that came of them, and removes their private folders. For a
+/// Kills all programs that run for `command` backends and strategies, with all that came of them, and removes their private folders. For a
 /// program that exits at once: from then on, none is started any more, and scans fail as unavailable.
 pub fn abandon() {
     let mut left = left();
@@ -59,14 +59,15 @@ pub fn abandon() {
 }
 
 /// A folder that only this user can enter, until it is dropped.
-pub(super) struct Private {
+#[derive(Debug)]
+pub(crate) struct Private {
     folder: Option<TempDir>,
     path: PathBuf,
 }
 
 impl Private {
     /// Makes one.
-    pub(super) fn new() -> io::Result<Private> {
+    pub(crate) fn new() -> io::Result<Private> {
         let mut left = left();
         left.check()?;
         let folder = tempfile::Builder::new().prefix("microengine-").permissions(fs::Permissions::from_mode(0o700)).tempdir()?;
@@ -75,7 +76,7 @@ impl Private {
         Ok(Private { folder: Some(folder), path })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -83,12 +83,10 @@ impl Program<'_> {
             .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let (child, family) =
-            registry::start(&mut command, self.private).map_err(unavailable(&format!("{} cannot be started", self.program.display())))?;
         // Declared before, hence dropped after: a pipe that closes ends the program, and its orphans could not be told any more.
         let mut pipes;
-        // From here on, whatever happens, it is killed and reaped.
-        let mut running = Running { child, family, reaped: false };
+        let mut running =
+            Running::start(&mut command, self.private).map_err(unavailable(&format!("{} cannot be started", self.program.display())))?;
         running.limit(self.memory_limit).map_err(unavailable("no limits can be set"))?;
         let over = rustix::process::pidfd_open(running.family.pid, PidfdFlags::empty())
             .map_err(|error| unavailable("the program cannot be watched")(error.into()))?;
@@ -115,15 +113,22 @@ impl Program<'_> {
     }
 }
 
-/// A program that runs, until it is dropped.
-struct Running {
-    child: Child,
+/// A program that runs, until it is dropped: then it is killed, with all that came of it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) child: Child,
     family: Family,
     /// Its number may be another's from then on: nothing is killed any more.
     reaped: bool,
 }
 
 impl Running {
+    /// Starts a program that has a process group of its own, and the private folder in its environment.
+    pub(crate) fn start(command: &mut Command, private: &Path) -> io::Result<Running> {
+        let (child, family) = registry::start(command, private)?;
+        Ok(Running { child, family, reaped: false })
+    }
+
     /// Bounds its memory, and has it leave no core: that would be a copy of the artifact.
     fn limit(&self, memory: Option<u64>) -> io::Result<()> {
         let set = |resource, limit| {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use engine::microengine::Abstention;
 use market::block::BlockNumber;
 use replay::plan::Setup;
@@ -163,7 +163,7 @@ pub struct StrategyFacts {
     pub per_bounty: MeanFacts,
     /// Against the baseline; nothing for the baseline itself.
     pub difference: Option<DifferenceFacts>,
-    /// True if it cannot be told from the best; nothing for nulls and oracles, which nobody chooses.
+    /// True if it cannot be told from the best of those that are evaluated; nothing for nulls and oracles, which nobody chooses.
     pub among_best: Option<bool>,
     /// Bounties, of those that are evaluated, that brought a loss in some market.
     pub losses: usize,
@@ -335,7 +335,7 @@ impl Outcome<'_> {
         let started = std::time::Instant::now();
         let setup = &*self.markets[0];
         let seed = setup.scenario.seed;
-        let split = self.split.map(|split| self.parts(split)).transpose()?;
+        let split = self.split.map(|split| self.parts(split)).transpose().context("--split: a part is too short")?;
         let all = (0, setup.bounties);
         let within = |part| self.tracks.iter().map(|tracks| mean_profits(tracks, part)).collect::<Vec<Vec<f64>>>();
         let part = split.map_or(all, |split| split.test);
@@ -363,8 +363,17 @@ impl Outcome<'_> {
         // Who is best among them does not change if all lose what the baseline earned.
         let mut among_best = vec![None; self.strategies.len()];
         if !self.watched {
-            for (&at, p) in chosen.iter().zip(Strategies::of(resampled_differences.only(&chosen)).among_best()) {
-                among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE);
+            let in_set = Strategies::of(resampled_differences.only(&chosen)).among_best();
+            // Who is left out of the set is also told from its best by an interval: neither alone is to be believed where a few
+            // bounties decide.
+            let leader = first_best(&chosen, |at| series::mean(&profits[at]));
+            let behind: Vec<Vec<f64>> =
+                chosen.iter().map(|&at| paired::differences(&profits[leader], &profits[at])).collect::<Result<_, Unfit>>()?;
+            let resampled_behind = resampled(&behind)?;
+            for (place, (&at, p)) in chosen.iter().zip(in_set).enumerate() {
+                let told = MeanFacts::new(Estimate::read(&resampled_behind, place, apart(&behind[place]), CONFIDENCE));
+                let worse = told.interval.is_some_and(|(low, _)| low > 0.0);
+                among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE || !worse);
             }
         }
         let mean = |at: usize| series::mean(&profits[at]);
@@ -416,8 +425,7 @@ impl Outcome<'_> {
         // Chosen by what is not judged by, where there is such a part.
         let told = split.map_or_else(|| profits.clone(), |split| within(split.validate));
         let by = |at: usize| series::mean(&told[at]);
-        // Of equals the first.
-        let best = chosen.iter().copied().rev().max_by(|&a, &b| by(a).total_cmp(&by(b))).expect("there is a baseline");
+        let best = first_best(&chosen, by);
         let name = |at: usize| self.strategies[at].0.clone();
         let choice =
             Choice { best: name(best), set: chosen.iter().copied().filter(|&at| among_best[at] == Some(true)).map(name).collect() };
@@ -572,6 +580,16 @@ fn mean_profits(tracks: &[Track], (from, to): (u64, u64)) -> Vec<f64> {
     profits
 }
 
+/// Of those with the greatest figure the first.
+fn first_best(places: &[usize], figure: impl Fn(usize) -> f64) -> usize {
+    places.iter().copied().rev().max_by(|&a, &b| figure(a).total_cmp(&figure(b))).expect("there is a baseline")
+}
+
+/// Bounties on which two strategies differ.
+fn apart(differences: &[f64]) -> usize {
+    differences.iter().filter(|&&difference| difference != 0.0).count()
+}
+
 /// Bounties of a part that brought a loss in some market.
 fn lost(tracks: &[Track], (from, to): (u64, u64)) -> usize {
     (from as usize..to as usize).filter(|&bounty| tracks.iter().any(|track| track.profits[bounty] < 0.0)).count()
@@ -590,8 +608,7 @@ fn difference(
     adjusted_p: Option<f64>,
     watched: WatchedFacts,
 ) -> DifferenceFacts {
-    let mean =
-        MeanFacts::new(Estimate::read(resampled, at, differences.iter().filter(|&&difference| difference != 0.0).count(), CONFIDENCE));
+    let mean = MeanFacts::new(Estimate::read(resampled, at, apart(differences), CONFIDENCE));
     let (moments, power) = (resampled.moments[at], Power { alpha: 1.0 - CONFIDENCE, power: POWER });
     let needed = power.bounties(moments.omega, mean.nct);
     let block = (plan.block.ceil() as usize).max(SIGN_BLOCK);

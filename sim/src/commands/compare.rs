@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Write, stderr},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
@@ -29,14 +29,17 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim compare                                         the shipped panel, the strategies that clients ship
-  sim compare -s 'fixed?bid=0.2' -s 'fixed?bid=1'     which of two
-  sim compare my-corpus --engine engine.toml -s pm-ev -s stock/default --baseline stock/aggressive --seeds 5
-  sim compare my-corpus -s fixed --until-decided              no more bounties than it takes
-  sim compare my-corpus -s pm-ev -s fixed --split 50/20/30   choose by one part of the bounties, judge by another
+  sim compare                                       the shipped panel
+  sim compare -s 'fixed?bid=0.2' -s 'fixed?bid=1'   which of two
+  sim compare my-corpus --engine engine.toml -s pm-ev --seeds 5
+  sim compare my-corpus -s fixed --until-decided    no more than it takes
+  sim compare my-corpus -s pm-ev -s fixed --split 50/20/30
+                                                    choose by one part of the
+                                                    bounties, judge by another
 
-Every strategy meets the same bounties, rivals and votes. Those that have no idea (`null/...`) and those that know what
-nobody can (`oracle/...`) are always among them.";
+Every strategy meets the same bounties, rivals and votes. Those that have no
+idea (`null/...`) and those that know what nobody can (`oracle/...`) are always
+among them.";
 
 /// Strategies that are compared if none is named.
 const USUAL: [&str; 3] = ["stock/conservative", "stock/default", "fixed"];
@@ -69,6 +72,14 @@ pub struct CompareArgs {
     pub format: Format,
 }
 
+/// Says why there is no report.
+fn interrupted_early(quiet: bool) -> Exit {
+    if !quiet {
+        let _ = writeln!(stderr(), "interrupted: strategies are compared when all of them are through, so there is nothing to report");
+    }
+    Exit::Interrupted
+}
+
 impl CompareArgs {
     /// Runs the command.
     ///
@@ -84,6 +95,11 @@ impl CompareArgs {
         if let Some(file) = self.out.as_ref().filter(|file| file.exists()) {
             return Err(anyhow!("--out {} exists; name a new file", text::shown(file))).or_exit(Exit::Usage);
         }
+        if let Some(folder) =
+            self.out.as_ref().and_then(|file| file.parent()).filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        {
+            return Err(anyhow!("--out: there is no folder {}; make it first", text::shown(folder))).or_exit(Exit::Usage);
+        }
         let interrupted = execute::interruption()?;
         let Some(Stage { setup, scenario_sha256, .. }) = self.stage.set(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
         let seed = setup.scenario.seed;
@@ -98,7 +114,7 @@ impl CompareArgs {
             let bar = progress.bar(bounties.saturating_mul((markets.len() * names.len()) as u64), true);
             let played = contest::play(&markets, &names, jobs, &interrupted, &|closed| bar.inc(closed));
             bar.finish_and_clear();
-            let Some(tracks) = execute::answer(played)? else { return Ok(Exit::Interrupted) };
+            let Some(tracks) = execute::answer(played)? else { return Ok(interrupted_early(quiet)) };
             let outcome = Outcome {
                 markets,
                 tracks,
@@ -123,7 +139,7 @@ impl CompareArgs {
             Err(error) if error.is::<Unfit>() => return Err(error).or_exit(Exit::Usage),
             other => execute::answer(other)?,
         };
-        let Some(comparison) = comparison else { return Ok(Exit::Interrupted) };
+        let Some(comparison) = comparison.filter(|_| !interrupted.load(Ordering::Relaxed)) else { return Ok(interrupted_early(quiet)) };
 
         let mut json = serde_json::to_string_pretty(&comparison)?;
         json.push('\n');

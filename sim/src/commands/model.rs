@@ -235,7 +235,9 @@ impl TrainArgs {
             figure(report.test.log_loss),
         );
         let shown = || format!("cannot write {}", text::shown(&self.out));
-        let mut part = tempfile::NamedTempFile::new_in(self.folder()).with_context(shown)?;
+        // Whoever may read what this user writes may read the model.
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let mut part = tempfile::Builder::new().permissions(readable).tempfile_in(self.folder()).with_context(shown)?;
         part.write_all((head + &toml).as_bytes()).with_context(shown)?;
         part.persist(&self.out).with_context(shown)?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use comfy_table::CellAlignment;
 
-use super::{decimal, lines, name, nct, percent, table};
+use super::{lines, name, nct, percent, table};
 use crate::{
     comparison::{Comparison, MeanFacts, Role, StrategyFacts},
     text::{plain, thousands as count},
@@ -117,7 +117,7 @@ fn profits(comparison: &Comparison, out: &mut String) {
     }
     out.push_str("  p: sign-flip test of the difference; adjusted: better than the baseline, with all that were tried considered\n");
     out.push_str(&format!(
-        "  (Romano-Wolf); best?: cannot be told from the best (model confidence set, {:.0} %)\n",
+        "  (Romano-Wolf); best?: `no` is told from the best by its interval and by the model confidence set ({:.0} %)\n",
         100.0 * comparison.method.set_confidence
     ));
 }
@@ -142,7 +142,7 @@ fn risks(comparison: &Comparison, out: &mut String) {
     for facts in in_order(comparison) {
         table.add_row([
             mark(facts, comparison),
-            decimal(facts.return_on_locked),
+            percent(facts.return_on_locked),
             percent(facts.return_on_stake),
             nct(facts.drawdown_nct, false),
             nct(facts.locked_peak_nct, false),

@@ -1,7 +1,8 @@
 //! Is our `yara` backend as fast as `yr`, the command that users know? The same rules, the same files, as many threads, in the
 //! same run, in turns; files and bytes a second, from the start of the process to its end for `yr`, and from rules in
-//! source to the last verdict for ours: reading, hashing, archives off, verdicts. Then what the second engine costs, if it
-//! was built (`--features yara-x`), and what our own limits cost (a worker thread, a watch) against the backend alone.
+//! source to the last verdict for ours: reading, hashing, archives off, verdicts. Then the backend alone, which does what `yr`
+//! does and no more: what it lacks to our scanner is the SHA-256 of every file, a worker that can be given up, and a watch.
+//! Both libraries, if the second one was built (`--features yara-x`).
 //!
 //! `FILES=/usr/bin RULES=my-rules YR=/path/to/yr cargo bench -p benches --bench scan`; without `FILES`, the shared libraries
 //! of this machine; without `RULES`, those of `datasets/mixed`; without `yr`, it is left out and said how to get it
@@ -111,10 +112,10 @@ fn scanner(files: &Files, rules: &Path, library: YaraLibrary) -> Option<f64> {
     Some(ready + scanned)
 }
 
-/// The backend alone.
-fn alone(files: &Files, rules: &Path) -> Option<f64> {
+/// The backend alone: files are read, and neither hashed nor handed to a worker.
+fn alone(files: &Files, rules: &Path, library: YaraLibrary) -> Option<f64> {
     let start = Instant::now();
-    let backend = built(rules, YaraLibrary::Boreal)?;
+    let backend = built(rules, library)?;
     backend.prepare().expect("sound rules");
     let ready = start.elapsed().as_secs_f64();
     let scanned = files.each(|content| {
@@ -147,11 +148,12 @@ fn main() {
     println!("{} files, {:.1} MB, {THREADS} threads, medians of {ROUNDS} rounds in turns", files.paths.len(), files.bytes as f64 / 1e6);
 
     type Way<'a> = (&'a str, Box<dyn Fn() -> Option<f64> + 'a>);
-    let ways: [Way<'_>; 4] = [
+    let ways: [Way<'_>; 5] = [
         ("yr", Box::new(|| yr(&files, &rules))),
         ("boreal, our scanner", Box::new(|| scanner(&files, &rules, YaraLibrary::Boreal))),
         ("yara-x, our scanner", Box::new(|| scanner(&files, &rules, YaraLibrary::YaraX))),
-        ("boreal, alone", Box::new(|| alone(&files, &rules))),
+        ("boreal, alone", Box::new(|| alone(&files, &rules, YaraLibrary::Boreal))),
+        ("yara-x, alone", Box::new(|| alone(&files, &rules, YaraLibrary::YaraX))),
     ];
     // The first round warms the caches; whoever cannot take part is out from then on.
     let there: Vec<&Way<'_>> = ways

@@ -52,7 +52,7 @@ pub const ORACLES: &[Oracle] = &[
     Oracle {
         name: "oracle/hindsight",
         meaning: "knows the consensus and all stakes: the most that could have been made of each bounty",
-        formula: "the greatest bid on the consensus of every artifact, unless all of it together wins no more than the fee",
+        formula: "the greatest bid (32 times the least where the rules know none) on the consensus of every artifact, unless all of it together wins no more than the fee",
         knows: "the arbiters' votes and what rivals stake: its result is the upper bound",
         make: |foresight| Box::new(HindsightOracle(foresight)),
     },

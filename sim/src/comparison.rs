@@ -236,7 +236,7 @@ pub struct DifferenceFacts {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct WatchedFacts {
     /// Of the mean difference per bounty: what all intervals so far have in common; nothing before the first thousand bounties,
-    /// and before ten that were better and ten that were worse.
+    /// before ten that were better and ten that were worse, and if they have nothing in common, because the difference moves.
     pub interval: Option<(f64, f64)>,
     /// Bounties after which zero was out of the interval for the first time.
     pub decided_after: Option<u64>,
@@ -299,31 +299,8 @@ impl Outcome<'_> {
         })
     }
 
-    /// A confidence sequence over means of blocks that are as long as the first bounties want them to be.
     fn watch(&self, differences: &[f64]) -> WatchedFacts {
-        let pilot = differences.len().min(PILOT as usize);
-        let block = (variance::block_length(&differences[..pilot]).ceil() as usize).max(1);
-        let candidates = self.place(|role| role == Role::Candidate).count().max(1);
-        let mut sequence = Sequence::new((1.0 - CONFIDENCE) / candidates as f64, PILOT as f64 / block as f64);
-        let (mut facts, mut seen, mut kinds) = (WatchedFacts { interval: None, decided_after: None }, 0, [0; 2]);
-        for apart in differences.chunks_exact(block) {
-            sequence.add(series::mean(apart));
-            seen += block as u64;
-            kinds[0] += apart.iter().filter(|&&apart| apart > 0.0).count();
-            kinds[1] += apart.iter().filter(|&&apart| apart < 0.0).count();
-            // The first bounties said how long blocks are; and what hardly ever happened may yet decide.
-            if seen < PILOT || kinds.iter().any(|&count| count < rare::FEWEST) {
-                continue;
-            }
-            // The mean lies in all of them at once, so in what they have in common.
-            let Some((low, high)) = sequence.interval() else { continue };
-            let (low, high) = facts.interval.map_or((low, high), |(before, after)| (low.max(before), high.min(after)));
-            facts.interval = Some((low, high));
-            if facts.decided_after.is_none() && (low > 0.0 || high < 0.0) {
-                facts.decided_after = Some(seen);
-            }
-        }
-        facts
+        watch(differences, self.place(|role| role == Role::Candidate).count().max(1))
     }
 
     /// Puts all figures together; nothing if that was interrupted.
@@ -580,6 +557,37 @@ fn mean_profits(tracks: &[Track], (from, to): (u64, u64)) -> Vec<f64> {
     profits
 }
 
+/// A confidence sequence over means of blocks that are as long as the first bounties want them to be; one of so many
+/// candidates.
+fn watch(differences: &[f64], candidates: usize) -> WatchedFacts {
+    let pilot = differences.len().min(PILOT as usize);
+    let block = (variance::block_length(&differences[..pilot]).ceil() as usize).max(1);
+    let mut sequence = Sequence::new((1.0 - CONFIDENCE) / candidates as f64, PILOT as f64 / block as f64);
+    let (mut facts, mut seen, mut kinds) = (WatchedFacts { interval: None, decided_after: None }, 0, [0; 2]);
+    for apart in differences.chunks_exact(block) {
+        sequence.add(series::mean(apart));
+        seen += block as u64;
+        kinds[0] += apart.iter().filter(|&&apart| apart > 0.0).count();
+        kinds[1] += apart.iter().filter(|&&apart| apart < 0.0).count();
+        // The first bounties said how long blocks are; and what hardly ever happened may yet decide.
+        if seen < PILOT || kinds.iter().any(|&count| count < rare::FEWEST) {
+            continue;
+        }
+        // The mean lies in all of them at once, so in what they have in common.
+        let Some((low, high)) = sequence.interval() else { continue };
+        let (low, high) = facts.interval.map_or((low, high), |(before, after)| (low.max(before), high.min(after)));
+        if low > high {
+            // There is no one mean: the difference itself moves, as that of a learner does.
+            return WatchedFacts { interval: None, decided_after: None };
+        }
+        facts.interval = Some((low, high));
+        if facts.decided_after.is_none() && (low > 0.0 || high < 0.0) {
+            facts.decided_after = Some(seen);
+        }
+    }
+    facts
+}
+
 /// Of those with the greatest figure the first.
 fn first_best(places: &[usize], figure: impl Fn(usize) -> f64) -> usize {
     places.iter().copied().rev().max_by(|&a, &b| figure(a).total_cmp(&figure(b))).expect("there is a baseline")
@@ -657,6 +665,21 @@ mod tests {
         let facts = MeanFacts::new(Estimate::read(&resampled, 0, 15, CONFIDENCE));
         assert_eq!((facts.interval, facts.at_most), (None, None));
         assert!(facts.nct > 0.0);
+    }
+
+    #[test]
+    fn who_watches_is_not_told_of_a_mean_that_moves() {
+        let mut chance = engine::chance::Key::root(5).stream();
+        let noise: Vec<f64> = (0..4_000).map(|_| if chance.below(2) == 1 { 0.5 } else { -0.5 }).collect();
+        let steady: Vec<f64> = (0..4_000).map(|bounty| 0.3 + noise[bounty]).collect();
+        let facts = watch(&steady, 1);
+        assert_eq!(facts.decided_after, Some(PILOT));
+        assert!(facts.interval.is_some_and(|(low, high)| 0.0 < low && low < 0.3 && 0.3 < high));
+        let moving: Vec<f64> = (0..4_000).map(|bounty| if bounty < 2_000 { 0.3 } else { -0.3 } + noise[bounty]).collect();
+        assert_eq!(watch(&moving, 1), WatchedFacts { interval: None, decided_after: None });
+        // Nine worse bounties are too few to know how bad it gets.
+        let rarely: Vec<f64> = (0..4_000).map(|bounty| if bounty % 400 == 399 && bounty < 3_600 { -1.0 } else { 0.1 }).collect();
+        assert_eq!(watch(&rarely, 1), WatchedFacts { interval: None, decided_after: None });
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use market::{
     block::BlockNumber,
-    bounty::Assertion,
+    bounty::{Assertion, Bounty},
     id::{AccountId, Guid},
     nct::Nct,
     ruleset::Bids,
@@ -152,6 +152,17 @@ impl Payoff {
 }
 
 impl SettledBounty {
+    /// What is known of a bounty on chain, when it is settled in that block under those rules: all but the assertions.
+    pub fn of(bounty: &Bounty, block: BlockNumber, bids: Bids, fee: Nct, consensus: Option<ArtifactSet>) -> SettledBounty {
+        let Bounty { guid, amount, artifacts, .. } = *bounty;
+        SettledBounty { guid, block, amount, artifacts, bids, fee, consensus, assertions: None, own: None, verdicts: Vec::new() }
+    }
+
+    /// What everybody staked, as it stands on chain.
+    pub fn assertions_of(bounty: &Bounty) -> Vec<SettledAssertion> {
+        bounty.assertions.iter().map(SettledAssertion::from).collect()
+    }
+
     /// What there was to win.
     pub fn terms(&self) -> Terms {
         Terms::new(self.bids, self.amount, self.artifacts)

@@ -20,7 +20,7 @@ use engine::{
     distill::DistilledVerdict,
     market_view::{MarketView, OpenBounty, PublicAssertions, Wallet},
     microengine::{Abstention, Effect, Event, Microengine},
-    settled::{SettledAssertion, SettledBounty},
+    settled::SettledBounty,
 };
 use market::{
     block::{BlockNumber, Windows},
@@ -818,21 +818,14 @@ impl World {
     fn teach(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let Some(engine) = self.engine.as_ref().filter(|engine| engine.learns()) else { return Ok(()) };
         let open = &self.open[slot as usize];
-        let bounty = self.market.bounty(open.plan.guid).expect("it is open");
+        let (bounty, rules) = (self.market.bounty(open.plan.guid).expect("it is open"), &self.setup.rules);
         let settled = SettledBounty {
-            guid: bounty.guid,
-            block: self.market.now(),
-            amount: bounty.amount,
-            artifacts: bounty.artifacts,
-            bids: self.setup.rules.bids,
-            fee: self.fees.assertion,
-            consensus: consensus(bounty, &self.setup.rules),
-            assertions: engine.studies_stakes().then(|| bounty.assertions.iter().map(SettledAssertion::from).collect()),
+            assertions: engine.studies_stakes().then(|| SettledBounty::assertions_of(bounty)),
             own: match open.decision {
                 Decision::Asserted(index) => Some(index as usize),
                 _ => None,
             },
-            verdicts: Vec::new(),
+            ..SettledBounty::of(bounty, self.market.now(), rules.bids, self.fees.assertion, consensus(bounty, rules))
         };
         self.engine_event(Event::Settled(Box::new(settled)), observer)
     }

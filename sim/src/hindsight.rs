@@ -11,7 +11,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use anyhow::Result;
 use engine::{
     microengine::Abstention,
-    settled::{Payoff, SettledAssertion, SettledBounty},
+    settled::{Payoff, SettledBounty},
     stake::{
         Limits, levels,
         optimum::{self, Bet, Scenario, Utility},
@@ -61,16 +61,9 @@ impl Observer for Watcher<'_> {
             return;
         }
         let settled = SettledBounty {
-            guid: closed.bounty.guid,
-            block: closed.now,
-            amount: closed.bounty.amount,
-            artifacts: closed.bounty.artifacts,
-            bids: self.rules.bids,
-            fee: self.rules.assertion_fee,
-            consensus: closed.consensus,
-            assertions: Some(closed.bounty.assertions.iter().map(SettledAssertion::from).collect()),
-            own: None,
+            assertions: Some(SettledBounty::assertions_of(closed.bounty)),
             verdicts: closed.verdicts.to_vec(),
+            ..SettledBounty::of(closed.bounty, closed.now, self.rules.bids, self.rules.assertion_fee, closed.consensus)
         };
         self.chances.extend(settled.lessons().map(|(_, verdict, payoff)| Chance {
             bounty: closed.plan.number,

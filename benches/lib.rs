@@ -139,7 +139,7 @@ pub fn play(setup: &Arc<Setup>) -> u64 {
     let mut score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
     let strategy = &setup.scenario.engine.strategy;
     world::play(setup, strategy, &mut score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}).expect("a run that holds");
-    score.bounties
+    score.own.bounties
 }
 
 /// Runs `work` on one thread, whatever it spawns.

@@ -409,6 +409,12 @@ impl BackendConfig {
         }
     }
 
+    /// The same without what is known of its rates, which matters to distillers alone and not to its answers.
+    #[must_use]
+    pub fn without_rates(&self) -> BackendConfig {
+        BackendConfig { tpr: None, fpr: None, trials: None, ..self.clone() }
+    }
+
     /// Its name in reports.
     pub fn name(&self) -> &str {
         self.name.as_deref().or(self.column.as_deref()).unwrap_or(self.kind.name())

@@ -10,7 +10,6 @@ use sim::{
     execute::{Broken, Watcher},
     output::RunDirectory,
     run::{NOBODY, Outcome, Run, Visitor},
-    score::Scorecard,
     settings::{scenario_sha256, scenario_toml},
 };
 
@@ -23,7 +22,7 @@ use crate::node::Node;
 /// If a file cannot be written, or an invariant is [`Broken`].
 pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed: Duration) -> Result<Run> {
     let (setup, recording) = (node.setup(), node.recording());
-    let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len(), setup.bounties), bounties: None };
+    let mut watcher = Watcher::new(setup);
     let mut journal = None;
     if let Some(out) = &out {
         watcher.bounties = Some(out.bounties()?);
@@ -53,6 +52,7 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
         scenario_sha256: scenario_sha256(&setup.scenario),
         command,
         score: &watcher.score,
+        decisions: watcher.decisions.clone().finish(),
         played: &played,
         nulls: Vec::new(),
         nulls_interrupted: false,

@@ -178,7 +178,8 @@ impl Setup {
     /// # Errors
     ///
     /// If an artifact is not in the table.
-    pub fn scanned(mut self, verdicts: VerdictTable) -> Result<Setup, SetupError> {
+    pub fn scanned(mut self, verdicts: impl Into<Arc<VerdictTable>>) -> Result<Setup, SetupError> {
+        let verdicts = verdicts.into();
         let (names, mut scanned) = (self.corpus.engines(), 0..);
         let source = |backend: &BackendConfig| match backend.kind {
             BackendKind::Recorded => {
@@ -192,7 +193,7 @@ impl Setup {
             let print = format!("verdicts:{}", hex::encode(&digest[..16]));
             self.inputs.splice(0..0, verdicts.backends().iter().cloned().chain([print]));
         }
-        self.verdicts = Arc::new(verdicts);
+        self.verdicts = verdicts;
         self.keep_rows()?;
         Ok(self)
     }
@@ -203,6 +204,15 @@ impl Setup {
         let mut other = self.clone();
         other.scenario.seed = seed;
         other
+    }
+
+    /// The same corpus and what backends said of it, under another scenario; files that it names are relative to `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If the scenario is unusable, or does not fit the corpus.
+    pub fn under(&self, scenario: Scenario, folder: &Path) -> Result<Setup, SetupError> {
+        Setup::new(scenario, self.corpus.clone(), self.summary.clone(), folder)?.scanned(self.verdicts.clone())
     }
 
     /// Keeps the rows of a short corpus.

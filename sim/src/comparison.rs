@@ -372,11 +372,11 @@ impl Outcome<'_> {
             let tracks = &self.tracks[at];
             let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
             let count = |figure: &dyn Fn(&Track) -> u64| tracks.iter().map(figure).sum::<u64>();
-            let abstained = |reason| count(&|track| track.score.abstained.get(&reason).copied().unwrap_or(0));
+            let abstained = |reason| count(&|track| track.score.own.abstained.get(&reason).copied().unwrap_or(0));
             let by = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
             let worst = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).fold(0.0, f64::max);
             let earned = sum(&|track| track.played.engine.to_f64());
-            let asserted = tracks.iter().fold(crate::score::Table::default(), |sum, track| sum.and(&track.score.consensus));
+            let asserted = tracks.iter().fold(crate::score::Table::default(), |sum, track| sum.and(&track.score.own.consensus));
             strategies.push(StrategyFacts {
                 strategy: strategy.clone(),
                 role: *role,
@@ -387,14 +387,14 @@ impl Outcome<'_> {
                 among_best: among_best[at],
                 losses: lost(tracks, part),
                 return_on_locked: by(earned, sum(&|track| locked(track))),
-                return_on_stake: by(earned, sum(&|track| track.score.staked.to_f64())),
-                drawdown_nct: worst(&|track| track.score.drawdown.depth.to_f64()),
-                locked_peak_nct: worst(&|track| track.score.capital.peak.to_f64()),
-                coverage: ratio(count(&|track| track.score.asserted_artifacts), count(&|track| track.score.artifacts)),
+                return_on_stake: by(earned, sum(&|track| track.score.own.staked.to_f64())),
+                drawdown_nct: worst(&|track| track.score.own.drawdown.depth.to_f64()),
+                locked_peak_nct: worst(&|track| track.score.own.capital.peak.to_f64()),
+                coverage: ratio(count(&|track| track.score.own.asserted_artifacts), count(&|track| track.score.own.artifacts)),
                 accuracy: asserted.accuracy(),
                 late: abstained(Abstention::Late),
                 unfunded: abstained(Abstention::Unfunded),
-                refused: count(&|track| track.score.refused),
+                refused: count(&|track| track.score.own.refused),
                 regret_nct: fixed_nct - profits[at].iter().sum::<f64>(),
                 share_of_hindsight: by(mean(at), hindsight),
             });
@@ -605,7 +605,7 @@ fn lost(tracks: &[Track], (from, to): (u64, u64)) -> usize {
 
 /// The mean of what was locked, in NCT.
 fn locked(track: &Track) -> f64 {
-    track.score.capital.mean(track.played.last_block.0 - track.played.first_block.0)
+    track.score.own.capital.mean(track.played.last_block.0 - track.played.first_block.0)
 }
 
 fn difference(

@@ -1,12 +1,9 @@
 //! Several strategies in the same markets: who does what is drawn by address, so every strategy meets the same bounties,
 //! rivals and votes, and any two can be compared bounty by bounty.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Context as _, Result};
@@ -73,33 +70,19 @@ pub fn play(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Option<Vec<Vec<Track>>>> {
     let runs = markets.len() * strategies.len();
-    let (next, done) = (AtomicUsize::new(0), Mutex::new((0..runs).map(|_| None).collect::<Vec<Option<Result<Track>>>>()));
-    let work = || -> Result<()> {
-        // Plans are drawn on the pool of the caller's thread: here, on this thread alone.
-        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().context("cannot start threads")?;
-        alone.install(|| {
-            loop {
-                // Market by market, so that all of one market's strategies are done at about the same time.
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= runs || interrupted.load(Ordering::Relaxed) {
-                    return;
-                }
-                let track = run(&markets[at / strategies.len()], &strategies[at % strategies.len()], interrupted, progress);
-                done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(track);
-            }
-        });
+    let done = Mutex::new((0..runs).map(|_| None).collect::<Vec<Option<Track>>>());
+    // Market by market, so that all of one market's strategies are done at about the same time.
+    execute::on_threads(runs, jobs, interrupted, &|at| {
+        let track = run(&markets[at / strategies.len()], &strategies[at % strategies.len()], interrupted, progress)?;
+        done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(track);
         Ok(())
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.clamp(1, runs.max(1))).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     if interrupted.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let mut tracks: Vec<Vec<Track>> = strategies.iter().map(|_| Vec::with_capacity(markets.len())).collect();
     for (at, track) in done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().enumerate() {
-        let mut track = track.expect("every run was played")?;
+        let mut track = track.expect("every run was played");
         let strategy = at % strategies.len();
         if strategy > 0 {
             track.posted = Vec::new();

@@ -3,8 +3,9 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::Instant,
 };
 
@@ -12,11 +13,13 @@ use anyhow::{Context, Result};
 use market::nct::NctDelta;
 use rayon::prelude::*;
 use replay::{
+    follower::Follower as _,
     plan::Setup,
     world::{self, Blind, ClosedBounty, NoJournal, Observer, PlayError, Played},
 };
 
 use crate::{
+    decisions::DecisionDigest,
     exit::{Exit, OrExit},
     output::{BountyTable, RunDirectory},
     run::{Outcome, Run},
@@ -53,8 +56,18 @@ pub struct Broken(pub String);
 pub struct Watcher {
     /// What is counted.
     pub score: Scorecard,
+    /// One hash of all that the engine did and got.
+    pub decisions: DecisionDigest,
     /// The table of bounties, if one is written.
     pub bounties: Option<BountyTable>,
+}
+
+impl Watcher {
+    /// For a market; of bounties no table is written.
+    pub fn new(setup: &Setup) -> Watcher {
+        let score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
+        Watcher { score, decisions: DecisionDigest::default(), bounties: None }
+    }
 }
 
 impl Observer for Watcher {
@@ -64,6 +77,7 @@ impl Observer for Watcher {
 
     fn closed(&mut self, closed: &ClosedBounty<'_>) {
         self.score.closed(closed);
+        self.decisions.closed(&closed.into());
         if let Some(bounties) = &mut self.bounties {
             bounties.add(closed);
         }
@@ -81,7 +95,7 @@ pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool,
     threads.install(|| {
         let started = Instant::now();
         let strategy = &setup.scenario.engine.strategy;
-        let mut watcher = Watcher { score: Scorecard::new(setup.population.rivals.len(), setup.bounties), bounties: None };
+        let mut watcher = Watcher::new(setup);
         let mut journal = None;
         if let Some(out) = &wishes.out {
             watcher.bounties = Some(out.bounties()?);
@@ -100,6 +114,7 @@ pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool,
             scenario_sha256: wishes.scenario_sha256,
             command: wishes.command,
             score: &watcher.score,
+            decisions: watcher.decisions.clone().finish(),
             played: &played,
             nulls_interrupted: nulls.is_none(),
             nulls: nulls.unwrap_or_default(),
@@ -148,9 +163,47 @@ pub fn play<W: std::io::Write>(
         progress(closed - told);
         told = closed;
     };
-    world::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(|error| match error {
-        PlayError::Invariant(what) => Broken(what).into(),
-        other => anyhow::Error::new(other),
+    world::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(|error| unbroken(error).unwrap_or_else(|broken| broken))
+}
+
+/// The error, unless it is a [`Broken`] invariant.
+///
+/// # Errors
+///
+/// The broken invariant.
+pub fn unbroken(error: PlayError) -> Result<anyhow::Error> {
+    match error {
+        PlayError::Invariant(what) => Err(Broken(what).into()),
+        other => Ok(anyhow::Error::new(other)),
+    }
+}
+
+/// Does `count` pieces of work on `jobs` threads, each whole on one of them, in order of their beginning; none is begun after
+/// an error, or when `interrupted` became true.
+///
+/// # Errors
+///
+/// One of the errors that there were.
+pub fn on_threads(count: usize, jobs: usize, interrupted: &AtomicBool, piece: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || -> Result<()> {
+        // Whatever a piece does in parallel is done on this thread alone.
+        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().context("cannot start threads")?;
+        alone.install(|| {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= count || interrupted.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                piece(at).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+            }
+        })
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.clamp(1, count.max(1))).map(|_| scope.spawn(work)).collect();
+        let ended: Vec<Result<()>> =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
+        ended.into_iter().collect()
     })
 }
 

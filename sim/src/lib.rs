@@ -6,6 +6,7 @@ pub mod settings; // what the user typed -> Scenario
 pub mod forecast; // how good probabilities were
 pub mod statistics; // what figures of many bounties prove
 pub mod score; // what is counted while a run is played
+pub mod decisions; // all that an engine did, as one hash
 pub mod run; // a finished run as data: run.json
 pub mod cache; // verdicts on disk
 pub mod scan; // what the backends say of a corpus
@@ -16,6 +17,7 @@ pub mod execute; // from a checked setup to figures and files
 pub mod contest; // several strategies in the same markets
 pub mod hindsight; // the best that fixed stakes would have earned
 pub mod comparison; // a comparison as data: compare.json
+pub mod sweep; // thousands of trials over a space of settings
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

@@ -65,6 +65,8 @@ pub struct Run {
     pub nulls: Vec<NullFacts>,
     pub rivals: Vec<RivalFacts>,
     pub types: Vec<TypeFacts>,
+    /// One hash of all that the engine decided and was paid: [`DecisionDigest`](crate::decisions::DecisionDigest).
+    pub decisions_sha256: String,
     pub journal: Option<JournalFacts>,
     pub wall: WallTime,
 }
@@ -315,6 +317,8 @@ pub struct Outcome<'a> {
     pub scenario_sha256: [u8; 32],
     pub command: String,
     pub score: &'a Scorecard,
+    /// See [`DecisionDigest`](crate::decisions::DecisionDigest).
+    pub decisions: [u8; 32],
     pub played: &'a Played,
     pub nulls: Vec<(String, NctDelta)>,
     /// True if the null strategies could not be played to their end.
@@ -343,7 +347,7 @@ impl Outcome<'_> {
     /// If the components of the profit do not add up to the change of the balance, to the wei.
     pub fn run(&self) -> Result<Run, String> {
         let Outcome { setup, score, played, .. } = self;
-        let mut profit = score.components.profit();
+        let mut profit = score.own.components.profit();
         if self.visitor.is_some() {
             profit = played.engine;
         }
@@ -369,10 +373,10 @@ impl Outcome<'_> {
             market: MarketFacts {
                 rules: setup.rules.name.to_owned(),
                 switches: setup.rules.switches.all().into_iter().filter_map(named_on).collect(),
-                bounties: score.bounties,
+                bounties: score.own.bounties,
                 planned: setup.bounties + played.adopted,
                 unposted: played.unposted,
-                artifacts: score.artifacts,
+                artifacts: score.own.artifacts,
                 unvoted_bounties: score.unvoted,
                 first_block: played.first_block.0,
                 last_block: played.last_block.0,
@@ -386,8 +390,9 @@ impl Outcome<'_> {
             nulls: self.nulls.iter().map(|(strategy, profit)| NullFacts { strategy: strategy.clone(), profit: (*profit).into() }).collect(),
             rivals: self.rivals(),
             types: self.types(),
+            decisions_sha256: hex::encode(self.decisions),
             journal: self.journal.map(|journal| JournalFacts { records: journal.records, sha256: hex::encode(journal.sha256) }),
-            wall: WallTime { seconds, bounties_per_second: (seconds > 0.0).then(|| score.bounties as f64 / seconds), jobs: self.jobs },
+            wall: WallTime { seconds, bounties_per_second: (seconds > 0.0).then(|| score.own.bounties as f64 / seconds), jobs: self.jobs },
         })
     }
 
@@ -432,10 +437,10 @@ impl Outcome<'_> {
         let Outcome { setup, score, played, .. } = self;
         let config = &setup.scenario.engine;
         let blocks = played.last_block.0 - played.first_block.0;
-        let locked = score.capital.mean(blocks);
+        let locked = score.own.capital.mean(blocks);
         let part = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        let abstained = |reason| score.abstained.get(&reason).copied().unwrap_or(0);
-        let components = &score.components;
+        let abstained = |reason| score.own.abstained.get(&reason).copied().unwrap_or(0);
+        let components = &score.own.components;
         let (mut name, mut wallet, mut distiller) =
             (config.name.clone(), setup.scenario.wallets.engine, config.distiller().name().to_owned());
         let mut backends: Vec<String> =
@@ -458,7 +463,7 @@ impl Outcome<'_> {
             strategy,
             wallet: wallet.into(),
             profit: profit.into(),
-            profit_per_bounty_nct: part(profit.to_f64(), score.bounties as f64),
+            profit_per_bounty_nct: part(profit.to_f64(), score.own.bounties as f64),
             components: ComponentFacts {
                 bounty_share: components.bounty_share.into(),
                 losers_share: components.losers_share.into(),
@@ -468,31 +473,31 @@ impl Outcome<'_> {
                 rounding: components.rounding.into(),
                 other: (profit - components.profit()).into(),
             },
-            staked: score.staked.into(),
-            return_on_stake: part(profit.to_f64(), score.staked.to_f64()),
+            staked: score.own.staked.into(),
+            return_on_stake: part(profit.to_f64(), score.own.staked.to_f64()),
             locked_mean_nct: locked,
-            locked_peak: score.capital.peak.into(),
+            locked_peak: score.own.capital.peak.into(),
             return_on_locked: part(profit.to_f64(), locked),
             drawdown: DrawdownFacts {
-                depth: score.drawdown.depth.into(),
-                from: score.drawdown.from,
-                to: score.drawdown.to,
-                longest_under_water: score.drawdown.longest_under_water,
+                depth: score.own.drawdown.depth.into(),
+                from: score.own.drawdown.from,
+                to: score.own.drawdown.to,
+                longest_under_water: score.own.drawdown.longest_under_water,
             },
-            bounties_won: score.won,
-            bounties_lost: score.lost,
+            bounties_won: score.own.won,
+            bounties_lost: score.own.lost,
             coverage: CoverageFacts {
-                bounties_asserted: score.asserted,
-                artifacts_asserted: score.asserted_artifacts,
-                share: ratio(score.asserted_artifacts, score.artifacts),
+                bounties_asserted: score.own.asserted,
+                artifacts_asserted: score.own.asserted_artifacts,
+                share: ratio(score.own.asserted_artifacts, score.own.artifacts),
                 late: abstained(Abstention::Late),
                 unfunded: abstained(Abstention::Unfunded),
                 no_answer: abstained(Abstention::NoAnswer),
                 no_stake: abstained(Abstention::NoStake),
-                refused: score.refused,
+                refused: score.own.refused,
             },
-            vs_consensus: JudgedFacts::new(score.consensus),
-            vs_label: JudgedFacts::new(score.label),
+            vs_consensus: JudgedFacts::new(score.own.consensus),
+            vs_label: JudgedFacts::new(score.own.label),
             calibration: CalibrationFacts::new(&score.forecasts, score.held_out_from, self.met_before()),
             rank: 1 + played.rivals.iter().filter(|&&rival| rival > played.engine).count(),
             of: 1 + played.rivals.len(),

@@ -9,7 +9,10 @@ use market::{
     nct::{Nct, NctDelta},
     verdict::ArtifactSet,
 };
-use replay::world::{ClosedBounty, Decision, Observer};
+use replay::{
+    follower::{Follower, OwnBounty},
+    world::{ClosedBounty, Decision, Observer},
+};
 use serde::Serialize;
 
 use crate::forecast::Forecasts;
@@ -267,9 +270,9 @@ pub struct Foretold {
     pub label: Forecasts,
 }
 
-/// Everything that is counted while a run is played.
+/// What is counted of the engine alone, in a world or against a tape.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Scorecard {
+pub struct OwnScore {
     /// Bounties that are over.
     pub bounties: u64,
     /// Their artifacts.
@@ -298,6 +301,13 @@ pub struct Scorecard {
     pub consensus: Table,
     /// Its calls against the corpus label.
     pub label: Table,
+}
+
+/// Everything that is counted while a run is played.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Scorecard {
+    /// The engine's own.
+    pub own: OwnScore,
     /// Its probabilities on the bounties before [`Scorecard::held_out_from`], and from there on.
     pub forecasts: [Foretold; 2],
     /// Number of the first bounty that is held out: the last three tenths of the run, where what learns has learned.
@@ -310,6 +320,50 @@ pub struct Scorecard {
     pub rivals: Vec<RivalScore>,
     /// By file type.
     pub types: TypeScores,
+}
+
+impl Follower for OwnScore {
+    fn locked(&mut self, now: BlockNumber, locked: Nct) {
+        self.capital.change(now, locked);
+    }
+
+    fn closed(&mut self, own: &OwnBounty<'_>) {
+        self.bounties += 1;
+        self.artifacts += own.artifacts as u64;
+        match own.decision {
+            Decision::Asserted(_) => {}
+            Decision::Abstained(reason) => *self.abstained.entry(reason).or_default() += 1,
+            Decision::Refused(_) => self.refused += 1,
+        }
+        let Some((assertion, reward)) = own.stake else { return };
+        let staked = assertion.staked().expect("a stake within the supply");
+        self.asserted += 1;
+        add(&mut self.staked, staked);
+        let all = &mut self.components;
+        add(&mut all.bounty_share, reward.bounty_share);
+        add(&mut all.losers_share, reward.losers_share);
+        add(&mut all.no_vote_share, reward.no_vote_share);
+        add(&mut all.lost_stake, reward.lost_stake);
+        add(&mut all.fees, reward.fee_lost);
+        all.rounding += reward.rounding;
+        let profit = reward.profit();
+        if profit.is_negative() {
+            self.lost += 1;
+        } else if profit != NctDelta::ZERO {
+            self.won += 1;
+        }
+        self.drawdown.add(profit, self.asserted);
+
+        for artifact in 0..own.artifacts {
+            if let Some(called) = assertion.verdict(artifact) {
+                self.asserted_artifacts += 1;
+                self.label.add(called, own.labels.contains(artifact));
+                if let Some(consensus) = own.consensus {
+                    self.consensus.add(called, consensus.contains(artifact));
+                }
+            }
+        }
+    }
 }
 
 impl Scorecard {
@@ -329,49 +383,6 @@ impl Scorecard {
                 }
             }
         }
-    }
-
-    fn engine(&mut self, closed: &ClosedBounty<'_>) -> NctDelta {
-        let index = match closed.engine {
-            Decision::Asserted(index) => index as usize,
-            Decision::Abstained(reason) => {
-                *self.abstained.entry(reason).or_default() += 1;
-                return NctDelta::ZERO;
-            }
-            Decision::Refused(_) => {
-                self.refused += 1;
-                return NctDelta::ZERO;
-            }
-        };
-        let (assertion, reward) = (&closed.bounty.assertions[index], &closed.rewards.experts[index]);
-        let staked = assertion.staked().expect("a stake within the supply");
-        self.asserted += 1;
-        add(&mut self.staked, staked);
-        let all = &mut self.components;
-        add(&mut all.bounty_share, reward.bounty_share);
-        add(&mut all.losers_share, reward.losers_share);
-        add(&mut all.no_vote_share, reward.no_vote_share);
-        add(&mut all.lost_stake, reward.lost_stake);
-        add(&mut all.fees, reward.fee_lost);
-        all.rounding += reward.rounding;
-        let profit = reward.profit();
-        if profit.is_negative() {
-            self.lost += 1;
-        } else if profit != NctDelta::ZERO {
-            self.won += 1;
-        }
-        self.drawdown.add(profit, self.asserted);
-
-        for artifact in 0..closed.plan.artifacts.len() {
-            if let Some(called) = assertion.verdict(artifact) {
-                self.asserted_artifacts += 1;
-                self.label.add(called, closed.plan.labels.contains(artifact));
-                if let Some(consensus) = closed.consensus {
-                    self.consensus.add(called, consensus.contains(artifact));
-                }
-            }
-        }
-        profit
     }
 
     fn rivals(&mut self, closed: &ClosedBounty<'_>, opinions: &mut [(u32, u32)]) {
@@ -401,23 +412,20 @@ impl Scorecard {
 
 impl Observer for Scorecard {
     fn locked(&mut self, now: BlockNumber, locked: Nct) {
-        self.capital.change(now, locked);
+        self.own.locked(now, locked);
     }
 
     fn closed(&mut self, closed: &ClosedBounty<'_>) {
-        self.bounties += 1;
         self.unvoted += u64::from(closed.consensus.is_none());
-        let profit = self.engine(closed);
+        let own = OwnBounty::from(closed);
+        self.own.closed(&own);
+        let profit = own.profit();
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);
-        let called = match closed.engine {
-            Decision::Asserted(index) => Some(&closed.bounty.assertions[index as usize]),
-            _ => None,
-        };
+        let called = own.stake.map(|(assertion, _)| assertion);
         for (artifact, &file_type) in closed.plan.file_types.iter().enumerate() {
             let malicious = closed.plan.labels.contains(artifact);
-            self.artifacts += 1;
             if let Some(consensus) = closed.consensus {
                 self.truth.add(consensus.contains(artifact), malicious);
             }

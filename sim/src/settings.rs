@@ -58,6 +58,18 @@ pub struct SettingsArgs {
     /// Rule set of the market; `sim rules list` names all
     #[arg(long, value_name = "NAME")]
     pub rules: Option<String>,
+    /// What a trial of a sweep changes.
+    #[arg(skip)]
+    pub changes: Vec<Change>,
+}
+
+impl SettingsArgs {
+    /// True if nothing was typed.
+    pub fn is_empty(&self) -> bool {
+        let SettingsArgs { scenario, engine, set, strategy, seed, rules, changes } = self;
+        let files = scenario.is_none() && engine.is_none();
+        files && set.is_empty() && strategy.is_empty() && seed.is_none() && rules.is_none() && changes.is_empty()
+    }
 }
 
 /// What is to be played, and why.
@@ -90,6 +102,13 @@ pub enum Origin {
         /// From 1.
         line: usize,
     },
+    /// A space of settings that a sweep searches.
+    Space {
+        /// As the user named it.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+    },
     /// A `--set`.
     Set,
     /// A flag of its own, with its dashes.
@@ -101,7 +120,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
-            Origin::Scenario { file, line } | Origin::Engine { file, line } => write!(f, "{}:{line}", text::shown(file)),
+            Origin::Scenario { file, line } | Origin::Engine { file, line } | Origin::Space { file, line } => {
+                write!(f, "{}:{line}", text::shown(file))
+            }
             Origin::Set => f.write_str("--set"),
             Origin::Flag(flag) => f.write_str(flag),
         }
@@ -119,7 +140,47 @@ impl Settings {
     }
 }
 
-fn resolve(args: &SettingsArgs) -> Result<Settings> {
+/// A setting that differs from what else is said.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change {
+    /// Dotted, as for `--set`.
+    pub key: String,
+    /// Its new value.
+    pub value: Value,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// What the user typed, for scenarios that differ from it in a few settings.
+#[derive(Clone, Debug)]
+pub struct Base(Layers);
+
+impl Base {
+    /// Reads what the user typed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::resolve`].
+    pub fn read(args: &SettingsArgs) -> Result<Base> {
+        typed(args).map(Base).or_exit(Exit::Usage)
+    }
+
+    /// The scenario with these settings changed.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that names the key, and whoever set it.
+    pub fn with(&self, changes: &[Change]) -> Result<Scenario> {
+        let mut layers = self.0.clone();
+        for Change { key, value, origin } in changes {
+            layers.set(key, |_| value.clone(), origin.clone())?;
+        }
+        layers.scenario()
+    }
+}
+
+/// The layers that were typed.
+fn typed(args: &SettingsArgs) -> Result<Layers> {
     let mut layers = Layers::new()?;
     if let Some(file) = &args.scenario {
         layers.file(file, "", &|line| Origin::Scenario { file: file.clone(), line })?;
@@ -149,6 +210,14 @@ fn resolve(args: &SettingsArgs) -> Result<Settings> {
     if let Some(rules) = &args.rules {
         layers.set("rules", |_| Value::String(rules.clone()), Origin::Flag("--rules"))?;
     }
+    for Change { key, value, origin } in &args.changes {
+        layers.set(key, |_| value.clone(), origin.clone())?;
+    }
+    Ok(layers)
+}
+
+fn resolve(args: &SettingsArgs) -> Result<Settings> {
+    let mut layers = typed(args)?;
     let scenario = layers.scenario()?;
     let engine_folder = args.engine.as_deref().or(args.scenario.as_deref()).and_then(Path::parent).unwrap_or(Path::new("."));
     let engine_folder = if engine_folder.as_os_str().is_empty() { Path::new(".") } else { engine_folder };
@@ -157,7 +226,57 @@ fn resolve(args: &SettingsArgs) -> Result<Settings> {
     Ok(Settings { scenario, origins, engine_folder: engine_folder.to_owned() })
 }
 
+/// A file in TOML, and where its keys stand.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Everything in it: a table.
+    pub value: Value,
+    places: BTreeMap<String, usize>,
+}
+
+impl Document {
+    /// Reads the text of a file of that name.
+    ///
+    /// # Errors
+    ///
+    /// One sentence with the line and the column.
+    pub fn parse(file: &Path, text: &str) -> Result<Document> {
+        let newlines: Vec<usize> = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect();
+        let line_of = |offset: usize| newlines.partition_point(|newline| *newline < offset) + 1;
+        let syntax = |error: toml::de::Error| {
+            let offset = error.span().map_or(0, |span| span.start).min(text.len());
+            let start = line_of(offset).checked_sub(2).map_or(0, |line| newlines[line] + 1);
+            let column = String::from_utf8_lossy(&text.as_bytes()[start..offset]).chars().count() + 1;
+            let problem = match error.message() {
+                message if message.starts_with("invalid type: integer") => "the number exceeds 63 bits",
+                message => message,
+            };
+            let (file, line) = (text::shown(file), line_of(offset));
+            anyhow!("{file}, line {line}, column {column}: this is not TOML: {problem}; correct it (`sim config` prints an example)")
+        };
+        let spans = DeTable::parse(text).map_err(syntax)?;
+        let value = Value::Table(toml::from_str::<Table>(text).map_err(syntax)?);
+        let mut places = BTreeMap::new();
+        canonical::key_offsets(spans.get_ref(), "", &mut |key, offset, _| {
+            places.insert(key, line_of(offset));
+        });
+        Ok(Document { value, places })
+    }
+
+    /// The line of a dotted key, or else of what it is in.
+    pub fn line(&self, mut key: &str) -> usize {
+        loop {
+            match (self.places.get(key), key.rsplit_once('.')) {
+                (Some(line), _) => break *line,
+                (None, Some((parent, _))) => key = parent,
+                (None, None) => break 1,
+            }
+        }
+    }
+}
+
 /// The layers so far, as one table.
+#[derive(Clone, Debug)]
 struct Layers {
     table: Value,
     /// What no key of can be unknown: every key with a value of its type.
@@ -181,38 +300,10 @@ impl Layers {
 
     /// Lays a file over everything so far, at `prefix`.
     fn file(&mut self, file: &Path, prefix: &str, origin: &dyn Fn(usize) -> Origin) -> Result<()> {
-        let text = read(file)?;
-        let newlines: Vec<usize> = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect();
-        let line_of = |offset: usize| newlines.partition_point(|newline| *newline < offset) + 1;
-        let syntax = |error: toml::de::Error| {
-            let offset = error.span().map_or(0, |span| span.start).min(text.len());
-            let start = line_of(offset).checked_sub(2).map_or(0, |line| newlines[line] + 1);
-            let column = String::from_utf8_lossy(&text.as_bytes()[start..offset]).chars().count() + 1;
-            let problem = match error.message() {
-                message if message.starts_with("invalid type: integer") => "the number exceeds 63 bits",
-                message => message,
-            };
-            let (file, line) = (text::shown(file), line_of(offset));
-            anyhow!("{file}, line {line}, column {column}: this is not TOML: {problem}; correct it (`sim config` prints an example)")
-        };
-        let spans = DeTable::parse(&text).map_err(syntax)?;
-        let value = Value::Table(toml::from_str::<Table>(&text).map_err(syntax)?);
-        let mut places = BTreeMap::new();
-        canonical::key_offsets(spans.get_ref(), prefix, &mut |key, offset, _| {
-            places.insert(key, line_of(offset));
-        });
-        let place = |key: &str| {
-            // A key inside a plain list has the list's place.
-            let mut key = key;
-            let line = loop {
-                match (places.get(key), key.rsplit_once('.')) {
-                    (Some(line), _) => break *line,
-                    (None, Some((parent, _))) => key = parent,
-                    (None, None) => break 1,
-                }
-            };
-            origin(line)
-        };
+        let document = Document::parse(file, &read(file)?)?;
+        let within = format!("{prefix}.");
+        let place = |key: &str| origin(document.line(key.strip_prefix(&within).unwrap_or(key)));
+        let value = document.value.clone();
         let (base, specimen) =
             if prefix.is_empty() { (&mut self.table, &self.specimen) } else { (&mut self.table[prefix], &self.specimen[prefix]) };
         schema::check(&value, specimen, prefix, &place)?;
@@ -375,7 +466,12 @@ fn mark(origins: &mut BTreeMap<String, Origin>, value: &Value, key: &str, origin
     }
 }
 
-fn read(file: &Path) -> Result<String> {
+/// The text of a settings file.
+///
+/// # Errors
+///
+/// If it cannot be read, is no text, or is too long.
+pub fn read(file: &Path) -> Result<String> {
     let name = || text::shown(file);
     let opened = File::open(file).with_context(|| format!("{}: cannot be read; name a TOML file", name()))?;
     if opened.metadata().is_ok_and(|metadata| metadata.is_dir()) {

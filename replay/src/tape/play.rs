@@ -101,9 +101,8 @@ impl Tape {
         let refused = |error| PlayError::Setup(SetupError::Scenario(ScenarioError::Engine(error)));
         engine.check().map_err(refused)?;
         let recorded = &self.setup.scenario.engine;
-        // What is known of a backend matters to distillers alone.
-        let answers = |backend: &BackendConfig| BackendConfig { tpr: None, fpr: None, trials: None, ..backend.clone() };
-        let same_backends = engine.backends.iter().map(answers).eq(recorded.backends.iter().map(answers));
+        let answers = |engine: &EngineConfig| engine.backends.iter().map(BackendConfig::without_rates).collect::<Vec<_>>();
+        let same_backends = answers(engine) == answers(recorded);
         for (what, same) in [
             ("backends", same_backends),
             ("archives", engine.archives == recorded.archives),

@@ -5,19 +5,29 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
+use toml::Value;
 
 use super::{
     Format,
     stage::{self, Stage, StageArgs},
+    sweep::RegistryArgs,
 };
 use crate::{
-    execute::{self, Wishes},
+    execute::{self, Broken, Wishes},
     exit::{Exit, OrExit},
     output::RunDirectory,
     progress::Progress,
-    report, text,
+    report,
+    settings::{Base, Change, Origin, SettingsArgs},
+    sweep::{
+        folder,
+        registry::Registry,
+        space::STRATEGY,
+        trial::{self, Figures, Outcome},
+    },
+    text,
 };
 
 const EXAMPLES: &str = "\
@@ -25,7 +35,8 @@ Examples:
   sim replay                                    the shipped panel, default scenario
   sim replay starter --strategy fixed?bid=0.5   the shipped files, really scanned
   sim replay my-corpus --scenario my.toml --set rivals.0.count=5 --out run
-  sim replay my-corpus --engine engine.toml --format json";
+  sim replay my-corpus --engine engine.toml --format json
+  sim replay --trial 3fa94c0d11e2b8a7           a trial of a sweep, again and alone";
 
 /// Play a corpus through the market and report how the engine fared
 #[derive(Debug, Args)]
@@ -37,6 +48,15 @@ pub struct ReplayArgs {
     /// New folder for run.json, the scenario, the journal and a table of bounties
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Play a trial of a sweep again, by the name that its report and `trials.csv` give it
+    #[arg(long, value_name = "ID", conflicts_with = "corpus")]
+    pub trial: Option<String>,
+    /// The folder of that sweep; without it, the registry of all trials knows
+    #[arg(long, value_name = "DIR", requires = "trial")]
+    pub sweep: Option<PathBuf>,
+    /// Where trials are known.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -51,7 +71,8 @@ impl ReplayArgs {
     /// # Errors
     ///
     /// If the settings or the corpus are wrong, a file cannot be written, or an invariant is broken.
-    pub fn run(self, out: &mut dyn Write) -> Result<Exit> {
+    pub fn run(mut self, out: &mut dyn Write) -> Result<Exit> {
+        let recorded = self.trial.take().map(|trial| self.recorded(&trial)).transpose().or_exit(Exit::Usage)?;
         let (quiet, nulls, jobs) = (self.stage.quiet, !self.no_nulls, self.stage.scanning.jobs());
         let progress = Progress::new(quiet);
         let interrupted = execute::interruption()?;
@@ -74,6 +95,42 @@ impl ReplayArgs {
         if let (Some(folder), false) = (&self.out, quiet) {
             let _ = writeln!(stderr(), "wrote {}", text::shown(folder));
         }
+        if let Some(recorded) = recorded.filter(|_| run.complete) {
+            let (found, expected) = (&run.decisions_sha256, &recorded.decisions_sha256);
+            if found != expected {
+                let what = format!("the trial decided otherwise than in its sweep: {found} where {expected} was recorded");
+                return Err(Broken(what)).or_exit(Exit::Broken);
+            }
+            if !quiet {
+                let _ = writeln!(stderr(), "the engine decided and was paid as in the sweep: {expected}");
+            }
+        }
         Ok(if run.complete { Exit::Success } else { Exit::Interrupted })
+    }
+
+    /// Takes the settings of a trial; answers what it came to.
+    fn recorded(&mut self, trial: &str) -> Result<Figures> {
+        if !self.stage.settings.is_empty() {
+            bail!("--trial plays a trial as it was; leave other settings out");
+        }
+        let folder = match &self.sweep {
+            Some(folder) => folder.clone(),
+            None => Registry::find(&self.registry.folder()?, trial)?,
+        };
+        let (plan, scenario) = (folder::read_plan(&folder)?, folder::scenario(&folder));
+        let record = folder::read(&folder)?.into_iter().find(|record| record.trial == trial);
+        let record = record.ok_or_else(|| anyhow!("the sweep in {} has no trial {}", text::shown(&folder), text::quote(trial)))?;
+        let Outcome::Figures(figures) = &record.outcome else { bail!("trial {trial} failed in its sweep: it cannot be played") };
+        let origin = || Origin::Flag("--trial");
+        let set = record.set.iter().map(|(key, value)| Ok(Change { key: key.clone(), value: Value::try_from(value)?, origin: origin() }));
+        let mut changes: Vec<Change> = set.collect::<Result<_>>()?;
+        changes.push(Change { key: STRATEGY.to_owned(), value: Value::String(record.strategy.clone()), origin: origin() });
+        let base = Base::read(&SettingsArgs { scenario: Some(scenario.clone()), ..SettingsArgs::default() })?;
+        if trial::id(&base.with(&changes)?) != trial {
+            bail!("the scenario of the sweep in {} was changed: trial {trial} is not in it any more", text::shown(&folder));
+        }
+        self.stage.corpus = Some(plan.corpus.path);
+        self.stage.settings = SettingsArgs { scenario: Some(scenario), changes, ..SettingsArgs::default() };
+        Ok(Figures::clone(figures))
     }
 }

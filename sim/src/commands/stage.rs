@@ -117,13 +117,15 @@ impl Stage {
     }
 }
 
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// The command as it was typed, quoted for a shell, without what changes nothing about its result: `--out` (a folder is
 /// written once), `--jobs`, `--format`, `--quiet`, and those of the cache.
 pub fn command() -> String {
-    let quoted = |word: String| {
-        let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
-        if plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
-    };
     let mut words = vec!["sim".to_owned()];
     let mut typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = typed.next() {
@@ -131,7 +133,7 @@ pub fn command() -> String {
         match flag {
             "--out" | "--jobs" | "--format" | "--cache" if !value => drop(typed.next()),
             "--out" | "--jobs" | "--format" | "--cache" | "--rescan" | "--quiet" => {}
-            _ => words.push(quoted(word)),
+            _ => words.push(quoted(&word)),
         }
     }
     words.join(" ")

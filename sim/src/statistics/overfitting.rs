@@ -2,6 +2,7 @@
 //! half of the bounties is below average on the other. Every trial ever made on a corpus counts, not only those shown.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Unfit,
@@ -13,7 +14,7 @@ use super::{
 const EULER: f64 = 0.577_215_664_9;
 
 /// Mean profit per bounty in standard deviations, and the shape of profits.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Sharpe {
     /// Mean over standard deviation with divisor n - 1, per bounty.
     pub ratio: f64,
@@ -124,17 +125,27 @@ pub struct Overfitting {
 ///
 /// If the number of blocks is odd, 0, or above 24: that would be millions of splits.
 pub fn overfitting(trials: &[&[f64]], blocks: usize, score: Score) -> Result<Overfitting, Unfit> {
-    assert!(blocks > 0 && blocks.is_multiple_of(2) && blocks <= 24, "halves of {blocks} blocks");
     check_all(trials.iter().copied(), LEAST.max(2 * blocks))?;
-    let length = trials[0].len() / blocks;
-    let trials: Vec<Halves> = trials.iter().map(|trial| Halves::new(trial, blocks, length, score)).collect();
+    let trials: Vec<Blocks> = trials.iter().map(|trial| Blocks::of(trial, blocks)).collect::<Result<_, _>>()?;
+    Ok(overfitting_of(&trials.iter().collect::<Vec<_>>(), score))
+}
+
+/// The same for trials of which only the sums of blocks are known.
+///
+/// # Panics
+///
+/// Without a trial, if blocks are not the same for all, and if their number is odd, 0, or above 24.
+pub fn overfitting_of(trials: &[&Blocks], score: Score) -> Overfitting {
+    let (blocks, length) = (trials[0].sums.len(), trials[0].length);
+    assert!(blocks > 0 && blocks.is_multiple_of(2) && blocks <= 24, "halves of {blocks} blocks");
+    assert!(trials.iter().all(|trial| trial.sums.len() == blocks && trial.length == length), "blocks of different kinds");
     let mut first: Vec<usize> = (0..blocks / 2).collect();
     let mut logits = Vec::new();
     loop {
         let second: Vec<usize> = (0..blocks).filter(|block| !first.contains(block)).collect();
-        let best = trials.iter().map(|trial| trial.score(&first)).enumerate();
+        let best = trials.iter().map(|trial| trial.score(&first, score)).enumerate();
         let best = best.fold((0, f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best }).0;
-        let scores: Vec<f64> = trials.iter().map(|trial| trial.score(&second)).collect();
+        let scores: Vec<f64> = trials.iter().map(|trial| trial.score(&second, score)).collect();
         let count = |among: &dyn Fn(f64) -> bool| scores.iter().filter(|&&score| among(score)).count() as f64;
         let rank = count(&|score| score < scores[best]) + 0.5 * (1.0 + count(&|score| score == scores[best]));
         logits.push(libm::log(rank / (trials.len() as f64 + 1.0 - rank)));
@@ -144,31 +155,41 @@ pub fn overfitting(trials: &[&[f64]], blocks: usize, score: Score) -> Result<Ove
         first.iter_mut().skip(place).zip(next..).for_each(|(block, next)| *block = next);
     }
     let probability = logits.iter().filter(|&&logit| logit <= 0.0).count() as f64 / logits.len() as f64;
-    Ok(Overfitting { probability, logits })
+    Overfitting { probability, logits }
 }
 
 /// One trial, ready to be scored on any choice of blocks.
-struct Halves {
-    score: Score,
-    length: usize,
-    mean: f64,
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Blocks {
+    /// Bounties in each block; what remains after the last one is dropped.
+    pub length: usize,
+    /// Mean profit of all bounties.
+    pub mean: f64,
     /// Sums, and sums of squares, of what is above the mean, by block.
-    sums: Vec<(f64, f64)>,
+    pub sums: Vec<(f64, f64)>,
 }
 
-impl Halves {
-    fn new(trial: &[f64], blocks: usize, length: usize, score: Score) -> Halves {
-        let centred = series::centred(trial);
+impl Blocks {
+    /// Cuts a series into so many blocks.
+    ///
+    /// # Errors
+    ///
+    /// With fewer than two values in a block.
+    pub fn of(trial: &[f64], blocks: usize) -> Result<Blocks, Unfit> {
+        if trial.len() < 2 * blocks {
+            return Err(Unfit::TooFewBounties { bounties: trial.len(), least: 2 * blocks });
+        }
+        let (length, centred) = (trial.len() / blocks, series::centred(trial));
         let sums = centred.chunks_exact(length).take(blocks);
         let sums = sums.map(|block| (block.iter().sum(), block.iter().map(|value| value * value).sum())).collect();
-        Halves { score, length, mean: series::mean(trial), sums }
+        Ok(Blocks { length, mean: series::mean(trial), sums })
     }
 
-    fn score(&self, blocks: &[usize]) -> f64 {
+    fn score(&self, blocks: &[usize], score: Score) -> f64 {
         let n = (blocks.len() * self.length) as f64;
         let (sum, squares) = blocks.iter().map(|&block| self.sums[block]).fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
         let mean = self.mean + sum / n;
-        match self.score {
+        match score {
             Score::Mean => mean,
             Score::Sharpe => ratio(mean, ((squares - sum * sum / n).max(0.0) / (n - 1.0)).sqrt()),
         }

@@ -1,0 +1,147 @@
+//! The report of a sweep: every figure comes from [`Summary`], none is computed here.
+
+use comfy_table::CellAlignment;
+
+use super::{decimal, lines, name, nct, percent, table};
+use crate::{
+    sweep::{
+        sampler::Sampler,
+        summary::Summary,
+        trial::{Figures, Record},
+    },
+    text::{cut, plain, thousands as count},
+};
+
+/// Trials, and values of settings, that are printed.
+const SHOWN: usize = 10;
+
+/// The whole report.
+pub fn text(summary: &Summary) -> String {
+    let mut out = String::new();
+    header(summary, &mut out);
+    trials(summary, &mut out);
+    effects(summary, &mut out);
+    belief(summary, &mut out);
+    for (why, how_often) in summary.failures.iter().take(SHOWN) {
+        out.push_str(&format!("failed: {} {}: {}\n", count(*how_often), if *how_often == 1 { "trial" } else { "trials" }, cut(why, 200)));
+    }
+    for warning in &summary.warnings {
+        out.push_str(&format!("warning: {}\n", plain(warning)));
+    }
+    out
+}
+
+fn header(summary: &Summary, out: &mut String) {
+    let counts = &summary.counts;
+    let sampler = match summary.sampler {
+        Sampler::Grid => "grid",
+        Sampler::Random => "random",
+        Sampler::Lhs => "Latin hypercube",
+        Sampler::Halving => "successive halving",
+    };
+    let shard = summary.shard.map_or_else(String::new, |shard| format!(", part {shard}"));
+    let again = if counts.again > 0 { format!(", {} of them drawn before", count(counts.again)) } else { String::new() };
+    out.push_str(&format!(
+        "Sweep on `{}`: {} points ({sampler}){again}{shard}\ncomputed {}, reused {}, failed {}\n",
+        name(&summary.corpus.name),
+        count(summary.points),
+        count(counts.computed),
+        count(counts.reused),
+        count(counts.failed)
+    ));
+}
+
+/// The settings of a trial besides its strategy, short enough for a column.
+fn settings(record: &Record) -> String {
+    let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    let shown = record.set.iter().map(|(key, value)| format!("{}={value}", short(key)));
+    cut(&shown.collect::<Vec<_>>().join(" "), 36)
+}
+
+fn trials(summary: &Summary, out: &mut String) {
+    if summary.trials.is_empty() {
+        return;
+    }
+    let shown = summary.trials.len().min(SHOWN);
+    out.push_str(&format!("\nThe best {shown} of {} trials; profit in NCT\n", count(summary.trials.len() as u64)));
+    let header =
+        ["trial", "strategy", "settings", "profit", "per bounty", "Sharpe", "drawdown", "on locked", "accuracy", "late", "unfunded"];
+    let mut table = table(&header);
+    for column in [1, 2] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+    }
+    let with_settings = summary.trials.iter().any(|record| !record.set.is_empty());
+    let figures = |record: &Record, of: &Figures| {
+        let front = if summary.front.contains(&record.number) { "*" } else { " " };
+        [
+            format!("{}{front}", record.trial),
+            name(&record.strategy),
+            if with_settings { settings(record) } else { String::new() },
+            nct(of.profit_nct, true),
+            nct(of.per_bounty_nct, true),
+            decimal(of.sharpe.map(|sharpe| sharpe.ratio)),
+            nct(of.drawdown_nct, false),
+            percent(of.return_on_locked),
+            percent(of.accuracy),
+            count(of.late),
+            count(of.unfunded),
+        ]
+    };
+    for (record, of) in summary.trials.iter().take(SHOWN).filter_map(|record| Some((record, record.figures()?))) {
+        table.add_row(figures(record, of));
+    }
+    out.push_str(&lines(&table));
+    out.push_str("  *: no other trial has both more profit and a smaller drawdown; all trials are in trials.csv\n");
+}
+
+fn effects(summary: &Summary, out: &mut String) {
+    if summary.effects.is_empty() {
+        return;
+    }
+    out.push_str("\nProfit per bounty by setting, over all trials with that value\n");
+    let mut table = table(&["setting", "value", "trials", "mean", "best"]);
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    for effect in &summary.effects {
+        for (place, value) in effect.values.iter().take(SHOWN).enumerate() {
+            let setting = if place == 0 { name(&effect.name) } else { String::new() };
+            let trials = count(value.trials as u64);
+            table.add_row([setting, cut(&value.value, 36), trials, nct(value.mean_nct, true), nct(value.best_nct, true)]);
+        }
+        if effect.values.len() > SHOWN {
+            table.add_row([
+                String::new(),
+                format!("and {} more", effect.values.len() - SHOWN),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
+        }
+    }
+    out.push_str(&lines(&table));
+}
+
+fn belief(summary: &Summary, out: &mut String) {
+    let Some(best) = &summary.best else {
+        out.push_str("\nNo trial was played.\n");
+        return;
+    };
+    out.push_str(&format!("\nBest: trial {}, `{}`\n", best.trial, name(&best.strategy)));
+    if let Some((deflated, expected)) = best.deflated.zip(best.expected_sharpe) {
+        out.push_str(&format!(
+            "  {} trials were ever made on this corpus; the best of so many would have a Sharpe ratio of {expected:.4} if all were\n  \
+             worth nothing. The probability that this one is above it (deflated Sharpe ratio): {}\n",
+            count(best.trials_ever as u64),
+            percent(Some(deflated)),
+        ));
+    }
+    if let Some(overfitting) = summary.overfitting {
+        out.push_str(&format!(
+            "  Probability of overfitting: {}; so often the best on half of the bounties is not above the middle on the others\n",
+            percent(Some(overfitting))
+        ));
+    }
+}

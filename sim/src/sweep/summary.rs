@@ -1,0 +1,237 @@
+//! What the trials of a sweep say, and how far the best of them can be believed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{
+    folder::{Plan, PlannedCorpus, Shard},
+    registry::Registry,
+    sampler::Sampler,
+    search::Counts,
+    space::STRATEGY,
+    trial::{Figures, Record},
+};
+use crate::statistics::overfitting::{Blocks, Score, expected_maximum, overfitting_of};
+
+/// Version of the schema of the summary; grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+/// Values of one setting that are told apart; more are put together in as many groups.
+const GROUPS: usize = 6;
+/// Losing bounties below which a mean hangs on too few.
+const LOSSES: u64 = 10;
+
+/// A whole sweep.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Summary {
+    pub schema: u32,
+    pub version: String,
+    pub warnings: Vec<String>,
+    pub corpus: PlannedCorpus,
+    pub scenario_sha256: String,
+    pub sampler: Sampler,
+    /// Points that were drawn.
+    pub points: u64,
+    pub shard: Option<Shard>,
+    pub counts: Counts,
+    pub best: Option<BestFacts>,
+    /// Probability that the best trial of one half of the bounties is not above the middle on the other half; .5 if there is
+    /// nothing to choose.
+    pub overfitting: Option<f64>,
+    /// Numbers of the trials that no other beats in both profit and drawdown.
+    pub front: Vec<u32>,
+    /// What each setting does to the profit, in the mean over all others.
+    pub effects: Vec<EffectFacts>,
+    /// Why trials failed, each reason once, with how many there were.
+    pub failures: Vec<(String, u64)>,
+    /// The last record of every trial that was played, the best one first: who went on longest, then by profit per bounty.
+    pub trials: Vec<Record>,
+}
+
+/// The best trial, and how far it can be believed.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct BestFacts {
+    pub number: u32,
+    pub trial: String,
+    pub strategy: String,
+    /// Trials that were ever made on this corpus on this account, these included.
+    pub trials_ever: usize,
+    /// Sharpe ratio per bounty that the best of so many trials is expected to have if all are worth nothing.
+    pub expected_sharpe: Option<f64>,
+    /// Probability that its true Sharpe ratio is above that (deflated Sharpe ratio); nothing without variance.
+    pub deflated: Option<f64>,
+}
+
+/// What one setting does.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EffectFacts {
+    /// The key, or a strategy's parameter as in `fixed?bid`.
+    pub name: String,
+    pub values: Vec<ValueFacts>,
+}
+
+/// One value of a setting, or neighbouring ones together.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ValueFacts {
+    pub value: String,
+    pub trials: usize,
+    /// Mean over those trials of the profit per bounty, in NCT.
+    pub mean_nct: f64,
+    /// The most of any of them.
+    pub best_nct: f64,
+}
+
+impl Summary {
+    /// Puts the figures of `records` together, which are in order; trials ever made are those of the registry.
+    pub fn new(plan: &Plan, counts: Counts, records: &[Record], registry: &Registry) -> Summary {
+        let last: BTreeMap<u32, &Record> = records.iter().map(|record| (record.number, record)).collect();
+        let mut trials: Vec<(&Record, &Figures)> = last.values().filter_map(|record| Some((*record, record.figures()?))).collect();
+        trials.sort_by(|(a, of_a), (b, of_b)| {
+            b.rung.cmp(&a.rung).then(of_b.per_bounty_nct.total_cmp(&of_a.per_bounty_nct)).then(a.number.cmp(&b.number))
+        });
+        let finalists: Vec<(&Record, &Figures)> = trials.iter().filter(|(record, _)| record.rung == trials[0].0.rung).copied().collect();
+        let mut failures = BTreeMap::new();
+        for record in records {
+            if let super::trial::Outcome::Failed(why) = &record.outcome {
+                *failures.entry(why.clone()).or_insert(0_u64) += 1;
+            }
+        }
+        let best = trials.first().map(|(record, figures)| best(record, figures, registry));
+        let overfitting = overfitted(&finalists);
+        Summary {
+            schema: SCHEMA,
+            version: plan.version.clone(),
+            warnings: warnings(best.as_ref(), trials.first().map(|(_, figures)| *figures), overfitting),
+            corpus: plan.corpus.clone(),
+            scenario_sha256: plan.scenario_sha256.clone(),
+            sampler: plan.sampler,
+            points: plan.trials,
+            shard: plan.shard,
+            counts,
+            best,
+            overfitting,
+            front: front(&finalists),
+            effects: effects(&trials),
+            failures: failures.into_iter().collect(),
+            trials: trials.iter().map(|(record, _)| Record::clone(record)).collect(),
+        }
+    }
+}
+
+fn best(record: &Record, figures: &Figures, registry: &Registry) -> BestFacts {
+    let expected = expected_maximum(&registry.sharpes(), registry.len() as f64);
+    BestFacts {
+        number: record.number,
+        trial: record.trial.clone(),
+        strategy: record.strategy.clone(),
+        trials_ever: registry.len(),
+        expected_sharpe: figures.sharpe.map(|_| expected),
+        deflated: figures.sharpe.map(|sharpe| sharpe.probability_above(expected)),
+    }
+}
+
+fn overfitted(finalists: &[(&Record, &Figures)]) -> Option<f64> {
+    let blocks: Vec<&Blocks> = finalists.iter().filter_map(|(_, figures)| figures.blocks.as_ref()).collect();
+    // Markets of different lengths cannot be cut alike.
+    let alike = blocks.iter().all(|block| block.length == blocks[0].length);
+    (blocks.len() > 1 && blocks.len() == finalists.len() && alike).then(|| overfitting_of(&blocks, Score::Mean).probability)
+}
+
+fn warnings(best: Option<&BestFacts>, figures: Option<&Figures>, overfitting: Option<f64>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let Some((best, figures)) = best.zip(figures) else { return warnings };
+    if figures.profit_nct <= 0.0 {
+        warnings.push("no trial earned anything: leaving every bounty alone is better".to_owned());
+    } else if best.deflated.is_none_or(|deflated| deflated < 0.95) {
+        warnings.push(format!("the best of {} trials can look this good by luck: do not take its profit for a forecast", best.trials_ever));
+    }
+    if overfitting.is_some_and(|probability| probability > 0.25) {
+        warnings.push("who is best on one half of the bounties is often not on the other: the choice is overfitted".to_owned());
+    }
+    if figures.asserted > 0 && figures.lost < LOSSES {
+        warnings.push(format!("the best trial lost only {} bounties: too few to know how much it can lose", figures.lost));
+    }
+    if figures.bounties < figures.asserted.max(1) {
+        warnings.push("the best trial has no bounties to judge by".to_owned());
+    }
+    warnings
+}
+
+/// Numbers of those whom nobody beats in both profit per bounty and drawdown, by profit.
+fn front(finalists: &[(&Record, &Figures)]) -> Vec<u32> {
+    let mut least = f64::INFINITY;
+    let mut front = Vec::new();
+    // They come by falling profit: whoever falls less deep than all before is on the front.
+    for (record, figures) in finalists {
+        if figures.drawdown_nct < least {
+            least = figures.drawdown_nct;
+            front.push(record.number);
+        }
+    }
+    front
+}
+
+/// What each setting does, where it has several values.
+fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
+    let mut values: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
+    for (record, figures) in trials {
+        let mut add = |name: String, value: String| values.entry(name).or_default().push((value, figures.per_bounty_nct));
+        let (strategy, parameters) = record.strategy.split_once('?').unwrap_or((&record.strategy, ""));
+        add(STRATEGY.to_owned(), strategy.to_owned());
+        // What follows `base=` is another strategy's.
+        let own = parameters.split("base=").next().unwrap_or_default();
+        for (key, value) in own.split('&').filter_map(|pair| pair.split_once('=')) {
+            add(format!("{strategy}?{key}"), value.to_owned());
+        }
+        for (key, value) in record.set.iter().filter(|(key, _)| *key != "bounties") {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            add(key.clone(), value);
+        }
+    }
+    let effects = values.into_iter().map(|(name, found)| EffectFacts { name, values: grouped(found) });
+    effects.filter(|effect| effect.values.len() > 1).collect()
+}
+
+/// Values with what they earned; neighbouring numbers together, if there are many.
+fn grouped(mut found: Vec<(String, f64)>) -> Vec<ValueFacts> {
+    let number = |text: &str| text.parse::<f64>().ok();
+    let numbers = found.iter().all(|(value, _)| number(value).is_some());
+    found.sort_by(|(a, _), (b, _)| match (numbers, number(a), number(b)) {
+        (true, Some(a), Some(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
+    });
+    let distinct = found.iter().map(|(value, _)| value).collect::<BTreeSet<_>>().len();
+    let facts = |group: &[(String, f64)]| {
+        let profits = || group.iter().map(|(_, profit)| *profit);
+        let (first, last) = (&group[0].0, &group[group.len() - 1].0);
+        ValueFacts {
+            value: if first == last { first.clone() } else { format!("{first} to {last}") },
+            trials: group.len(),
+            mean_nct: profits().sum::<f64>() / group.len() as f64,
+            best_nct: profits().fold(f64::NEG_INFINITY, f64::max),
+        }
+    };
+    if distinct <= GROUPS || !numbers {
+        return found.chunk_by(|a, b| a.0 == b.0).map(facts).collect();
+    }
+    found.chunks(found.len().div_ceil(GROUPS)).map(facts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_numbers_are_put_together_and_few_values_are_not() {
+        let of = |values: &[&str]| grouped(values.iter().enumerate().map(|(at, value)| ((*value).to_owned(), at as f64)).collect());
+        let few = of(&["10", "9", "9"]);
+        assert_eq!(
+            few.iter().map(|facts| (facts.value.as_str(), facts.trials, facts.mean_nct)).collect::<Vec<_>>(),
+            [("9", 2, 1.5), ("10", 1, 0.0)]
+        );
+        let many = of(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
+        assert_eq!(many.len(), 6);
+        assert_eq!((many[5].value.as_str(), many[5].best_nct), ("11 to 12", 11.0));
+        assert_eq!(of(&["a", "b", "c", "d", "e", "f", "g"]).len(), 7, "words have no neighbours");
+    }
+}

@@ -1,8 +1,10 @@
 //! `sim sweep`: thousands of trials over a space of settings.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{Write, stderr},
+    iter,
     path::{self, Path, PathBuf},
     sync::atomic::AtomicBool,
     time::Instant,
@@ -28,7 +30,7 @@ use crate::{
         folder::{self, Folder, Plan, PlannedCorpus, Shard},
         registry::{self, Registry},
         sampler::{self, Sampler},
-        search::{self, Search},
+        search::{self, Drawn, Search},
         space::Space,
         summary::Summary,
         trial::Record,
@@ -149,11 +151,17 @@ impl SweepArgs {
         }
         let mut registry = Registry::open(&registry_folder, &folder.plan.corpus.sha256).or_exit(Exit::Usage)?;
 
+        let drawn = Drawn::new(&folder.plan, &space, &base)?;
+        let unplayable: Vec<&str> = drawn.trials.iter().filter_map(|trial| trial.scenario.as_ref().err()).map(String::as_str).collect();
+        if let (Some(first), false) = (unplayable.first(), quiet) {
+            let (count, all) = (text::thousands(unplayable.len() as u64), text::thousands(drawn.trials.len() as u64));
+            let _ = writeln!(stderr(), "{count} of {all} trials cannot be played: {}", text::plain(first));
+        }
         let started = Instant::now();
         let bar = progress.bar(0, false);
         let setup = &stage.setup;
-        let search = Search { folder: &folder, space: &space, base: &base, setup, jobs, interrupted: &interrupted };
-        let found = search.run(&Bar { bar: &bar });
+        let search = Search { folder: &folder, base: &base, setup, jobs, interrupted: &interrupted };
+        let found = search.run(drawn, &Bar { bar: &bar });
         bar.finish_and_clear();
         let (counts, records) = execute::answer(found)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -175,7 +183,7 @@ impl SweepArgs {
         folder.finish(&records)?;
         registry.add(records.iter(), &place)?;
         let summary = Summary::new(&folder.plan, counts, &records, &registry);
-        tell(&summary, self.format, out)?;
+        tell(&summary, &self.out, self.format, out)?;
         if !quiet {
             let rate = counts.bounties as f64 / seconds.max(1e-9);
             let _ = writeln!(stderr(), "{seconds:.1} s, {} bounties/s; wrote {}", text::thousands(rate as u64), text::shown(&self.out));
@@ -233,7 +241,7 @@ impl SweepArgs {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             corpus: PlannedCorpus {
                 name: setup.corpus.name().to_owned(),
-                path: path::absolute(shipped::find(self.stage.corpus.as_deref()))?,
+                path: real(&shipped::find(self.stage.corpus.as_deref())),
                 sha256: hex::encode(setup.summary.sha256),
                 rows: setup.summary.rows,
             },
@@ -264,15 +272,20 @@ impl SweepArgs {
     }
 }
 
-/// Prints a report, and what to do next.
-fn tell(summary: &Summary, format: Format, out: &mut dyn Write) -> Result<()> {
+/// The path of a file from anywhere.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Prints a report on the sweep in `folder`, and what to do next.
+fn tell(summary: &Summary, folder: &Path, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(summary)?)?,
         Format::Text => {
             out.write_all(report::sweep::text(summary).as_bytes())?;
             if let Some(best) = summary.trials.first() {
                 writeln!(out, "\nPlay it again  sim replay --trial {}", best.trial)?;
-                writeln!(out, "Be sure        {}", comparison(summary, best))?;
+                writeln!(out, "Be sure        {}", comparison(summary, folder, best))?;
             }
         }
     }
@@ -280,9 +293,11 @@ fn tell(summary: &Summary, format: Format, out: &mut dyn Write) -> Result<()> {
 }
 
 /// The command that compares the best trials in the market of the very best.
-fn comparison(summary: &Summary, best: &Record) -> String {
+fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
     let alike = summary.trials.iter().filter(|record| record.set == best.set).take(3);
-    let mut words = vec!["sim".to_owned(), "compare".to_owned(), quoted(&summary.corpus.path.to_string_lossy())];
+    let scenario = folder::scenario(folder);
+    let files = ["compare", &summary.corpus.path.to_string_lossy(), "--scenario", &scenario.to_string_lossy()].map(quoted);
+    let mut words: Vec<String> = iter::once("sim".to_owned()).chain(files).collect();
     alike.for_each(|record| words.extend(["-s".to_owned(), quoted(&record.strategy)]));
     for (key, value) in best.set.iter().filter(|(key, _)| *key != "bounties") {
         words.extend(["--set".to_owned(), quoted(&format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))]);
@@ -328,7 +343,7 @@ impl MergeArgs {
         let failed = records.iter().filter(|record| record.figures().is_none()).count() as u64;
         let counts = search::Counts { reused: records.len() as u64 - failed, failed, ..search::Counts::default() };
         let summary = Summary::new(&folder.plan, counts, &records, &registry);
-        tell(&summary, self.format, out)?;
+        tell(&summary, &self.out, self.format, out)?;
         if !self.quiet {
             let _ = writeln!(stderr(), "wrote {}", text::shown(&self.out));
         }
@@ -358,8 +373,9 @@ impl MergeArgs {
         // Which trials there are follows from the plan alone.
         let base = Base::read(&SettingsArgs { scenario: Some(first.scenario()), ..SettingsArgs::default() })?;
         let space = Space::parse(Path::new("plan.json: space"), &first.plan.space)?;
-        let wanted = search::numbers(&first.plan, &space, &base)?;
-        let missing: Vec<u32> = wanted.into_iter().filter(|number| !records.iter().any(|record| record.number == *number)).collect();
+        let there: HashSet<u32> = records.iter().map(|record| record.number).collect();
+        let wanted = Drawn::new(&first.plan, &space, &base)?.trials.into_iter().map(|trial| trial.number);
+        let missing: Vec<u32> = wanted.filter(|number| !there.contains(number)).collect();
         if let Some(number) = missing.first() {
             return Err(anyhow!(
                 "{} trials are missing, the first is number {number}: name all parts, and go on with those that were interrupted",

@@ -64,8 +64,7 @@ fn trials(summary: &Summary, out: &mut String) {
     }
     let shown = summary.trials.len().min(SHOWN);
     out.push_str(&format!("\nThe best {shown} of {} trials; profit in NCT\n", count(summary.trials.len() as u64)));
-    let header =
-        ["trial", "strategy", "settings", "profit", "per bounty", "Sharpe", "drawdown", "on locked", "accuracy", "late", "unfunded"];
+    let header = ["trial", "strategy", "settings", "profit", "per bounty", "Sharpe", "drawdown", "accuracy", "missed"];
     let mut table = table(&header);
     for column in [1, 2] {
         if let Some(column) = table.column_mut(column) {
@@ -83,17 +82,15 @@ fn trials(summary: &Summary, out: &mut String) {
             nct(of.per_bounty_nct, true),
             decimal(of.sharpe.map(|sharpe| sharpe.ratio)),
             nct(of.drawdown_nct, false),
-            percent(of.return_on_locked),
             percent(of.accuracy),
-            count(of.late),
-            count(of.unfunded),
+            count(of.late + of.unfunded + of.refused),
         ]
     };
     for (record, of) in summary.trials.iter().take(SHOWN).filter_map(|record| Some((record, record.figures()?))) {
         table.add_row(figures(record, of));
     }
     out.push_str(&lines(&table));
-    out.push_str("  *: no other trial has both more profit and a smaller drawdown; all trials are in trials.csv\n");
+    out.push_str("  *: no other trial has both more profit and a smaller drawdown; missed: late, unfunded or refused\n  all trials, and all figures of each, are in trials.csv\n");
 }
 
 fn effects(summary: &Summary, out: &mut String) {

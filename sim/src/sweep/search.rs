@@ -41,13 +41,63 @@ const RUNG: u64 = 1_000;
 #[derive(Debug)]
 pub struct Search<'a> {
     pub folder: &'a Folder,
-    pub space: &'a Space,
     /// The scenario that trials change.
     pub base: &'a Base,
     /// The same, checked and scanned.
     pub setup: &'a Arc<Setup>,
     pub jobs: usize,
     pub interrupted: &'a AtomicBool,
+}
+
+/// The trials of a plan.
+#[derive(Debug)]
+pub struct Drawn {
+    sampler: Sampler,
+    points: Vec<Point>,
+    rungs: Vec<Rung>,
+    /// The scenario that they change.
+    scanned: Scenario,
+    /// Every trial once, in order, as it is played first.
+    pub trials: Vec<Trial>,
+    /// Points that were drawn before.
+    pub again: u64,
+}
+
+impl Drawn {
+    /// Draws the trials of a plan.
+    ///
+    /// # Errors
+    ///
+    /// If the space has no such points.
+    pub fn new(plan: &Plan, space: &Space, base: &Base) -> Result<Drawn> {
+        let scanned = base.with(&[])?;
+        let points = sampler::points(space, plan.sampler, scanned.seed, Some(plan.trials))?;
+        let rungs = rungs(plan.sampler, plan.bounties);
+        let mut drawn = Drawn { sampler: plan.sampler, points, rungs, scanned, trials: Vec::new(), again: 0 };
+        let numbers = 0..drawn.points.len() as u32;
+        let mut trials: Vec<Trial> = numbers.into_par_iter().map(|number| drawn.trial(base, number, drawn.rungs[0])).collect();
+        let mut seen = HashSet::new();
+        trials.retain(|trial| seen.insert(trial.id.clone()));
+        drawn.again = (drawn.points.len() - trials.len()) as u64;
+        drawn.trials = trials;
+        Ok(drawn)
+    }
+
+    /// The trial of a point on a rung; its engine has to scan as that of the scenario does.
+    fn trial(&self, base: &Base, number: u32, rung: Rung) -> Trial {
+        let mut point = self.points[number as usize].clone();
+        if self.sampler == Sampler::Halving {
+            let value = toml::Value::Integer(rung.to as i64);
+            point.changes.push(Change { key: "bounties".to_owned(), value, origin: Origin::Flag("--sampler halving") });
+        }
+        let scenario = base.with(&point.changes).and_then(|scenario| {
+            let (asked, known) = (&scenario.engine, &self.scanned.engine);
+            let same = answers(asked).eq(answers(known)) && asked.archives == known.archives;
+            anyhow::ensure!(same, "`engine.backends` and `engine.archives` decide what was scanned, so a sweep cannot vary them");
+            Ok(scenario)
+        });
+        Trial { rung: rung.number, from: rung.from, ..Trial::new(number, &point, scenario) }
+    }
 }
 
 /// How many trials there were.
@@ -86,21 +136,16 @@ impl Search<'_> {
     ///
     /// # Errors
     ///
-    /// If the space has no such points, a file cannot be written, or an invariant is [`Broken`].
-    pub fn run(&self, progress: &dyn Progress) -> Result<(Counts, Option<Vec<Record>>)> {
-        let plan = &self.folder.plan;
-        let scanned = self.base.with(&[])?;
-        let points = sampler::points(self.space, plan.sampler, scanned.seed, Some(plan.trials))?;
-        let mut counts = Counts::default();
-        let rungs = rungs(plan.sampler, self.setup.bounties);
-        let (first, again) = distinct(plan, self.base, &scanned, &points, rungs[0]);
-        counts.again = again;
-        let mut going: Vec<Trial> = first.into_iter().filter(|trial| plan.shard.is_none_or(|shard| shard.has(trial.number))).collect();
+    /// If a file cannot be written, or an invariant is [`Broken`].
+    pub fn run(&self, drawn: Drawn, progress: &dyn Progress) -> Result<(Counts, Option<Vec<Record>>)> {
+        let mut counts = Counts { again: drawn.again, ..Counts::default() };
+        let shard = self.folder.plan.shard;
+        let of_shard = |trial: &Trial| shard.is_none_or(|shard| shard.has(trial.number));
+        let mut going: Vec<Trial> = drawn.trials.iter().filter(|trial| of_shard(trial)).cloned().collect();
         let mut records = Vec::new();
-        for (place, &rung) in rungs.iter().enumerate() {
+        for (place, &rung) in drawn.rungs.iter().enumerate() {
             if place > 0 {
-                let next = |old: &Trial| trial(plan, self.base, &scanned, old.number, &points[old.number as usize], rung);
-                going = going.iter().map(next).collect();
+                going = going.iter().map(|old| drawn.trial(self.base, old.number, rung)).collect();
             }
             let Some(mut found) = self.play(&going, &mut counts, progress)? else { return Ok((counts, None)) };
             let mut best: Vec<(f64, u32)> =
@@ -248,45 +293,6 @@ fn failure(error: TapeError) -> Result<Outcome> {
         other => anyhow::Error::new(other),
     };
     Ok(Outcome::Failed(format!("{error:#}")))
-}
-
-/// Numbers of the trials that there are, in a sweep that is played in parts.
-///
-/// # Errors
-///
-/// If the space has no such points.
-pub fn numbers(plan: &Plan, space: &Space, base: &Base) -> Result<Vec<u32>> {
-    let points = sampler::points(space, plan.sampler, base.with(&[])?.seed, Some(plan.trials))?;
-    let rung = rungs(plan.sampler, plan.bounties)[0];
-    let scanned = base.with(&[])?;
-    Ok(distinct(plan, base, &scanned, &points, rung).0.into_iter().map(|trial| trial.number).collect())
-}
-
-/// The trials of all points, each once, and how many points came again.
-fn distinct(plan: &Plan, base: &Base, scanned: &Scenario, points: &[Point], rung: Rung) -> (Vec<Trial>, u64) {
-    let all = points.par_iter().enumerate().map(|(number, point)| trial(plan, base, scanned, number as u32, point, rung));
-    let all: Vec<Trial> = all.collect();
-    let mut seen = HashSet::new();
-    let count = all.len();
-    let distinct: Vec<Trial> = all.into_iter().filter(|trial| seen.insert(trial.id.clone())).collect();
-    let again = (count - distinct.len()) as u64;
-    (distinct, again)
-}
-
-/// The trial of a point; its engine has to scan as that of `scanned` does.
-fn trial(plan: &Plan, base: &Base, scanned: &Scenario, number: u32, point: &Point, rung: Rung) -> Trial {
-    let mut point = point.clone();
-    if plan.sampler == Sampler::Halving {
-        let value = toml::Value::Integer(rung.to as i64);
-        point.changes.push(Change { key: "bounties".to_owned(), value, origin: Origin::Flag("--sampler halving") });
-    }
-    let scenario = base.with(&point.changes).and_then(|scenario| {
-        let (asked, known) = (&scenario.engine, &scanned.engine);
-        let same = answers(asked).eq(answers(known)) && asked.archives == known.archives;
-        anyhow::ensure!(same, "`engine.backends` and `engine.archives` decide what was scanned, so a sweep cannot vary them");
-        Ok(scenario)
-    });
-    Trial { rung: rung.number, from: rung.from, ..Trial::new(number, &point, scenario) }
 }
 
 /// Segments of the bounties, each three times as long as the one before; one where nothing is halved.

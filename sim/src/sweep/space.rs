@@ -402,8 +402,8 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line() {
         for (text, expected) in [
             ("set = 3", "line 1: `set` must be a list"),
-            ("\nstrategy = ['a']", "line 2: unknown key 'strategy'"),
-            ("strategies = ['a?x={y}']\n[parameters]\nx = [1]", "names 'y' in braces"),
+            ("\nstrategy = ['a']", "line 2: unknown key `strategy`"),
+            ("strategies = ['a?x={y}']\n[parameters]\nx = [1]", "names `y` in braces"),
             ("strategies = ['a?x={x']\n[parameters]\nx = [1]", "in braces"),
             ("strategies = ['a']\n[parameters]\nx = [1]", "line 3: no strategy uses `x`"),
             ("[set]\nseed = 3", "line 2: `set.seed` must be a list"),
@@ -411,7 +411,7 @@ mod tests {
             ("[set]\nseed = {from = 1}", "`set.seed` needs `to`"),
             ("[set]\nseed = {from = 2, to = 1}", "`from` not above `to`"),
             ("[set]\nseed = {from = 0, to = 1, scale = 'log'}", "above 0 on a `log` scale"),
-            ("[set]\nseed = {from = 0, to = 1, step = 2}", "unknown key 'step'"),
+            ("[set]\nseed = {from = 0, to = 1, step = 2}", "unknown key `step`"),
             ("[set]\nengine.strategy = ['a']", "line 2: `engine.strategy` is not set but chosen"),
             ("strategies = 'a'", "must be a list of names"),
             ("", "nothing to search"),

@@ -314,7 +314,7 @@ impl Reader<'_> {
         let place = || format!("{}, line {}: `{key}`", text::shown(self.file), self.document.line(key));
         let values = match value {
             None => return Ok(()),
-            Some(Value::Table(table)) if !table.contains_key("from") => {
+            Some(Value::Table(table)) if !is_span(table) => {
                 return table.iter().try_for_each(|(name, value)| self.dimensions(Some(value), &format!("{key}.{name}"), found));
             }
             Some(Value::Table(table)) => Values::Span(span(table).map_err(|problem| anyhow!("{} {problem}", place()))?),
@@ -332,8 +332,16 @@ impl Reader<'_> {
     }
 }
 
+/// Keys of a span.
+const SPAN: [&str; 4] = ["from", "to", "steps", "scale"];
+
+/// True if it says what a span is; a parameter may be called `from`, too, but is no plain value.
+fn is_span(table: &Table) -> bool {
+    SPAN.iter().any(|&key| table.get(key).is_some_and(|value| !value.is_table() && !value.is_array()))
+}
+
 fn span(table: &Table) -> Result<Span> {
-    if let Some(key) = table.keys().find(|key| !["from", "to", "steps", "scale"].contains(&key.as_str())) {
+    if let Some(key) = table.keys().find(|key| !SPAN.contains(&key.as_str())) {
         bail!("has an unknown key {}; there are `from`, `to`, `steps` and `scale`", text::quote(key));
     }
     let number = |key: &str| match table.get(key) {
@@ -399,6 +407,12 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_may_be_called_like_the_beginning_of_a_span() {
+        let space = space("strategies = ['t?from={from}']\n[parameters]\nfrom = {from = 0.5, to = 0.9, steps = 3}").unwrap();
+        assert_eq!(shown(&space.grid_point(1)), "t?from=0.7 ");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, expected) in [
             ("set = 3", "line 1: `set` must be a list"),
@@ -409,6 +423,7 @@ mod tests {
             ("[set]\nseed = 3", "line 2: `set.seed` must be a list"),
             ("[set]\nseed = []", "has 0 values"),
             ("[set]\nseed = {from = 1}", "`set.seed` needs `to`"),
+            ("[set]\nseed = {steps = 1}", "`set.seed` needs `from`"),
             ("[set]\nseed = {from = 2, to = 1}", "`from` not above `to`"),
             ("[set]\nseed = {from = 0, to = 1, scale = 'log'}", "above 0 on a `log` scale"),
             ("[set]\nseed = {from = 0, to = 1, step = 2}", "unknown key `step`"),

@@ -192,6 +192,11 @@ fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
     effects.filter(|effect| effect.values.len() > 1).collect()
 }
 
+/// The text of a number with no more than four digits.
+fn short(text: &str) -> String {
+    text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| format!("{number:.3e}").parse().unwrap_or(number).to_string())
+}
+
 /// Values with what they earned; neighbouring numbers together, if there are many.
 fn grouped(mut found: Vec<(String, f64)>) -> Vec<ValueFacts> {
     let number = |text: &str| text.parse::<f64>().ok();
@@ -205,7 +210,7 @@ fn grouped(mut found: Vec<(String, f64)>) -> Vec<ValueFacts> {
         let profits = || group.iter().map(|(_, profit)| *profit);
         let (first, last) = (&group[0].0, &group[group.len() - 1].0);
         ValueFacts {
-            value: if first == last { first.clone() } else { format!("{first} to {last}") },
+            value: if first == last { first.clone() } else { format!("{} to {}", short(first), short(last)) },
             trials: group.len(),
             mean_nct: profits().sum::<f64>() / group.len() as f64,
             best_nct: profits().fold(f64::NEG_INFINITY, f64::max),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::microengine::Abstention;
-use market::{block::BlockNumber, nct::Nct, nct::NctDelta};
+use market::{block::BlockNumber, nct::Nct};
 use replay::{
     follower::{Follower, OwnBounty},
     scenario::Scenario,
@@ -155,7 +155,6 @@ pub struct Figures {
 pub struct Watcher {
     from: u64,
     score: OwnScore,
-    profit: NctDelta,
     profits: Vec<f64>,
     decisions: DecisionDigest,
 }
@@ -168,9 +167,7 @@ impl Follower for Watcher {
     fn closed(&mut self, own: &OwnBounty<'_>) {
         self.decisions.closed(own);
         if own.number >= self.from {
-            let profit = own.profit();
-            self.profit += profit;
-            self.profits.push(profit.to_f64());
+            self.profits.push(own.profit().to_f64());
             self.score.closed(own);
         }
     }
@@ -180,12 +177,13 @@ impl Watcher {
     /// For figures about bounties from that number on, of so many in all.
     pub fn new(from: u64, bounties: u64) -> Watcher {
         let profits = Vec::with_capacity(usize::try_from(bounties - from).unwrap_or_default());
-        Watcher { from, profits, score: OwnScore::default(), profit: NctDelta::ZERO, decisions: DecisionDigest::default() }
+        Watcher { from, profits, score: OwnScore::default(), decisions: DecisionDigest::default() }
     }
 
     /// The figures, of a run of so many blocks.
     pub fn figures(self, blocks: u64) -> Figures {
-        let Watcher { score, profit, profits, decisions, .. } = self;
+        let Watcher { score, profits, decisions, .. } = self;
+        let profit = score.components.profit();
         let earned = profit.to_f64();
         let by = |whole: f64| (whole > 0.0).then(|| earned / whole);
         let abstained = |reason| score.abstained.get(&reason).copied().unwrap_or(0);

@@ -205,6 +205,15 @@ fn trials_that_cannot_be_played_do_not_stop_the_others() {
 }
 
 #[test]
+fn the_shipped_space_can_be_searched() {
+    let space = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/space.toml");
+    let bench = Bench::new(&fs::read_to_string(space).unwrap());
+    let sweep = bench.sweep("sweep", &["--set", "bounties=60"]);
+    assert_eq!((&sweep["counts"]["computed"], &sweep["counts"]["failed"]), (&84.into(), &0.into()), "its comment says so");
+    assert_eq!(sweep["effects"].as_array().unwrap().len(), 7);
+}
+
+#[test]
 fn mistakes_are_said_in_one_line() {
     let bench = Bench::new(SPACE);
     bench.sweep("sweep", &["-e", "2"]);

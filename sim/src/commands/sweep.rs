@@ -299,7 +299,7 @@ fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
     let files = ["compare", &summary.corpus.path.to_string_lossy(), "--scenario", &scenario.to_string_lossy()].map(quoted);
     let mut words: Vec<String> = iter::once("sim".to_owned()).chain(files).collect();
     alike.for_each(|record| words.extend(["-s".to_owned(), quoted(&record.strategy)]));
-    for (key, value) in best.set.iter().filter(|(key, _)| *key != "bounties") {
+    for (key, value) in best.chosen(summary.sampler) {
         words.extend(["--set".to_owned(), quoted(&format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))]);
     }
     words.extend(["--split".to_owned(), "20/30/50".to_owned()]);

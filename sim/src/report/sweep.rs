@@ -52,9 +52,9 @@ fn header(summary: &Summary, out: &mut String) {
 }
 
 /// The settings of a trial besides its strategy, short enough for a column.
-fn settings(record: &Record) -> String {
+fn settings(record: &Record, sampler: Sampler) -> String {
     let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
-    let shown = record.set.iter().map(|(key, value)| format!("{}={value}", short(key)));
+    let shown = record.chosen(sampler).map(|(key, value)| format!("{}={value}", short(key)));
     cut(&shown.collect::<Vec<_>>().join(" "), 36)
 }
 
@@ -77,7 +77,7 @@ fn trials(summary: &Summary, out: &mut String) {
         [
             format!("{}{front}", record.trial),
             name(&record.strategy),
-            if with_settings { settings(record) } else { String::new() },
+            if with_settings { settings(record, summary.sampler) } else { String::new() },
             nct(of.profit_nct, true),
             nct(of.per_bounty_nct, true),
             decimal(of.sharpe.map(|sharpe| sharpe.ratio)),

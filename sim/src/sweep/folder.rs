@@ -321,7 +321,7 @@ fn table(records: &[Record]) -> Result<String> {
     let keys: std::collections::BTreeSet<&String> = records.iter().flat_map(|record| record.set.keys()).collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let figures = [
-        "bounties",
+        "bounties_judged",
         "profit_nct",
         "per_bounty_nct",
         "sharpe",

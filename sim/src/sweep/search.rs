@@ -25,7 +25,7 @@ use super::{
     folder::{Folder, Plan},
     sampler::{self, Sampler},
     space::{Point, Space},
-    trial::{Outcome, Record, Trial, Watcher},
+    trial::{BOUNTIES, Outcome, Record, Trial, Watcher},
 };
 use crate::{
     execute::{self, Broken},
@@ -88,7 +88,7 @@ impl Drawn {
         let mut point = self.points[number as usize].clone();
         if self.sampler == Sampler::Halving {
             let value = toml::Value::Integer(rung.to as i64);
-            point.changes.push(Change { key: "bounties".to_owned(), value, origin: Origin::Flag("--sampler halving") });
+            point.changes.push(Change { key: BOUNTIES.to_owned(), value, origin: Origin::Flag("--sampler halving") });
         }
         let scenario = base.with(&point.changes).and_then(|scenario| {
             let (asked, known) = (&scenario.engine, &self.scanned.engine);

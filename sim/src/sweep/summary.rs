@@ -111,7 +111,7 @@ impl Summary {
             best,
             overfitting,
             front: front(&finalists),
-            effects: effects(&trials),
+            effects: effects(&trials, plan.sampler),
             failures: failures.into_iter().collect(),
             trials: trials.iter().map(|(record, _)| Record::clone(record)).collect(),
         }
@@ -172,7 +172,7 @@ fn front(finalists: &[(&Record, &Figures)]) -> Vec<u32> {
 }
 
 /// What each setting does, where it has several values.
-fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
+fn effects(trials: &[(&Record, &Figures)], sampler: Sampler) -> Vec<EffectFacts> {
     let mut values: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
     for (record, figures) in trials {
         let mut add = |name: String, value: String| values.entry(name).or_default().push((value, figures.per_bounty_nct));
@@ -183,7 +183,7 @@ fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
         for (key, value) in own.split('&').filter_map(|pair| pair.split_once('=')) {
             add(format!("{strategy}?{key}"), value.to_owned());
         }
-        for (key, value) in record.set.iter().filter(|(key, _)| *key != "bounties") {
+        for (key, value) in record.chosen(sampler) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             add(key.clone(), value);
         }

@@ -10,7 +10,10 @@ use replay::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::space::{Point, STRATEGY};
+use super::{
+    sampler::Sampler,
+    space::{Point, STRATEGY},
+};
 use crate::{
     decisions::DecisionDigest,
     score::{OwnScore, ratio},
@@ -18,6 +21,8 @@ use crate::{
     statistics::overfitting::{Blocks, Sharpe},
 };
 
+/// Key of the number of bounties.
+pub const BOUNTIES: &str = "bounties";
 /// Blocks of bounties by which the probability of overfitting is found.
 pub const BLOCKS: usize = 16;
 
@@ -96,6 +101,11 @@ pub enum Outcome {
 }
 
 impl Record {
+    /// What it sets because its point says so: not how many bounties it was allowed in a search by halves.
+    pub fn chosen(&self, sampler: Sampler) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+        self.set.iter().filter(move |(key, _)| sampler != Sampler::Halving || *key != BOUNTIES)
+    }
+
     /// Its figures, if it has any.
     pub fn figures(&self) -> Option<&Figures> {
         match &self.outcome {

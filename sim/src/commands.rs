@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod config;
+pub mod contest;
 pub mod corpus;
 pub mod model;
 pub mod replay;
@@ -9,6 +10,7 @@ pub mod rules;
 pub mod scan;
 pub mod stage;
 pub mod strategies;
+pub mod walkforward;
 
 use clap::ValueEnum;
 

@@ -15,7 +15,7 @@ use crate::{
         compare::CompareArgs, config::ConfigArgs, corpus::CorpusArgs, model::ModelArgs, replay::ReplayArgs, rules::RulesArgs,
         scan::ScanArgs, strategies::StrategiesArgs, walkforward::WalkForwardArgs,
     },
-    exit::{self, Exit},
+    exit::{self, Exit, OrExit as _},
 };
 
 const EXAMPLES: &str = "\
@@ -70,6 +70,16 @@ impl Cli {
             Command::Strategies(args) => args.run(out),
         }
     }
+}
+
+/// Runs one command line, the program's name first; what it prints goes to `out`. For a process that runs no other one that
+/// plays a market: Ctrl-C is listened for once.
+///
+/// # Errors
+///
+/// If the command line is wrong, or the command fails.
+pub fn run<'a>(words: impl IntoIterator<Item = &'a str>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    Cli::try_parse_from(words).or_exit(Exit::Usage)?.run(out)
 }
 
 /// Runs the command line of this process.

@@ -21,8 +21,9 @@ use crate::{
         scan::ScanArgs,
         strategies::StrategiesArgs,
         sweep::{MergeArgs, SweepArgs},
+        walkforward::WalkForwardArgs,
     },
-    exit::{self, Exit},
+    exit::{self, Exit, OrExit as _},
 };
 
 const EXAMPLES: &str = "\
@@ -35,6 +36,7 @@ Examples:
   sim model train my-corpus -o model.toml    a model for the engine's `model` backend
   sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
   sim sweep --space space.toml --out sweep   which settings are best, of thousands
+  sim walkforward my-corpus --period month   what choosing by the past would have earned
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -55,6 +57,8 @@ enum Command {
     Compare(Box<CompareArgs>),
     Sweep(Box<SweepArgs>),
     Merge(MergeArgs),
+    #[command(name = "walkforward")]
+    WalkForward(Box<WalkForwardArgs>),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -70,6 +74,7 @@ impl Cli {
             Command::Compare(args) => args.run(out),
             Command::Sweep(args) => args.run(out),
             Command::Merge(args) => args.run(out),
+            Command::WalkForward(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),
@@ -78,6 +83,16 @@ impl Cli {
             Command::Strategies(args) => args.run(out),
         }
     }
+}
+
+/// Runs one command line, the program's name first; what it prints goes to `out`. For a process that runs no other one that
+/// plays a market: Ctrl-C is listened for once.
+///
+/// # Errors
+///
+/// If the command line is wrong, or the command fails.
+pub fn run<'a>(words: impl IntoIterator<Item = &'a str>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    Cli::try_parse_from(words).or_exit(Exit::Usage)?.run(out)
 }
 
 /// Runs the command line of this process.

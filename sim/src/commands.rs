@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod config;
+pub mod contest;
 pub mod corpus;
 pub mod model;
 pub mod replay;
@@ -10,6 +11,7 @@ pub mod scan;
 pub mod stage;
 pub mod strategies;
 pub mod sweep;
+pub mod walkforward;
 
 use clap::ValueEnum;
 

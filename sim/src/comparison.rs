@@ -27,6 +27,7 @@ use crate::{
         planning::{Power, Sequence},
         rare, series, variance,
     },
+    timeline::{AllowedBias, Checked, Part},
 };
 
 /// Version of the schema of `compare.json`; grows when a field changes its meaning or goes away.
@@ -34,9 +35,9 @@ pub const SCHEMA: u32 = 1;
 /// The oracle that makes the most of each bounty.
 const HINDSIGHT: &str = "oracle/hindsight";
 /// Confidence of intervals.
-const CONFIDENCE: f64 = 0.95;
+pub(crate) const CONFIDENCE: f64 = 0.95;
 /// Confidence that the set of those that cannot be told from the best holds the best.
-const SET_CONFIDENCE: f64 = 0.9;
+pub(crate) const SET_CONFIDENCE: f64 = 0.9;
 /// Bounties that a look while it runs begins with, and that its sequences are narrowest after.
 pub const PILOT: u64 = 1_000;
 /// Bounties whose differences share a sign in the sign-flip test, at least: neighbours may depend on each other.
@@ -44,7 +45,7 @@ const SIGN_BLOCK: usize = 10;
 /// Blocks below which signs can prove nothing at the usual level.
 const SIGNS: usize = 6;
 /// Chance of finding a difference, in plans.
-const POWER: f64 = 0.8;
+pub(crate) const POWER: f64 = 0.8;
 
 /// What a strategy is compared for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -67,6 +68,8 @@ pub struct Comparison {
     pub name: ComparisonName,
     /// Command that repeats it.
     pub command: String,
+    /// Biases that were allowed, of those that a split is checked for.
+    pub allowed_biases: Vec<AllowedBias>,
     pub warnings: Vec<String>,
     pub corpus: CorpusFacts,
     pub rules: String,
@@ -120,6 +123,20 @@ impl std::str::FromStr for Split {
             }
             _ => Err(expected),
         }
+    }
+}
+
+impl Split {
+    /// Where the first two parts end, of so many bounties.
+    fn ends(self, bounties: u64) -> [u64; 2] {
+        [self.train, self.train + self.validate].map(|share| ((share * bounties as f64).round() as u64).min(bounties))
+    }
+
+    /// The parts without gaps, as they are checked for biases, the one to judge by last.
+    pub fn named(self, bounties: u64) -> [Part; 3] {
+        let [train, validate] = self.ends(bounties);
+        [("train on", (0, train)), ("choose by", (train, validate)), ("judge by", (validate, bounties))]
+            .map(|(name, part)| (format!("the part to {name}"), part))
     }
 }
 
@@ -199,7 +216,7 @@ pub struct MeanFacts {
 }
 
 impl MeanFacts {
-    fn new(estimate: Estimate) -> MeanFacts {
+    pub(crate) fn new(estimate: Estimate) -> MeanFacts {
         match estimate {
             Estimate::Interval(interval) => {
                 let ends = (interval.low, interval.high);
@@ -281,6 +298,8 @@ pub struct Outcome<'a> {
     pub tracks: Vec<Vec<Track>>,
     /// Which bounties figures are about.
     pub split: Option<Split>,
+    /// What became of checking the split for biases.
+    pub checked: Checked,
     /// True if it was decided by the figures themselves when to stop: then only what was watched holds.
     pub watched: bool,
     pub play: Duration,
@@ -418,6 +437,7 @@ impl Outcome<'_> {
                 inputs: setup.inputs.clone(),
             },
             command: self.command.clone(),
+            allowed_biases: self.checked.allowed.clone(),
             warnings: self.warnings(&strategies, profits[0].len() as u64, plan.block),
             corpus: CorpusFacts::of(setup),
             rules: setup.rules.name.to_owned(),
@@ -450,10 +470,8 @@ impl Outcome<'_> {
     /// The parts of a split, with one longest lock-up between any two.
     fn parts(&self, split: Split) -> Result<SplitFacts, Unfit> {
         let setup = &self.markets[0];
-        let rules = &setup.rules;
-        let embargo_blocks = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 1;
+        let embargo_blocks = embargo_blocks(setup);
         let bounties = setup.bounties as usize;
-        let at = |share: f64| ((share * bounties as f64).round() as usize).min(bounties);
         // Bounties come at other times in every market.
         let after = |end: usize| {
             let free = |track: &Track| {
@@ -463,7 +481,7 @@ impl Outcome<'_> {
             };
             self.tracks[0].iter().filter_map(free).max().unwrap_or(end)
         };
-        let (train, validate) = (at(split.train), at(split.train + split.validate));
+        let [train, validate] = split.ends(setup.bounties).map(|end| end as usize);
         let part = |from: usize, to: usize| (from.min(to) as u64, to as u64);
         let parts = SplitFacts {
             train: part(0, train),
@@ -484,6 +502,7 @@ impl Outcome<'_> {
     /// What a user should know before believing the result.
     fn warnings(&self, strategies: &[StrategyFacts], evaluated: u64, block: f64) -> Vec<String> {
         let mut warnings = self.markets[0].warnings.clone();
+        warnings.extend(self.checked.warnings.iter().cloned());
         let Setup { summary, scenario, .. } = &*self.markets[0];
         if self.markets[0].bounties > summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts)) {
             warnings.push("the same artifacts count several times: intervals are narrower than such a corpus can bear, and what learns meets them again".to_owned());
@@ -497,18 +516,9 @@ impl Outcome<'_> {
         }
         for rare in chosen().filter(|facts| facts.per_bounty.interval.is_none() && facts.profit_nct != 0.0) {
             let name = &rare.strategy;
-            warnings.push(match rare.per_bounty.at_most {
-                Some(share) => format!(
-                    "`{name}` lost too few bounties to tell how bad it gets: up to {:.2} % may be losses, and no interval is stated",
-                    100.0 * share
-                ),
-                None => format!("what `{name}` earns hangs on a few bounties: no interval is stated"),
-            });
+            warnings.push(no_interval(&format!("`{name}`"), &rare.per_bounty));
         }
-        let n = evaluated as f64;
-        if block >= (3.0 * n.sqrt()).min(n / 3.0).ceil() {
-            warnings.push("profits have a trend or hang together for long: intervals are not to be trusted".to_owned());
-        }
+        warnings.extend(trend(block, evaluated));
         let firsts = || self.tracks[0].iter();
         let (unposted, unvoted) =
             (firsts().map(|track| track.played.unposted).sum::<u64>(), firsts().map(|track| track.score.unvoted).sum::<u64>());
@@ -545,8 +555,37 @@ impl Outcome<'_> {
     }
 }
 
+/// The longest that a stake is locked, in blocks: from posting until all is settled.
+pub(crate) fn embargo_blocks(setup: &Setup) -> u64 {
+    setup.scenario.ambassadors.duration + setup.rules.reveal_window + setup.rules.vote_window + 1
+}
+
+/// Why a mean profit has no interval.
+pub(crate) fn no_interval(whose: &str, facts: &MeanFacts) -> String {
+    match facts.at_most {
+        Some(share) => format!(
+            "{whose} lost too few bounties to tell how bad it gets: up to {:.2} % may be losses, and no interval is stated",
+            100.0 * share
+        ),
+        None => format!("what {whose} earns hangs on a few bounties: no interval is stated"),
+    }
+}
+
+/// What to say of blocks as long as they may be on so many bounties.
+pub(crate) fn trend(block: f64, bounties: u64) -> Option<String> {
+    let n = bounties as f64;
+    let longest = (3.0 * n.sqrt()).min(n / 3.0).ceil();
+    (block >= longest).then(|| "profits have a trend or hang together for long: intervals are not to be trusted".to_owned())
+}
+
+/// p-value of the sign-flip test of differences, two-sided; none of too few blocks.
+pub(crate) fn sign_flip(differences: &[f64], plan: &Plan) -> Option<f64> {
+    let block = (plan.block.ceil() as usize).max(SIGN_BLOCK);
+    (differences.len() / block >= SIGNS).then(|| paired::sign_flip(differences, block, paired::FLIPS, plan.seed).ok()).flatten()
+}
+
 /// Profit of each bounty of a part, in the mean over markets.
-fn mean_profits(tracks: &[Track], (from, to): (u64, u64)) -> Vec<f64> {
+pub(crate) fn mean_profits(tracks: &[Track], (from, to): (u64, u64)) -> Vec<f64> {
     let part = from as usize..to as usize;
     let mut profits = vec![0.0; part.len()];
     for track in tracks {
@@ -589,17 +628,17 @@ fn watch(differences: &[f64], candidates: usize) -> WatchedFacts {
 }
 
 /// Of those with the greatest figure the first.
-fn first_best(places: &[usize], figure: impl Fn(usize) -> f64) -> usize {
+pub(crate) fn first_best(places: &[usize], figure: impl Fn(usize) -> f64) -> usize {
     places.iter().copied().rev().max_by(|&a, &b| figure(a).total_cmp(&figure(b))).expect("there is a baseline")
 }
 
 /// Bounties on which two strategies differ.
-fn apart(differences: &[f64]) -> usize {
+pub(crate) fn apart(differences: &[f64]) -> usize {
     differences.iter().filter(|&&difference| difference != 0.0).count()
 }
 
 /// Bounties of a part that brought a loss in some market.
-fn lost(tracks: &[Track], (from, to): (u64, u64)) -> usize {
+pub(crate) fn lost(tracks: &[Track], (from, to): (u64, u64)) -> usize {
     (from as usize..to as usize).filter(|&bounty| tracks.iter().any(|track| track.profits[bounty] < 0.0)).count()
 }
 
@@ -619,10 +658,9 @@ fn difference(
     let mean = MeanFacts::new(Estimate::read(resampled, at, apart(differences), CONFIDENCE));
     let (moments, power) = (resampled.moments[at], Power { alpha: 1.0 - CONFIDENCE, power: POWER });
     let needed = power.bounties(moments.omega, mean.nct);
-    let block = (plan.block.ceil() as usize).max(SIGN_BLOCK);
     DifferenceFacts {
         per_bounty: mean,
-        p: (differences.len() / block >= SIGNS).then(|| paired::sign_flip(differences, block, paired::FLIPS, plan.seed).ok()).flatten(),
+        p: sign_flip(differences, plan),
         adjusted_p,
         detectable_nct: power.detectable(moments, differences.len()),
         needed: needed.is_finite().then_some(needed as u64),

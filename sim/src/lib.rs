@@ -14,10 +14,12 @@ pub mod report; // the report in a terminal
 pub mod progress; // progress of long work
 pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files
+pub mod timeline; // when artifacts were first seen, periods, and biases of evaluations in time
 pub mod contest; // several strategies in the same markets
 pub mod hindsight; // the best that fixed stakes would have earned
 pub mod comparison; // a comparison as data: compare.json
 pub mod sweep; // thousands of trials over a space of settings
+pub mod walkforward; // an evaluation in time as data: walkforward.json
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod sweep;
+pub mod walkforward;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

@@ -17,6 +17,7 @@ pub mod many; // many strategies on the same bounties
 pub mod multiplicity; // many p-values
 pub mod overfitting; // the best of many trials
 pub mod planning; // how many bounties are needed, and when to stop
+pub mod area; // how well something keeps up
 pub mod metrics; // risks and shares of one series
 
 use thiserror::Error;

@@ -87,6 +87,11 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// A moment in Unix seconds as text; the bare number outside the calendar.
+pub fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
+}
+
 /// How a column's cells stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Align {

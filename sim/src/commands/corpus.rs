@@ -154,11 +154,6 @@ fn kind(corpus: &Corpus) -> &'static str {
     }
 }
 
-/// Unix seconds as RFC 3339.
-fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
-}
-
 fn info_json(corpus: &Corpus, summary: &CorpusSummary, engines: &[Said]) -> Value {
     let types: serde_json::Map<String, Value> = summary
         .types
@@ -186,7 +181,7 @@ fn info_json(corpus: &Corpus, summary: &CorpusSummary, engines: &[Said]) -> Valu
         "malicious": summary.malicious,
         "benign": summary.benign,
         "types": types,
-        "first_seen": summary.first_seen.map(|(earliest, latest)| json!({ "earliest": moment(earliest), "latest": moment(latest) })),
+        "first_seen": summary.first_seen.map(|(earliest, latest)| json!({ "earliest": text::moment(earliest), "latest": text::moment(latest) })),
         "undated": summary.undated,
         "in_time_order": summary.in_time_order,
         "engines": engines.collect::<Vec<_>>(),
@@ -213,7 +208,7 @@ fn info_text(corpus: &Corpus, summary: &CorpusSummary, engines: &[Said], out: &m
             Some((earliest, latest)) => {
                 let order = if summary.in_time_order { ", in order" } else { "" };
                 let undated = if summary.undated > 0 { format!(", {} without", thousands(summary.undated)) } else { String::new() };
-                format!("{} to {}{order}{undated}", moment(earliest), moment(latest))
+                format!("{} to {}{order}{undated}", text::moment(earliest), text::moment(latest))
             }
         },
     ));

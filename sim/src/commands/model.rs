@@ -161,7 +161,7 @@ impl TrainArgs {
             examples.sort_by_key(|example| example.first_seen);
         }
         let learn = (examples.len() as f64 * self.train_share).floor() as usize;
-        let test_begins = examples.get(learn).and_then(|example| example.first_seen).filter(|_| by_time).map(text_of_moment);
+        let test_begins = examples.get(learn).and_then(|example| example.first_seen).filter(|_| by_time).map(text::moment);
         let rows: Vec<(Features, bool)> = examples.into_iter().map(|example| (example.features, example.malicious)).collect();
         let (learned, held_out) = rows.split_at(learn.min(rows.len()));
         let spinner = progress.spinner("fitting");
@@ -313,11 +313,6 @@ fn warnings(report: &TrainReport) -> Vec<String> {
         ));
     }
     warnings
-}
-
-/// Unix seconds as RFC 3339.
-fn text_of_moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
 }
 
 impl TrainReport {

@@ -16,8 +16,15 @@ use crate::{
     text::{self, Align},
 };
 
+const OWN: &str = "\
+A strategy of your own: sim/examples/own_strategy.rs is one in a file, that runs
+as `cargo run --release -p sim --example own_strategy -- compare -s own/record`;
+`microengine new` starts a project with one. In any other language, a program
+that `command?run=./mine.py` asks.";
+
 /// Show the staking strategies
 #[derive(Debug, Args)]
+#[command(after_help = OWN)]
 pub struct StrategiesArgs {
     #[command(subcommand)]
     command: Option<StrategiesCommand>,

@@ -6,11 +6,12 @@ use super::{lines, name, nct, percent, table};
 use crate::{
     comparison::{Comparison, MeanFacts, Role, StrategyFacts},
     text::{plain, thousands as count},
+    timeline::AllowedBias,
 };
 
 /// The whole report.
 pub fn text(comparison: &Comparison) -> String {
-    let mut out = String::new();
+    let mut out: String = comparison.allowed_biases.iter().map(AllowedBias::line).collect();
     header(comparison, &mut out);
     profits(comparison, &mut out);
     risks(comparison, &mut out);
@@ -45,7 +46,7 @@ fn header(comparison: &Comparison, out: &mut String) {
 }
 
 /// `+0.0123 [+0.0100, +0.0150]`
-fn mean(facts: &MeanFacts) -> [String; 2] {
+pub(super) fn mean(facts: &MeanFacts) -> [String; 2] {
     let interval = match facts.interval {
         Some((low, high)) => format!("[{}, {}]", nct(low, true), nct(high, true)),
         None => "-".to_owned(),
@@ -53,7 +54,7 @@ fn mean(facts: &MeanFacts) -> [String; 2] {
     [nct(facts.nct, true), interval]
 }
 
-fn p_value(p: Option<f64>) -> String {
+pub(super) fn p_value(p: Option<f64>) -> String {
     match p {
         None => "-".to_owned(),
         Some(p) if p < 0.001 => "<0.001".to_owned(),

@@ -178,7 +178,21 @@ impl Setup {
     /// # Errors
     ///
     /// If an artifact is not in the table.
-    pub fn scanned(mut self, verdicts: VerdictTable) -> Result<Setup, SetupError> {
+    pub fn scanned(self, verdicts: VerdictTable) -> Result<Setup, SetupError> {
+        self.answered(Arc::new(verdicts))
+    }
+
+    /// The same corpus, with the same answers of the same backends, in another market. Files of rivals are relative to
+    /// `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If the scenario is unusable, or does not fit the corpus.
+    pub fn altered(&self, scenario: Scenario, folder: &Path) -> Result<Setup, SetupError> {
+        Setup::new(scenario, self.corpus.clone(), self.summary.clone(), folder)?.answered(self.verdicts.clone())
+    }
+
+    fn answered(mut self, verdicts: Arc<VerdictTable>) -> Result<Setup, SetupError> {
         let (names, mut scanned) = (self.corpus.engines(), 0..);
         let source = |backend: &BackendConfig| match backend.kind {
             BackendKind::Recorded => {
@@ -192,7 +206,7 @@ impl Setup {
             let print = format!("verdicts:{}", hex::encode(&digest[..16]));
             self.inputs.splice(0..0, verdicts.backends().iter().cloned().chain([print]));
         }
-        self.verdicts = Arc::new(verdicts);
+        self.verdicts = verdicts;
         self.keep_rows()?;
         Ok(self)
     }

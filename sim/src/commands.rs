@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod config;
 pub mod corpus;
+pub mod explain;
 pub mod model;
 pub mod replay;
 pub mod rules;

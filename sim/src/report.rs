@@ -1,6 +1,7 @@
 //! The report in a terminal: every figure comes from [`Run`], none is computed here.
 
 pub mod compare;
+pub mod explain;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

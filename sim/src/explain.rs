@@ -18,7 +18,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use market::block::BlockNumber;
+use market::{block::BlockNumber, nct::NctDelta};
 use replay::{plan::Setup, world::Decision};
 use serde::Serialize;
 
@@ -86,7 +86,10 @@ pub struct WaterfallFacts {
     pub profit: Money,
     /// The oracle that says what could have been made.
     pub oracle: &'static str,
+    /// What it makes if it is never late and never short of Nectar.
     pub most: Money,
+    /// What it makes with the run's own scans and wallet, as in `sim compare`.
+    pub limited: Money,
     pub difference: Money,
     /// Add up to the difference, to the wei.
     pub steps: Vec<StepFacts>,
@@ -230,12 +233,15 @@ pub struct Again<'a> {
     pub setup: &'a Arc<Setup>,
     pub record: &'a Record,
     pub watched: Watched,
+    /// What hindsight earns with the run's own scans and wallet.
+    pub limited: NctDelta,
     pub play: Duration,
     pub jobs: usize,
 }
 
 impl<'a> Again<'a> {
-    /// Plays a run again, with as many threads as the pool of this one has; nothing if that was interrupted.
+    /// Plays a run again, with as many threads as the pool of this one has; nothing if that was interrupted. `progress` hears of
+    /// bounties that are over, twice as many as there are: hindsight plays a second time, with the run's means.
     ///
     /// # Errors
     ///
@@ -249,7 +255,9 @@ impl<'a> Again<'a> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Option<Again<'a>>> {
         let started = Instant::now();
-        let Some(watched) = watch::watch(setup, factors, interrupted, progress)? else { return Ok(None) };
+        let (watched, limited) =
+            rayon::join(|| watch::watch(setup, factors, interrupted, progress), || watch::limited(setup, interrupted, progress));
+        let (Some(watched), Some(limited)) = (watched?, limited?) else { return Ok(None) };
         let (earned, then) = (watched.played.engine, record.profit());
         if earned.wei_string() != then {
             let differs = format!("the run earned {} wei, and played again it earns {earned}", crate::text::cut(then, 80));
@@ -264,7 +272,7 @@ impl<'a> Again<'a> {
             }
             return Err(Broken(differs).into());
         }
-        Ok(Some(Again { setup, record, watched, play: started.elapsed(), jobs }))
+        Ok(Some(Again { setup, record, watched, limited, play: started.elapsed(), jobs }))
     }
 
     /// Puts all figures together; what resamples does so on this thread's pool.
@@ -289,7 +297,7 @@ impl<'a> Again<'a> {
             strategy: setup.scenario.engine.strategy.clone(),
             bounties: watched.played.closed,
             asserted: watched.what_if.asserted,
-            waterfall: waterfall(&watched.tally),
+            waterfall: waterfall(&watched.tally, self.limited),
             what_if: self.what_if(),
             capital,
             wall: WallTime { play_seconds: self.play.as_secs_f64(), statistics_seconds: started.elapsed().as_secs_f64(), jobs: self.jobs },
@@ -393,7 +401,7 @@ impl<'a> Again<'a> {
     }
 }
 
-fn waterfall(tally: &Tally) -> WaterfallFacts {
+fn waterfall(tally: &Tally, limited: NctDelta) -> WaterfallFacts {
     let difference = tally.most - tally.profit;
     let share = |cost: f64| (difference.to_f64() != 0.0).then(|| cost / difference.to_f64());
     let step = |(cause, sum): (Cause, &tally::Sum)| StepFacts {
@@ -406,6 +414,7 @@ fn waterfall(tally: &Tally) -> WaterfallFacts {
         profit: tally.profit.into(),
         oracle: watch::HINDSIGHT,
         most: tally.most.into(),
+        limited: limited.into(),
         difference: difference.into(),
         steps: Cause::ALL.into_iter().zip(&tally.sums).map(step).collect(),
         costliest: tally.costliest.iter().map(costly).collect(),

@@ -82,12 +82,16 @@ impl ExplainArgs {
             scanning: self.scanning.clone(),
             quiet,
         };
+        if !quiet {
+            // Nobody has to listen.
+            let _ = writeln!(stderr(), "{}", record.named());
+        }
         let expected = |summary: &datasets::CorpusSummary| record.check_corpus(&corpus, summary.sha256).or_exit(Exit::Usage);
         let Some(Stage { setup, .. }) = stage.set_if(progress, &interrupted, expected)? else { return Ok(interrupted_early(quiet)) };
         record.check_inputs(&setup.inputs).or_exit(Exit::Usage)?;
 
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
-        let bar = progress.bar(setup.bounties, false);
+        let bar = progress.bar(setup.bounties.saturating_mul(2), false);
         let again = threads.install(|| Again::play(&setup, &record, &self.what_if, jobs, &interrupted, &|closed| bar.inc(closed)));
         bar.finish_and_clear();
         let Some(again) = execute::answer(again)? else { return Ok(interrupted_early(quiet)) };

@@ -55,10 +55,14 @@ impl StageArgs {
     ///
     /// If the settings, the corpus or a backend are wrong, or the cache cannot be used.
     pub fn set(&self, progress: Progress, interrupted: &AtomicBool) -> Result<Option<Stage>> {
-        self.set_if(progress, interrupted, |_| Ok(()))
+        let stage = self.set_if(progress, interrupted, |_| Ok(()))?;
+        if let Some(stage) = stage.as_ref().filter(|_| !self.quiet) {
+            stage.tell();
+        }
+        Ok(stage)
     }
 
-    /// The same, if what the corpus was found to hold is `expected`; otherwise nothing is scanned.
+    /// The same without a word, if what the corpus was found to hold is `expected`; otherwise nothing is scanned.
     ///
     /// # Errors
     ///
@@ -89,15 +93,11 @@ impl StageArgs {
         }
         let mut setup = setup.scanned(verdicts).or_exit(Exit::Usage)?;
         setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
-        let stage = Stage {
+        Ok(Some(Stage {
             scenario_sha256: scenario_sha256(&settings.scenario),
             scenario_toml: self.as_played(&settings, &setup, &path),
             setup: Arc::new(setup),
-        };
-        if !self.quiet {
-            stage.tell();
-        }
-        Ok(Some(stage))
+        }))
     }
 
     /// The scenario for the run directory.

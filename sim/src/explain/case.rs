@@ -178,3 +178,214 @@ impl Road {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::chance::{Key, Stream};
+    use market::{
+        quorum::Tally,
+        ruleset::{self, BOUNTY_REGISTRY_1_0_0, BOUNTY_REGISTRY_1_6_1},
+        settlement::{self, Fees, Stakes},
+    };
+
+    const FEES: Fees = Fees { bounty: Nct::wei(1), assertion: BOUNTY_REGISTRY_1_6_1.assertion_fee };
+
+    fn set(digits: &str) -> ArtifactSet {
+        ArtifactSet::collect(digits.len(), |artifact| digits.as_bytes()[artifact] == b'1')
+    }
+
+    fn stand(mask: &str, verdicts: &str, bids: &[&str]) -> Stand {
+        Stand { mask: set(mask), verdicts: set(verdicts), bids: bids.iter().map(|bid| bid.parse().unwrap()).collect() }
+    }
+
+    fn opened(stand: &Stand) -> Assertion {
+        let opening = Opening { nonce: U256::ONE, verdicts: stand.verdicts };
+        Assertion::opened(AccountId(9), stand.bids.clone(), stand.mask, opening)
+    }
+
+    /// A settled bounty with the assertions of others.
+    struct Pot {
+        amount: Nct,
+        consensus: Option<ArtifactSet>,
+        others: Vec<Assertion>,
+        tally: Tally,
+        stakes: Vec<Option<Stakes>>,
+    }
+
+    impl Pot {
+        fn new(rules: &RuleSet, artifacts: usize, amount: Nct, consensus: Option<ArtifactSet>, others: &[Stand]) -> Pot {
+            let mut tally = Tally::new(artifacts);
+            if let Some(consensus) = consensus {
+                tally.votes = 1;
+                (0..artifacts).for_each(|artifact| tally.malicious[artifact] = u32::from(consensus.contains(artifact)));
+            }
+            let (others, mut stakes) = (others.iter().map(opened).collect::<Vec<_>>(), Vec::new());
+            Others::stakes(rules, &settlement::ClosedBounty { amount, fees: FEES, assertions: &others, tally: &tally }, &mut stakes)
+                .unwrap();
+            Pot { amount, consensus, others, tally, stakes }
+        }
+
+        fn others(&self) -> Others<'_> {
+            let assertions = self.others.len() as u64;
+            Others { amount: self.amount, fees: FEES, consensus: self.consensus, assertions, stakes: &self.stakes }
+        }
+
+        /// What the market's whole settlement pays one more assertion.
+        fn worth(&self, rules: &RuleSet, stand: Option<&Stand>) -> NctDelta {
+            let Some(stand) = stand else { return NctDelta::ZERO };
+            let mut assertions = self.others.clone();
+            assertions.push(opened(stand));
+            let bounty = settlement::ClosedBounty { amount: self.amount, fees: FEES, assertions: &assertions, tally: &self.tally };
+            settlement::settle(rules, &bounty).unwrap().experts.last().unwrap().profit()
+        }
+    }
+
+    fn verdict(probability: f64) -> Option<DistilledVerdict> {
+        Some(DistilledVerdict { probability, interval: (probability, probability) })
+    }
+
+    /// On one artifact that the consensus calls malicious: what the backends and the distilled verdict said of it, as `m`, `b`
+    /// and `-`, what was staked on which side, and whether the label is malicious; and the causes of what it cost, in NCT.
+    fn check(answers: &str, distilled: char, own: Option<(bool, &str)>, label: bool, expected: &[(Cause, &str)]) {
+        let rules = &BOUNTY_REGISTRY_1_6_1;
+        // One other is right with 1 NCT, one is wrong with 1: there are 4 + 1 to win.
+        let pot = Pot::new(rules, 1, Nct::whole(4), Some(set("1")), &[stand("1", "1", &["1"]), stand("1", "0", &["1"])]);
+        let said = |letter: char| match letter {
+            'm' => ScanResult::verdict(true),
+            'b' => ScanResult::verdict(false),
+            _ => ScanResult::NONE,
+        };
+        let own = own.map(|(malicious, bid)| stand("1", if malicious { "1" } else { "0" }, &[bid]));
+        let best = stand("1", "1", &["1"]);
+        let case = Case {
+            rules,
+            others: pot.others(),
+            labels: if label { set("1") } else { set("0") },
+            answers: &answers.chars().map(said).collect::<Vec<_>>(),
+            verdicts: &[match distilled {
+                'm' => verdict(0.9),
+                'b' => verdict(0.1),
+                _ => None,
+            }],
+            decision: if own.is_some() { Decision::Asserted(0) } else { Decision::Abstained(Abstention::NoStake) },
+            own: own.as_ref(),
+            profit: pot.worth(rules, own.as_ref()),
+            best: Some(&best),
+        };
+        let steps = case.steps(pot.worth(rules, Some(&best))).unwrap();
+        let shown: Vec<(Cause, String)> = steps.iter().map(|(cause, cost)| (*cause, cost.to_string())).collect();
+        let expected: Vec<(Cause, String)> = expected.iter().map(|(cause, cost)| (*cause, format!("{cost} NCT"))).collect();
+        assert_eq!(shown, expected, "{answers} {distilled} {own:?} {label}");
+    }
+
+    #[test]
+    fn every_difference_has_its_cause() {
+        // Right with half a NCT: 5/3 against 5/2 for a whole one; wrong, it loses the half, and others win it.
+        let turned = "+2.166666666666666666";
+        let grown = (Cause::MisSizedStake, "+0.833333333333333334");
+        check("m", 'm', Some((true, "1")), true, &[]);
+        check("m", 'm', Some((true, "0.5")), true, &[grown]);
+        check("b", 'b', Some((false, "0.5")), true, &[(Cause::ScanError, turned), grown]);
+        check("-b", 'b', Some((false, "0.5")), true, &[(Cause::ScanError, turned), grown]);
+        check("mb", 'b', Some((false, "0.5")), true, &[(Cause::Distillation, turned), grown]);
+        check("mb", 'm', Some((false, "0.5")), true, &[(Cause::AgainstVerdict, turned), grown]);
+        check("--", '-', Some((false, "0.5")), true, &[(Cause::NoAnswer, turned), grown]);
+        check("mb", 'b', Some((false, "0.5")), false, &[(Cause::ArbiterNoise, turned), grown]);
+        check("bb", 'b', Some((false, "1")), false, &[(Cause::ArbiterNoise, "+3.5")]);
+        // Nothing staked: all there was to win, less the fee.
+        let all = "+2.46875";
+        check("m", 'm', None, true, &[(Cause::WrongAbstention, all)]);
+        check("mb", 'b', None, true, &[(Cause::Distillation, all)]);
+        check("b", 'b', None, true, &[(Cause::ScanError, all)]);
+        check("b", 'b', None, false, &[(Cause::ArbiterNoise, all)]);
+        check("-", '-', None, true, &[(Cause::NoAnswer, all)]);
+    }
+
+    #[test]
+    fn what_was_not_asserted_at_all_has_one_cause() {
+        let rules = &BOUNTY_REGISTRY_1_0_0;
+        let pot = Pot::new(rules, 2, Nct::whole(2), Some(set("10")), &[]);
+        let best = stand("11", "10", &["2"]);
+        for (decision, cause) in [
+            (Decision::Abstained(Abstention::Late), Cause::Late),
+            (Decision::Abstained(Abstention::Unfunded), Cause::Unfunded),
+            (Decision::Abstained(Abstention::NoAnswer), Cause::NoAnswer),
+            (Decision::Refused(Rejection::Overflow { what: "nothing" }), Cause::Refused),
+        ] {
+            let case = Case {
+                rules,
+                others: pot.others(),
+                labels: set("10"),
+                answers: &[ScanResult::NONE; 2],
+                verdicts: &[None, None],
+                decision,
+                own: None,
+                profit: NctDelta::ZERO,
+                best: Some(&best),
+            };
+            let most = NctDelta::from("1.96875".parse::<Nct>().unwrap());
+            assert_eq!(case.steps(most).unwrap()[..], [(cause, most)]);
+            // What hindsight leaves alone is no loss, and who could not pay there is told apart.
+            assert_eq!(Case { best: None, ..case }.steps(NctDelta::ZERO).unwrap()[..], []);
+            let poorer = most - NctDelta::from(Nct::wei(5));
+            assert_eq!(case.steps(poorer).unwrap()[1..], [(Cause::OthersFunds, poorer - most)]);
+        }
+    }
+
+    fn any_stand(rules: &RuleSet, artifacts: usize, chance: &mut Stream) -> Stand {
+        let mut mask = ArtifactSet::collect(artifacts, |_| chance.below(3) > 0);
+        if mask.is_empty() {
+            mask.insert(0);
+        }
+        let verdicts = ArtifactSet::collect(artifacts, |artifact| mask.contains(artifact) && chance.below(2) > 0);
+        let bids = if rules.bids == Bids::PerBounty { 1 } else { mask.len() };
+        let bids = (0..bids).map(|_| Nct::wei(u128::from(chance.below(1 << 60)) + 1)).collect();
+        Stand { mask, verdicts, bids }
+    }
+
+    #[test]
+    fn steps_add_up_to_the_wei_whatever_was_staked() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..20_000 {
+            let mut chance = Key::root(seed).named("case").stream();
+            let rules = ruleset::ALL[chance.below(2) as usize];
+            let artifacts = 1 + chance.below(4) as usize;
+            let any = |chance: &mut Stream| ArtifactSet::collect(artifacts, |_| chance.below(2) > 0);
+            let others: Vec<Stand> = (0..chance.below(4)).map(|_| any_stand(rules, artifacts, &mut chance)).collect();
+            let consensus = (chance.below(8) > 0).then(|| any(&mut chance));
+            let pot = Pot::new(rules, artifacts, Nct::wei(u128::from(chance.bits())), consensus, &others);
+            let own = (chance.below(3) > 0).then(|| any_stand(rules, artifacts, &mut chance));
+            let best = (chance.below(6) > 0).then(|| {
+                let stand = any_stand(rules, artifacts, &mut chance);
+                Stand { verdicts: consensus.unwrap_or(stand.verdicts), ..stand }
+            });
+            let answer =
+                |chance: &mut Stream| [ScanResult::NONE, ScanResult::verdict(true), ScanResult::verdict(false)][chance.below(3) as usize];
+            let answers: Vec<ScanResult> = (0..2 * artifacts).map(|_| answer(&mut chance)).collect();
+            let said = |answers: &[ScanResult]| answers.iter().any(|answer| answer.malicious.is_some());
+            let verdicts: Vec<_> = answers.chunks(2).map(|answers| said(answers).then(|| verdict(chance.uniform()).unwrap())).collect();
+            let case = Case {
+                rules,
+                others: pot.others(),
+                labels: any(&mut chance),
+                answers: &answers,
+                verdicts: &verdicts,
+                decision: if own.is_some() { Decision::Asserted(0) } else { Decision::Abstained(Abstention::NoStake) },
+                own: own.as_ref(),
+                profit: pot.worth(rules, own.as_ref()),
+                best: best.as_ref(),
+            };
+            let most = pot.worth(rules, best.as_ref());
+            let steps = case.steps(most).unwrap();
+            assert_eq!(case.profit + steps.iter().map(|(_, cost)| *cost).sum::<NctDelta>(), most, "seed {seed}");
+            assert!(steps.iter().all(|(cause, cost)| *cost != NctDelta::ZERO && *cause != Cause::OthersFunds), "seed {seed}: {steps:?}");
+            // Turning a wrong side gains, but for a wei of rounding.
+            let blamed = |cause: &Cause| matches!(cause, Cause::ScanError | Cause::Distillation | Cause::AgainstVerdict);
+            let lost = |cost: NctDelta| cost + NctDelta::from(Nct::wei(2)) < NctDelta::ZERO;
+            assert!(own.is_none() || !steps.iter().take(1).any(|(cause, cost)| blamed(cause) && lost(*cost)), "seed {seed}: {steps:?}");
+            seen.extend(steps.iter().map(|(cause, _)| *cause));
+        }
+        assert_eq!(seen.len(), 7, "{seen:?}");
+    }
+}

@@ -111,6 +111,14 @@ impl Record {
         folder.join("scenario.toml")
     }
 
+    /// What names the run, as its first line on stderr.
+    pub fn named(&self) -> String {
+        let Name { version, scenario_sha256, corpus_sha256, seed, .. } = &self.name;
+        let [scenario, corpus] = [scenario_sha256, corpus_sha256].map(|hash| text::plain(&hash.chars().take(12).collect::<String>()));
+        let (version, name) = (text::cut(version, 30), text::cut(&self.corpus.name, 60));
+        format!("run: sim {version}, scenario {scenario}, corpus {name} {corpus}, seed {seed}")
+    }
+
     /// Where the corpus was.
     ///
     /// # Errors

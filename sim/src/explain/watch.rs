@@ -22,7 +22,7 @@ use market::{
 };
 use replay::{
     plan::Setup,
-    world::{ClosedBounty, Decision, NoJournal, Observer, PlayError, Played, Seat, World},
+    world::{Blind, ClosedBounty, Decision, NoJournal, Observer, PlayError, Played, Seat, World},
 };
 
 use super::{
@@ -58,8 +58,8 @@ pub struct Watched {
     pub unfunded: u64,
 }
 
-/// Plays both, with the rules' other stakes for `factors`; nothing if that was interrupted. `progress` hears of bounties of the
-/// run that are over.
+/// Plays both, and settles every pot with other stakes; nothing if that was interrupted. `progress` hears of the run's bounties
+/// that are over.
 ///
 /// # Errors
 ///
@@ -102,6 +102,16 @@ pub fn watch(setup: &Arc<Setup>, factors: &[Factor], interrupted: &AtomicBool, p
         return Err(Broken(format!("the steps from {profit} to {most} add up to {explained}")).into());
     }
     Ok(Some(Watched { played, tally, what_if, capital, staked, losses, unfunded }))
+}
+
+/// What hindsight earns with the run's own scans and wallet; nothing if that was interrupted.
+///
+/// # Errors
+///
+/// See [`execute::play`].
+pub fn limited(setup: &Arc<Setup>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<NctDelta>> {
+    let played = execute::play::<std::io::Sink>(setup, HINDSIGHT, &mut Blind, None::<&mut NoJournal>, interrupted, progress)?;
+    Ok(played.complete.then_some(played.engine))
 }
 
 /// The market as hindsight meets it: the same, but it scans in no time and its wallet is never empty, so that what is left

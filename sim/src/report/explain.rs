@@ -57,6 +57,10 @@ fn waterfall(explanation: &Explanation, out: &mut String) {
         column.set_cell_alignment(CellAlignment::Left);
     }
     out.push_str(&lines(&table));
+    if facts.limited != facts.most {
+        let limited = change(&facts.limited);
+        out.push_str(&format!("  with the scans and the wallet of the run, {} earns {limited}\n", facts.oracle));
+    }
     out.push_str(
         "  each step is settled anew beside the stakes of others; steps add up to the wei, their order is fixed (docs/explain.md)\n",
     );
@@ -141,12 +145,12 @@ fn what_if(explanation: &Explanation, out: &mut String) {
 
 fn capital(explanation: &Explanation, out: &mut String) {
     let facts = &explanation.capital;
+    out.push_str("\nCapital in NCT\n");
     let mut line = |what: &str, value: String, note: String| {
         let text = format!("  {what:<26}{value:>18}  {note}");
         out.push_str(text.trim_end());
         out.push('\n');
     };
-    line("\nCapital in NCT", String::new(), String::new());
     line("wallet", nct(facts.wallet.nct, false), format!("{} would have been enough for this run", nct(facts.needed_nct, false)));
     let quantiles: Vec<String> =
         facts.locked_quantiles.iter().map(|quantile| format!("{:.0} %: {}", 100.0 * quantile.share, nct(quantile.nct, false))).collect();
@@ -183,7 +187,7 @@ fn capital(explanation: &Explanation, out: &mut String) {
 
 fn footer(explanation: &Explanation, out: &mut String) {
     let Explanation { name: called, wall, .. } = explanation;
-    let short = |hash: &str| crate::text::cut(hash, 12).trim_end_matches('…').to_owned();
+    let short = |hash: &str| plain(&hash.chars().take(12).collect::<String>());
     out.push_str(&format!(
         "\nRun      sim {}, scenario {}, corpus {}, seed {}\nRepeat   {}\n",
         name(&called.run_version),

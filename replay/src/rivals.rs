@@ -398,6 +398,24 @@ impl Population {
         self.rivals.iter().any(|rival| matches!(rival.opinion, Opinion::Fitted { .. }))
     }
 
+    /// Number of rivals in a group of the scenario.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    pub fn group_size(&self, group: usize) -> usize {
+        self.groups[group].members.len()
+    }
+
+    /// Whether the rivals of a group behave like fitted engines.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    pub fn group_is_fitted(&self, group: usize) -> bool {
+        self.groups[group].members.iter().any(|&member| matches!(self.rivals[member].opinion, Opinion::Fitted { .. }))
+    }
+
     /// Fingerprints of the profiles that are not the shipped ones.
     pub fn inputs(&self) -> &[String] {
         &self.inputs

@@ -10,6 +10,7 @@ pub mod tally; // all bounties together
 pub mod capital; // what was locked, ruin, deposits
 pub mod record; // a run directory, read back
 pub mod watch; // the run and hindsight's market, side by side
+pub mod sensitivity; // the same market with one thing changed
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +28,7 @@ use self::{
     case::Steps,
     cause::Cause,
     record::Record,
+    sensitivity::Changed,
     tally::{Costly, Sums, Tally},
     watch::Watched,
     what_if::{Factor, Sizing},
@@ -65,6 +67,8 @@ pub struct Explanation {
     /// What other stakes would have earned.
     pub what_if: Vec<WhatIfFacts>,
     pub capital: CapitalFacts,
+    /// The same market with one thing changed, where that was asked for.
+    pub sensitivity: Option<Vec<ChangedFacts>>,
     pub wall: WallTime,
 }
 
@@ -219,6 +223,17 @@ pub struct ThumbFacts {
     pub nct: f64,
 }
 
+/// The same market with one thing changed.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ChangedFacts {
+    pub change: &'static str,
+    pub profit: Option<Money>,
+    /// To what the run earned.
+    pub difference: Option<Money>,
+    /// Why there is no profit.
+    pub reason: Option<String>,
+}
+
 /// How long it took: the only fields in which two explanations of one run may differ.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct WallTime {
@@ -235,6 +250,8 @@ pub struct Again<'a> {
     pub watched: Watched,
     /// What hindsight earns with the run's own scans and wallet.
     pub limited: NctDelta,
+    /// What it earns with one thing changed, where that was asked for.
+    pub changed: Option<Vec<Changed>>,
     pub play: Duration,
     pub jobs: usize,
 }
@@ -272,7 +289,7 @@ impl<'a> Again<'a> {
             }
             return Err(Broken(differs).into());
         }
-        Ok(Some(Again { setup, record, watched, limited, play: started.elapsed(), jobs }))
+        Ok(Some(Again { setup, record, watched, limited, changed: None, play: started.elapsed(), jobs }))
     }
 
     /// Puts all figures together; what resamples does so on this thread's pool.
@@ -300,6 +317,7 @@ impl<'a> Again<'a> {
             waterfall: waterfall(&watched.tally, self.limited),
             what_if: self.what_if(),
             capital,
+            sensitivity: self.changed.as_ref().map(|changed| changed.iter().map(|changed| self.changed(changed)).collect()),
             wall: WallTime { play_seconds: self.play.as_secs_f64(), statistics_seconds: started.elapsed().as_secs_f64(), jobs: self.jobs },
         }
     }
@@ -323,6 +341,16 @@ impl<'a> Again<'a> {
             }
         });
         facts.collect()
+    }
+
+    fn changed(&self, changed: &Changed) -> ChangedFacts {
+        let profit = changed.profit.as_ref().ok();
+        ChangedFacts {
+            change: changed.what,
+            profit: profit.map(|&profit| profit.into()),
+            difference: profit.map(|&profit| (profit - self.watched.played.engine).into()),
+            reason: changed.profit.as_ref().err().cloned(),
+        }
     }
 
     fn capital(&self) -> CapitalFacts {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     execute,
     exit::{Exit, OrExit},
-    explain::{Again, record::Record, what_if::Factor},
+    explain::{Again, record::Record, sensitivity, what_if::Factor},
     progress::Progress,
     report,
     settings::SettingsArgs,
@@ -27,6 +27,7 @@ Examples:
   sim replay my-corpus --out run            a run to explain
   sim explain run                           where its profit was lost, bounty by bounty
   sim explain run --what-if 0.5,3           the same verdicts with other stakes
+  sim explain run --sensitivity             with other rivals, arbiters, fees
   sim explain run --corpus moved/corpus     the corpus is somewhere else now
   sim explain run --format json             every figure
 
@@ -45,6 +46,9 @@ pub struct ExplainArgs {
     /// Factors of the stakes to reckon with; the least and the greatest bid are always among them
     #[arg(long, value_name = "FACTORS", value_delimiter = ',', default_values = ["0.25", "0.5", "1", "2", "4"])]
     pub what_if: Vec<Factor>,
+    /// Play the market again with one thing changed each: rivals, arbiters, fees, limits of bids
+    #[arg(long)]
+    pub sensitivity: bool,
     /// How artifacts are scanned whose verdicts are not kept any more.
     #[command(flatten)]
     pub scanning: ScanningArgs,
@@ -94,7 +98,14 @@ impl ExplainArgs {
         let bar = progress.bar(setup.bounties.saturating_mul(2), false);
         let again = threads.install(|| Again::play(&setup, &record, &self.what_if, jobs, &interrupted, &|closed| bar.inc(closed)));
         bar.finish_and_clear();
-        let Some(again) = execute::answer(again)? else { return Ok(interrupted_early(quiet)) };
+        let Some(mut again) = execute::answer(again)? else { return Ok(interrupted_early(quiet)) };
+        if self.sensitivity {
+            let bar = progress.bar(setup.bounties.saturating_mul(sensitivity::PLAYS), false);
+            let changed = threads.install(|| sensitivity::sensitivity(&setup, &interrupted, &|closed| bar.inc(closed)));
+            bar.finish_and_clear();
+            let Some(changed) = execute::answer(changed)? else { return Ok(interrupted_early(quiet)) };
+            again.changed = Some(changed);
+        }
         let spinner = progress.waiting("resampling");
         let explanation = threads.install(|| again.explain());
         spinner.finish_and_clear();

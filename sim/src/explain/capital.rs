@@ -256,3 +256,85 @@ impl RuleOfThumb {
         self.bounties_per_day * self.mean_bid * self.days
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One NCT is locked for 20 of 40 blocks, and for a moment half of one more.
+    fn recorder() -> Recorder {
+        let mut recorder = Recorder::default();
+        for (block, halves) in [(10, 2), (20, 3), (20, 2), (30, 0)] {
+            recorder.locked(BlockNumber(block), Nct::wei(500_000_000_000_000_000 * halves));
+        }
+        recorder
+    }
+
+    #[test]
+    fn what_is_locked_is_weighted_by_blocks() {
+        let locked = recorder().over(BlockNumber(0), BlockNumber(40));
+        assert_eq!((locked.mean, recorder().peak()), (0.5, Nct::wei(1_500_000_000_000_000_000)));
+        assert_eq!(locked.quantiles, [(0.05, 0.0), (0.25, 0.0), (0.5, 0.0), (0.75, 1.0), (0.95, 1.0), (0.99, 1.0)]);
+        let at = |block: usize| locked.series[block];
+        assert_eq!(
+            (locked.series.len(), at(9), at(10), at(20), at(30)),
+            (41, (BlockNumber(9), 0.0), (BlockNumber(10), 1.0), (BlockNumber(20), 1.0), (BlockNumber(30), 0.0))
+        );
+        let long = recorder().over(BlockNumber(5), BlockNumber(100_000)).series;
+        assert_eq!((long.len(), long[0].0, long[199].0), (200, BlockNumber(5), BlockNumber(100_000)));
+        assert_eq!(Recorder::default().over(BlockNumber(3), BlockNumber(3)).series, [(BlockNumber(3), 0.0)]);
+    }
+
+    /// Bounties that are decided on in the block of their posting and settled ten blocks later.
+    fn demands(bounties: &[(u64, f64)], locked: &[(u64, f64)]) -> Demands {
+        let stay = |&(posted, profit): &(u64, f64)| Stay { posted: BlockNumber(posted), wait: 0, profit };
+        let changes = locked.iter().map(|&(block, locked)| (BlockNumber(block), locked)).collect();
+        Recorder { changes, bounties: bounties.iter().map(stay).collect(), peak: Nct::ZERO }.demands(10)
+    }
+
+    #[test]
+    fn a_wallet_must_cover_what_is_locked_and_what_was_lost() {
+        // One is lost and settled before the next begins.
+        let apart = demands(&[(0, -1.0), (20, -1.0), (40, 1.0)], &[(0, 1.0), (10, 0.0), (20, 1.0), (30, 0.0), (40, 1.0), (50, 0.0)]);
+        assert_eq!(apart.of_the_run(), 3.0);
+        // Both are open at once: what is locked is not yet lost.
+        let together = demands(&[(0, -1.0), (5, -1.0)], &[(0, 1.0), (5, 2.0), (10, 1.0), (15, 0.0)]);
+        assert_eq!(together.of_the_run(), 2.0);
+        // In the block of its settlement a stake is still locked.
+        let at_once = demands(&[(0, 3.0), (10, 0.0)], &[(0, 1.0), (10, 2.0), (10, 1.0), (20, 0.0)]);
+        assert_eq!(at_once.of_the_run(), 2.0);
+        // Left alone, nothing is needed.
+        assert_eq!(demands(&[(0, 0.0), (1, 0.0)], &[]).of_the_run(), 0.0);
+    }
+
+    #[test]
+    fn deposits_grow_with_their_share_and_with_losses() {
+        let run = |loss: f64| {
+            let mut chance = engine::chance::Key::root(3).stream();
+            let bounties: Vec<(u64, f64)> = (0..300).map(|number| (number, if chance.below(2) == 1 { 1.0 } else { -loss })).collect();
+            let locked: Vec<(u64, f64)> = (0..311).map(|block: u64| (block, block.min(10).min(310 - block) as f64)).collect();
+            demands(&bounties, &locked)
+        };
+        let plan = Plan { block: 3.0, resamples: 399, seed: 1 };
+        let [safe, safer] = run(0.9).deposits(&plan).unwrap();
+        assert!(safe.wallet > 10.0 && safe.wallet < safer.wallet, "{safe:?} {safer:?}");
+        for Deposit { wallet, interval: (low, high), .. } in [safe, safer] {
+            assert!(low < high && low < 1.5 * wallet && high > wallet, "{wallet} within {low} and {high}");
+        }
+        assert!(run(1.1).deposits(&plan).unwrap()[0].wallet > safer.wallet);
+        assert_eq!(run(1.0).deposits(&plan), run(1.0).deposits(&plan));
+        assert_eq!(demands(&[(0, 1.0); 9], &[]).deposits(&plan), None, "too few to resample");
+        // Without anything to lose, what is locked is all that is needed.
+        let [safe, safer] = run(-1.0).deposits(&plan).unwrap();
+        assert_eq!((safe.wallet, safer.wallet, safer.interval), (10.0, 10.0, (10.0, 10.0)));
+    }
+
+    #[test]
+    fn ruin_is_certain_for_who_loses_on_average_and_impossible_for_who_never_does() {
+        let plan = Plan { block: 1.0, resamples: 199, seed: 1 };
+        let loser: Vec<f64> = (0..200).map(|bounty| if bounty % 2 == 0 { -1.0 } else { 0.5 }).collect();
+        assert_eq!(Ruin::of(&loser, 10.0, &plan), Ruin { theta: 0.0, bound: 1.0, frequency: Some(1.0) });
+        assert_eq!(Ruin::of(&[1.0; 50], 10.0, &plan), Ruin { theta: f64::INFINITY, bound: 0.0, frequency: Some(0.0) });
+        assert_eq!(Ruin::of(&[1.0], 10.0, &plan).frequency, None);
+    }
+}

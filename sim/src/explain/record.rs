@@ -163,6 +163,10 @@ impl Record {
                 self.name.inputs.len(),
                 inputs.len()
             ),
+            Some((now, _)) if now.starts_with("verdicts:") => bail!(
+                "what the backends say, or how long they took, is not what it was in this run; if its verdicts were kept in another \
+                 folder, name that with --cache, else play it again"
+            ),
             Some((now, then)) => bail!(
                 "a file or backend that the run depended on has changed since ({}, then {}); play it again",
                 text::quote(now),

@@ -5,6 +5,7 @@ use comfy_table::CellAlignment;
 use super::{change, decimal, lines, name, nct, percent, table};
 use crate::{
     explain::{CostlyFacts, Explanation, GroupFacts, WhatIfFacts},
+    run::Money,
     text::{plain, thousands as count},
 };
 
@@ -21,6 +22,7 @@ pub fn text(explanation: &Explanation) -> String {
     groups("family", &explanation.waterfall.families, &mut out);
     what_if(explanation, &mut out);
     capital(explanation, &mut out);
+    sensitivity(explanation, &mut out);
     footer(explanation, &mut out);
     out
 }
@@ -183,6 +185,21 @@ fn capital(explanation: &Explanation, out: &mut String) {
             decimal(Some(thumb.days))
         ),
     );
+}
+
+fn sensitivity(explanation: &Explanation, out: &mut String) {
+    let Some(changes) = &explanation.sensitivity else { return };
+    out.push_str("\nThe same market with one thing changed, played again\n");
+    let mut table = table(&["change", "profit NCT", "difference", "  "]);
+    for facts in changes {
+        let shown = |money: &Option<Money>| money.as_ref().map_or_else(|| "-".to_owned(), change);
+        let reason = facts.reason.as_ref().map_or_else(String::new, |reason| format!("  {}", plain(reason)));
+        table.add_row([facts.change.to_owned(), shown(&facts.profit), shown(&facts.difference), reason]);
+    }
+    if let Some(column) = table.column_mut(3) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    out.push_str(&lines(&table));
 }
 
 fn footer(explanation: &Explanation, out: &mut String) {

@@ -407,6 +407,7 @@ impl<'a> Again<'a> {
         let mut warnings = Vec::new();
         let (now, then) = (env!("CARGO_PKG_VERSION"), &self.record.name.version);
         if then != now {
+            let then = crate::text::cut(then, 30);
             warnings.push(format!("the run was played by sim {then}, and this is sim {now}: it comes to the same profit"));
         }
         if let Some(oracle) = replay::oracle::find(&self.setup.scenario.engine.strategy) {

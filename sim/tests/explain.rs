@@ -158,6 +158,10 @@ fn what_was_not_asserted_is_put_down_to_what_kept_it() {
     check(&["--set", "engine.scan.milliseconds=150000", "--set", "engine.scan.slots=3"], "late", "late");
     check(&["--set", "wallets.engine=5", "-s", "fixed"], "unfunded", "unfunded");
     check(&["-s", "fixed?bid=2"], "refused", "refused");
+    // One that sizes stakes by what is free wants nothing where there is nothing.
+    let careful = play(&["--set", "wallets.engine=5", "-s", "pm-ev"]);
+    let unfunded = step(&careful.explain(&[]), "unfunded")["bounties"].as_u64().unwrap();
+    assert!(unfunded > 50 && careful.json["engine"]["coverage"]["unfunded"] == 0, "{unfunded}");
     check(&["--set", "engine.filter.reject=[\"filesize > 100000\"]"], "no_answer", "no_answer");
     check(&["-s", "null/abstain", "--set", "engine.distiller.kind=majority"], "no_answer", "no_answer");
 }

@@ -26,9 +26,9 @@ const RUNS: (usize, usize) = (99, 19);
 /// Paths of each of them.
 const PATHS: u32 = 199;
 /// Bounties that are drawn for intervals, in all: with very many there are fewer other runs.
-const DRAWS: usize = 2_000_000_000;
+const DRAWS: usize = 400_000_000;
 
-/// Writes down what capital figures are made of: 20 bytes for each bounty, and 32 for each assertion.
+/// Writes down what capital figures are made of: 24 bytes for each bounty, and 32 for each assertion.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Recorder {
     changes: Vec<(BlockNumber, f64)>,

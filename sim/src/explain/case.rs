@@ -36,6 +36,8 @@ pub struct Case<'a> {
     pub verdicts: &'a [Option<DistilledVerdict>],
     /// What the engine did.
     pub decision: Decision,
+    /// What it could have staked, fee included.
+    pub free: Nct,
     /// What it staked, if it did.
     pub own: Option<&'a Stand>,
     /// What that earned.
@@ -94,6 +96,8 @@ impl Case<'_> {
     pub fn steps(&self, most: NctDelta) -> Result<Steps, Rejection> {
         let mut road = Road { at: self.profit, steps: Steps::new() };
         match self.decision {
+            // Who sizes stakes by what is free wants nothing where there is nothing.
+            Decision::Abstained(Abstention::NoStake) if self.is_broke() => road.to(Cause::Unfunded, self.worth(self.best)?),
             Decision::Asserted(_) | Decision::Abstained(Abstention::NoStake) => self.mend(&mut road)?,
             Decision::Abstained(Abstention::Late) => road.to(Cause::Late, self.worth(self.best)?),
             Decision::Abstained(Abstention::Unfunded) => road.to(Cause::Unfunded, self.worth(self.best)?),
@@ -135,6 +139,11 @@ impl Case<'_> {
             }
         }
         Ok(())
+    }
+
+    /// True if the wallet did not even cover the least bid and the fee.
+    fn is_broke(&self) -> bool {
+        self.free.saturating_sub(self.others.fees.assertion) < self.rules.bid_minimum
     }
 
     /// True if the arbiters decided for the other side; without votes nobody is wrong.
@@ -269,6 +278,7 @@ mod tests {
                 _ => None,
             }],
             decision: if own.is_some() { Decision::Asserted(0) } else { Decision::Abstained(Abstention::NoStake) },
+            free: Nct::whole(100),
             own: own.as_ref(),
             profit: pot.worth(rules, own.as_ref()),
             best: Some(&best),
@@ -311,6 +321,8 @@ mod tests {
             (Decision::Abstained(Abstention::Late), Cause::Late),
             (Decision::Abstained(Abstention::Unfunded), Cause::Unfunded),
             (Decision::Abstained(Abstention::NoAnswer), Cause::NoAnswer),
+            // A wei more would have been the least bid and the fee.
+            (Decision::Abstained(Abstention::NoStake), Cause::Unfunded),
             (Decision::Refused(Rejection::Overflow { what: "nothing" }), Cause::Refused),
         ] {
             let case = Case {
@@ -320,6 +332,7 @@ mod tests {
                 answers: &[ScanResult::NONE; 2],
                 verdicts: &[None, None],
                 decision,
+                free: Nct::wei(93_749_999_999_999_999),
                 own: None,
                 profit: NctDelta::ZERO,
                 best: Some(&best),
@@ -372,6 +385,7 @@ mod tests {
                 answers: &answers,
                 verdicts: &verdicts,
                 decision: if own.is_some() { Decision::Asserted(0) } else { Decision::Abstained(Abstention::NoStake) },
+                free: Nct::whole(100),
                 own: own.as_ref(),
                 profit: pot.worth(rules, own.as_ref()),
                 best: best.as_ref(),

@@ -11,7 +11,6 @@ use std::{
 };
 
 use anyhow::Result;
-use engine::microengine::Abstention;
 use market::{
     block::BlockNumber,
     bounty::Assertion,
@@ -54,7 +53,7 @@ pub struct Watched {
     pub staked: Nct,
     /// Bounties on which it lost Nectar.
     pub losses: u64,
-    /// Bounties that it wanted to stake on and could not pay.
+    /// Bounties that cost it something because it could not pay.
     pub unfunded: u64,
 }
 
@@ -250,6 +249,7 @@ impl Watcher<'_> {
             answers: &closed.plan.results,
             verdicts: closed.verdicts,
             decision: closed.engine,
+            free: closed.free,
             own: stand.as_ref(),
             profit,
             best: best.as_ref().and_then(|best| best.stand.as_ref()),
@@ -262,8 +262,8 @@ impl Watcher<'_> {
                 [(Cause::OthersFunds, NctDelta::ZERO - profit)].into_iter().filter(|(_, cost)| *cost != NctDelta::ZERO).collect(),
             ),
         };
+        self.unfunded += u64::from(steps.iter().any(|(cause, _)| *cause == Cause::Unfunded));
         self.tally.add(closed, most, steps);
-        self.unfunded += u64::from(closed.engine == Decision::Abstained(Abstention::Unfunded));
         self.capital.closed(closed);
         self.losses += u64::from(profit.is_negative());
         Ok(())

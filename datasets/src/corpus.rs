@@ -56,6 +56,11 @@ impl Corpus {
         &self.root
     }
 
+    /// What to open to have the same corpus again: its folder, or the matrix file.
+    pub fn path(&self) -> &Path {
+        if self.manifest_bytes.is_empty() { &self.table } else { &self.root }
+    }
+
     /// The table file.
     pub fn table(&self) -> &Path {
         &self.table

@@ -47,9 +47,12 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
         PlayError::Invariant(what) => Broken(what).into(),
         other => anyhow::Error::new(other),
     })?;
+    let corpus = format!("# Played over the wire on {}, sha256 {}.", setup.corpus.name(), hex::encode(setup.summary.sha256));
+    let scenario = sim::text::plain(&corpus) + "\n\n" + &scenario_toml(&setup.scenario);
     let outcome = Outcome {
         setup,
         scenario_sha256: scenario_sha256(&setup.scenario),
+        scenario_toml: &scenario,
         command,
         score: &watcher.score,
         decisions: watcher.decisions.clone().finish(),
@@ -63,8 +66,7 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
     };
     let run = outcome.run().map_err(Broken)?;
     if let Some(out) = out {
-        let corpus = format!("# Played over the wire on {}, sha256 {}.\n\n", setup.corpus.name(), hex::encode(setup.summary.sha256));
-        out.finish(&run, &(sim::text::plain(corpus.trim_end()) + "\n\n" + &scenario_toml(&setup.scenario)))?;
+        out.finish(&run, &scenario)?;
     }
     Ok(run)
 }

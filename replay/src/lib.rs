@@ -6,6 +6,8 @@
 //! The modules stand in reading order.
 pub mod scenario; // what is played, as the user writes it
 pub mod profiles; // how good real engines are, per file type
+pub mod correlation; // the same engines, more or less alike
+pub mod error_rates; // how often recorded engines are wrong
 pub mod logistic; // the logistic distribution function from tables
 pub mod rivals; // competitors: verdicts, confidence, lateness, stakes
 pub mod arrivals; // when bounties are posted, and when their scans are done

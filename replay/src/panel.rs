@@ -75,8 +75,15 @@ pub fn write(folder: &Path, rows: u64, seed: u64) -> Result<(), PanelError> {
         strategies: vec!["null/min".to_owned()],
         ..RivalConfig::default()
     };
-    let surroundings =
-        Surroundings { rules: &BOUNTY_REGISTRY_1_6_1, columns: &[], own_columns: &[], types: &types, duration: 1, folder: Path::new(".") };
+    let surroundings = Surroundings {
+        rules: &BOUNTY_REGISTRY_1_6_1,
+        columns: &[],
+        rates: &[],
+        own_columns: &[],
+        types: &types,
+        duration: 1,
+        folder: Path::new("."),
+    };
     let population = Population::new(&[config], &surroundings)?;
     let seed_key = Key::root(seed).named("panel");
     let (mut clock, mut plans) = (0.0, Vec::new());

@@ -28,10 +28,11 @@ use smallvec::SmallVec;
 
 use crate::{
     arrivals::{Arrivals, ScanQueue},
+    error_rates::ErrorRates,
     oracle::Future,
     profiles::FALLBACK_TYPE,
     rivals::{Population, PopulationError, RivalPlan, Surroundings, Target},
-    scenario::{Arrival, Scenario, ScenarioError},
+    scenario::{Arrival, RivalConfig, RivalModel, Scenario, ScenarioError},
     verdicts::VerdictTable,
 };
 
@@ -154,7 +155,11 @@ impl Setup {
         }
         let types: Vec<&str> = summary.types.keys().map(String::as_str).collect();
         let duration = scenario.ambassadors.duration;
-        let surroundings = Surroundings { rules: &rules, columns: &columns, own_columns: &own_names, types: &types, duration, folder };
+        // An error of a column is made more frequent by its own rate.
+        let rated = scenario.rivals.iter().any(|group| group.error_factor > 1.0);
+        let rates = if rated { ErrorRates::of_columns(&corpus)? } else { Vec::new() };
+        let surroundings =
+            Surroundings { rules: &rules, columns: &columns, rates: &rates, own_columns: &own_names, types: &types, duration, folder };
         let population = Population::new(&scenario.rivals, &surroundings)?;
         let inputs = population.inputs().to_vec();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
@@ -307,7 +312,8 @@ fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, popul
         let shown = strange.iter().take(6).map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
         warnings.push(format!("no engine figures were fitted for file type {shown}: parametric rivals behave there as on {FALLBACK_TYPE}"));
     }
-    if scenario.rivals.iter().any(|group| group.model == crate::scenario::RivalModel::Independent) {
+    let independent = |group: &RivalConfig| group.model == RivalModel::Independent || group.correlation == Some(0.0);
+    if scenario.rivals.iter().any(independent) {
         warnings.push("independent rivals are wrong together far less often than real engines: profits are understated".to_owned());
     }
     if let Some(oracle) = crate::oracle::find(&scenario.engine.strategy) {

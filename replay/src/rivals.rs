@@ -23,6 +23,8 @@ use rand_distr::StandardNormal;
 use smallvec::SmallVec;
 
 use crate::{
+    correlation::Correlation,
+    error_rates::ErrorRates,
     logistic::Logistic,
     profiles::{LogOdds, Profiles, ProfilesError, TypeProfile},
     scenario::{RivalConfig, RivalModel},
@@ -38,6 +40,7 @@ mod word {
     pub(super) const RIVAL: u64 = fnv1a64("rival");
     pub(super) const NOISE: u64 = fnv1a64("noise");
     pub(super) const WHIM: u64 = fnv1a64("whim");
+    pub(super) const MISTAKE: u64 = fnv1a64("mistake");
 }
 
 /// One rival.
@@ -57,11 +60,29 @@ pub struct Rival {
 #[derive(Clone, Debug)]
 enum Opinion {
     /// A fitted profile, by number of the file type; then its behaviour on benign files.
-    Fitted { malware: Vec<Skill>, benign: Skill, noise: u64 },
-    /// A recorded column.
-    Recorded { column: usize },
+    Fitted { malware: Vec<Skill>, benign: Skill, noise: u64, error_factor: f64 },
+    /// A recorded column, with some of its errors mended or more of them made.
+    Recorded { column: usize, wrong: Option<Wrong> },
     /// None.
     Nothing,
+}
+
+/// The probability that a recorded answer is made a wrong one.
+#[derive(Clone, Copy, Debug)]
+struct Wrong {
+    /// Where the column is wrong.
+    if_wrong: f64,
+    /// Where it is right, by the label: benign, malicious.
+    if_right: [f64; 2],
+}
+
+impl Wrong {
+    /// So that a column with these rates is wrong `factor` times as often, or always. What it is wrong on at a lower
+    /// factor, it is wrong on at a higher one.
+    fn new(rates: ErrorRates, factor: f64) -> Wrong {
+        let more = |rate: f64| if rate < 1.0 { ((factor - 1.0) * rate / (1.0 - rate)).clamp(0.0, 1.0) } else { 0.0 };
+        Wrong { if_wrong: factor.min(1.0), if_right: [false, true].map(|malicious| more(rates.on(malicious))) }
+    }
 }
 
 /// How it behaves on one file type.
@@ -150,6 +171,8 @@ pub struct Surroundings<'a> {
     pub rules: &'a RuleSet,
     /// The corpus' recorded engines.
     pub columns: &'a [String],
+    /// How often those are wrong; empty where no group has an error factor above 1.
+    pub rates: &'a [ErrorRates],
     /// Those that the engine under test uses.
     pub own_columns: &'a [&'a str],
     /// The corpus' file types.
@@ -201,6 +224,11 @@ pub enum PopulationError {
     UnknownColumn { group: usize, name: String, known: String },
     #[error("rivals.{group}: the pool is empty; lower `pool_tpr`, or name `engines`")]
     EmptyPool { group: usize },
+    #[error(
+        "rivals.{group}: `correlation` is for rivals with factors in common, but these repeat recorded columns; \
+         set `rivals.{group}.model` to `two-factor` or `one-factor`"
+    )]
+    Correlation { group: usize },
 }
 
 impl Population {
@@ -238,6 +266,10 @@ impl Population {
             RivalModel::Auto => RivalModel::Recorded,
             model => model,
         };
+        if config.correlation.is_some() && model == RivalModel::Recorded {
+            return Err(PopulationError::Correlation { group });
+        }
+        let mut correlation = config.correlation.map(Correlation::new);
         let needs_profiles = !matches!(model, RivalModel::Recorded | RivalModel::None);
         let reads_profiles = needs_profiles || config.model == RivalModel::Auto;
         let profiles = Profiles::load(if reads_profiles { &config.profiles } else { "builtin" }, world.folder).map_err(in_group)?;
@@ -297,19 +329,24 @@ impl Population {
                         };
                         PopulationError::UnknownColumn { group, name: name.escape_debug().to_string(), known }
                     })?;
-                    Opinion::Recorded { column }
+                    let rates = world.rates.get(column).copied().unwrap_or_default();
+                    let wrong = (config.error_factor != 1.0).then(|| Wrong::new(rates, config.error_factor));
+                    Opinion::Recorded { column, wrong }
                 }
                 model => {
                     let profile = profiles.get(name).map_err(in_group)?;
                     let unknown = |name: &&String| !self.fitted_types.contains(name);
                     let new: Vec<String> = profile.types.keys().filter(unknown).cloned().collect();
                     self.fitted_types.extend(new);
-                    let skill = |on_type: TypeProfile, staleness: f64| {
+                    let mut skill = |on_type: TypeProfile, staleness: f64| {
                         let mut log_odds = match model {
                             RivalModel::TwoFactor => on_type.two_factor,
                             RivalModel::OneFactor => on_type.one_factor,
                             _ => on_type.independent(),
                         };
+                        if let Some(correlation) = &mut correlation {
+                            log_odds = correlation.apply(&on_type, log_odds);
+                        }
                         log_odds.a -= staleness;
                         Skill { coverage: on_type.coverage, log_odds }
                     };
@@ -317,11 +354,13 @@ impl Population {
                     for (file_type, &number) in &self.types {
                         malware[number] = skill(profile.on_malware(file_type), config.staleness);
                     }
-                    // Engines of one cluster hear the same noise, unless engines are to be independent. A second
-                    // rival of the same profile is somebody else.
-                    let voice = profile.cluster.as_ref().filter(|_| model != RivalModel::Independent).unwrap_or(&profile.engine);
+                    // Engines of one cluster hear the same noise, unless it was said how much engines have in common. A
+                    // second rival of the same profile is somebody else.
+                    let alone = model == RivalModel::Independent || config.correlation.is_some();
+                    let voice = profile.cluster.as_ref().filter(|_| !alone).unwrap_or(&profile.engine);
                     let person = fnv1a64(voice).wrapping_add(((group as u64) << 32) + same);
-                    Opinion::Fitted { malware, benign: skill(profile.benign, 0.0), noise: person }
+                    let benign = skill(profile.benign, 0.0);
+                    Opinion::Fitted { malware, benign, noise: person, error_factor: config.error_factor }
                 }
             };
             let strategy = &config.strategies[(place + round * cycle) % config.strategies.len()];
@@ -359,6 +398,24 @@ impl Population {
         self.rivals.iter().any(|rival| matches!(rival.opinion, Opinion::Fitted { .. }))
     }
 
+    /// Number of rivals in a group of the scenario.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    pub fn group_size(&self, group: usize) -> usize {
+        self.groups[group].members.len()
+    }
+
+    /// Whether the rivals of a group behave like fitted engines.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    pub fn group_is_fitted(&self, group: usize) -> bool {
+        self.groups[group].members.iter().any(|&member| matches!(self.rivals[member].opinion, Opinion::Fitted { .. }))
+    }
+
     /// Fingerprints of the profiles that are not the shipped ones.
     pub fn inputs(&self) -> &[String] {
         &self.inputs
@@ -371,7 +428,7 @@ impl Population {
 
     /// What every rival does about a bounty on `targets`. `at` is the bounty's address.
     pub fn plan(&self, at: Key, seed: Key, targets: &[Target<'_>], plans: &mut Vec<RivalPlan>) {
-        let (at_rivals, at_noises) = (at.with(word::RIVAL), at.with(word::NOISE));
+        let (at_rivals, at_noises, at_mistakes) = (at.with(word::RIVAL), at.with(word::NOISE), at.with(word::MISTAKE));
         let (mut drawn, mut lots) = (Vec::new(), Vec::new());
         for group in &self.groups {
             let participants: &[usize] = if group.per_bounty == group.members.len() {
@@ -397,7 +454,7 @@ impl Population {
                 // Filled in where it stays: moving it right after bits of it were set would have to wait for them.
                 let plan = plans.last_mut().expect("just pushed");
                 for (index, (target, difficulty)) in targets.iter().zip(&difficulties).enumerate() {
-                    let artifact = Artifact { at_noises, index: index as u64, target, difficulty, logistic: &self.logistic };
+                    let artifact = Artifact { at_noises, at_mistakes, index: index as u64, target, difficulty, logistic: &self.logistic };
                     if let Some((malicious, bid)) = rival.stake(&artifact, &mut chance, &mut whim) {
                         plan.mask.insert(index);
                         plan.verdicts.0.set_bit(index, malicious);
@@ -432,6 +489,7 @@ impl Population {
 /// An artifact as all rivals of a group meet it.
 struct Artifact<'a> {
     at_noises: Key,
+    at_mistakes: Key,
     index: u64,
     target: &'a Target<'a>,
     difficulty: &'a [f64; 2],
@@ -492,24 +550,41 @@ impl Rival {
         let Artifact { target, difficulty, .. } = artifact;
         match &self.opinion {
             Opinion::Nothing => None,
-            Opinion::Recorded { column } => {
+            Opinion::Recorded { column, wrong } => {
                 let recorded = (*target.recorded.get(*column)?)?;
+                let mut malicious = recorded.malicious;
+                if let Some(wrong) = wrong {
+                    let mistake = artifact.at_mistakes.with(self.address).with(artifact.index).stream().uniform();
+                    let right = recorded.malicious == target.malicious;
+                    let probability = if right { wrong.if_right[usize::from(target.malicious)] } else { wrong.if_wrong };
+                    malicious = target.malicious != (mistake < probability);
+                }
                 // Without a stated confidence the stock strategies take full confidence.
                 let sure = Sure::Stated(recorded.confidence.map_or(1.0, f64::from));
-                Some(Answer { malicious: recorded.malicious, sure })
+                Some(Answer { malicious, sure })
             }
-            Opinion::Fitted { malware, benign, noise } => {
+            Opinion::Fitted { malware, benign, noise, error_factor } => {
                 let skill = if target.malicious { &malware[target.file_type] } else { benign };
                 if chance.uniform() >= skill.coverage {
                     return None;
                 }
                 let LogOdds { a, b } = skill.log_odds;
-                let log_odds = a + b[0] * difficulty[0] + b[1] * difficulty[1];
+                let mut log_odds = a + b[0] * difficulty[0] + b[1] * difficulty[1];
+                if *error_factor != 1.0 {
+                    log_odds = erring(log_odds, target.malicious, *error_factor);
+                }
                 let noise = artifact.at_noises.with(*noise).with(artifact.index).stream().uniform();
                 Some(Answer { malicious: artifact.logistic.exceeds(log_odds, noise), sure: Sure::Score { log_odds, noise } })
             }
         }
     }
+}
+
+/// The log-odds of a malicious verdict at which the wrong one is `factor` times as probable, at most certain.
+fn erring(log_odds: f64, malicious: bool, factor: f64) -> f64 {
+    let sign = if malicious { 1.0 } else { -1.0 };
+    let wrong = (factor / (1.0 + libm::exp(sign * log_odds))).min(1.0);
+    sign * (libm::log(1.0 - wrong) - libm::log(wrong))
 }
 
 impl Sure {
@@ -580,7 +655,8 @@ mod tests {
     fn population(configs: &[RivalConfig], columns: &[&str], own: &[&str]) -> Population {
         let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
         let rules = &market::ruleset::BOUNTY_REGISTRY_1_6_1;
-        let world = Surroundings { rules, columns: &columns, own_columns: own, types: &["pe32"], duration: 20, folder: Path::new("") };
+        let world =
+            Surroundings { rules, columns: &columns, rates: &[], own_columns: own, types: &["pe32"], duration: 20, folder: Path::new("") };
         Population::new(configs, &world).unwrap()
     }
 
@@ -609,6 +685,79 @@ mod tests {
             assert!(after.iter().filter(|member| **member != 3).all(|member| before.contains(member)));
         }
         assert!((400..600).contains(&kept), "{kept}");
+    }
+
+    /// For each of 4,000 artifacts, half of them malicious, whether each rival is wrong on it; `recorded` are its columns.
+    fn errors(population: &Population, recorded: &dyn Fn(u64) -> Vec<Option<datasets::Recorded>>) -> Vec<Vec<bool>> {
+        let one = |bounty: u64| {
+            let (malicious, recorded) = (bounty % 2 == 1, recorded(bounty));
+            let target = Target { malicious, file_type: 1, family: None, recorded: &recorded };
+            let mut plans = Vec::new();
+            population.plan(Key::root(bounty), Key::root(9), &[target], &mut plans);
+            let wrong = |rival: usize| plans.iter().any(|plan| plan.rival == rival && plan.verdicts.contains(0) != malicious);
+            (0..population.rivals.len()).map(wrong).collect()
+        };
+        (0..4000).map(one).collect()
+    }
+
+    fn rate(errors: &[Vec<bool>], malicious: bool) -> f64 {
+        errors.iter().skip(usize::from(malicious)).step_by(2).filter(|wrong| wrong[0]).count() as f64 / 2000.0
+    }
+
+    fn worse(less: &[Vec<bool>], more: &[Vec<bool>]) -> bool {
+        less.iter().zip(more).all(|(less, more)| less.iter().zip(more).all(|(less, more)| more | !less))
+    }
+
+    #[test]
+    fn fitted_rivals_err_as_many_times_as_wished_and_where_they_erred_before() {
+        let with = |error_factor| {
+            let (model, engines) = (RivalModel::TwoFactor, vec!["ClamAV".into(), "K7GW".into()]);
+            errors(&population(&[RivalConfig { model, engines, error_factor, ..RivalConfig::default() }], &[], &[]), &|_| Vec::new())
+        };
+        let [none, half, one, double, ten] = [0.0, 0.5, 1.0, 2.0, 10.0].map(with);
+        assert!(none.iter().flatten().all(|wrong| !wrong));
+        assert!(worse(&half, &one) && worse(&one, &double) && worse(&double, &ten));
+        let (half, one, double) = (rate(&half, true), rate(&one, true), rate(&double, true));
+        assert!(one > 0.1 && (half / one - 0.5).abs() < 0.06 && double > 1.3 * one, "{half} {one} {double}");
+    }
+
+    #[test]
+    fn recorded_rivals_err_as_many_times_as_wished_and_where_they_erred_before() {
+        // Wrong on one malicious artifact in five, and on one benign one in ten.
+        let recorded = |bounty: u64| {
+            let malicious = bounty % 2 == 1;
+            let wrong = Key::root(77).with(bounty).stream().uniform() < if malicious { 0.2 } else { 0.1 };
+            vec![Some(datasets::Recorded { malicious: malicious != wrong, confidence: None })]
+        };
+        let rates = [ErrorRates { misses: 0.2, false_alarms: 0.1 }];
+        let with = |error_factor| {
+            let config = RivalConfig { model: RivalModel::Recorded, engines: vec!["A".into()], error_factor, ..RivalConfig::default() };
+            let (rules, columns) = (&market::ruleset::BOUNTY_REGISTRY_1_6_1, ["A".to_owned()]);
+            let (types, folder) = (&["pe32"][..], Path::new(""));
+            let world = Surroundings { rules, columns: &columns, rates: &rates, own_columns: &[], types, duration: 20, folder };
+            errors(&Population::new(&[config], &world).unwrap(), &recorded)
+        };
+        let all = [0.0, 0.5, 1.0, 2.0, 10.0].map(with);
+        assert!(all.windows(2).all(|pair| worse(&pair[0], &pair[1])));
+        for (errors, misses, false_alarms) in [(&all[0], 0.0, 0.0), (&all[1], 0.1, 0.05), (&all[3], 0.4, 0.2), (&all[4], 1.0, 1.0)] {
+            let (missed, alarmed) = (rate(errors, true), rate(errors, false));
+            assert!((missed - misses).abs() < 0.035 && (alarmed - false_alarms).abs() < 0.035, "{missed} {alarmed}");
+        }
+    }
+
+    #[test]
+    fn without_correlation_rivals_are_the_independent_ones() {
+        let of = |model, correlation| {
+            let engines = vec!["K7GW".into(), "K7AntiVirus".into(), "ClamAV".into()];
+            let config = RivalConfig { model, engines, correlation, ..RivalConfig::default() };
+            errors(&population(&[config], &[], &[]), &|_| Vec::new())
+        };
+        let independent = of(RivalModel::Independent, None);
+        assert_eq!(of(RivalModel::TwoFactor, Some(0.0)), independent);
+        let together = |errors: &[Vec<bool>]| errors.iter().filter(|wrong| wrong[0] && wrong[2]).count();
+        let close = of(RivalModel::OneFactor, Some(0.9));
+        assert!(together(&close) > together(&independent) + 60, "{} {}", together(&close), together(&independent));
+        assert!((rate(&close, true) - rate(&independent, true)).abs() < 0.05);
     }
 
     #[test]

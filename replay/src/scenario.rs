@@ -71,6 +71,12 @@ pub struct MarketConfig {
     /// Assertion fee.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_nct_if_any")]
     pub assertion_fee: Option<Nct>,
+    /// Least bid.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_nct_if_any")]
+    pub bid_minimum: Option<Nct>,
+    /// Greatest bid, also under rules that know none.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_nct_if_any")]
+    pub bid_maximum: Option<Nct>,
 }
 
 /// Ambassadors and the bounties they post.
@@ -154,6 +160,13 @@ pub struct RivalConfig {
     pub family_share: f64,
     /// Lowers every rival's log-odds of finding malware: fresh files are harder than the profiles' rescans.
     pub staleness: f64,
+    /// Times as often as the profiles or columns say, rivals are wrong: an artifact's probability of the wrong answer is
+    /// multiplied, up to 1. Recorded errors are mended, or right answers spoiled, by chance.
+    #[serde(skip_serializing_if = "is_one")]
+    pub error_factor: f64,
+    /// Share of the variance of fitted rivals' scores that all have in common, 0 to 1, in place of the fitted one; rates stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<f64>,
     /// Strategies, handed out in turn.
     pub strategies: Vec<String>,
     /// Share of assertions that are never revealed.
@@ -177,6 +190,8 @@ impl Default for RivalConfig {
             profiles: "builtin".to_owned(),
             family_share: 0.2,
             staleness: 0.0,
+            error_factor: 1.0,
+            correlation: None,
             strategies: ["stock/conservative", "stock/default", "stock/aggressive"].map(str::to_owned).to_vec(),
             dropout: 0.005,
             latency_blocks: 5.0,
@@ -229,6 +244,10 @@ impl Default for ArbiterConfig {
     }
 }
 
+fn is_one(factor: &f64) -> bool {
+    *factor == 1.0
+}
+
 fn in_nct<S: serde::Serializer>(amount: &Nct, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(amount)
 }
@@ -273,6 +292,8 @@ impl Scenario {
         rules.vote_window = self.market.vote_window.unwrap_or(rules.vote_window);
         rules.bounty_fee = self.market.bounty_fee.unwrap_or(rules.bounty_fee);
         rules.assertion_fee = self.market.assertion_fee.unwrap_or(rules.assertion_fee);
+        rules.bid_minimum = self.market.bid_minimum.unwrap_or(rules.bid_minimum);
+        rules.bid_maximum = self.market.bid_maximum.or(rules.bid_maximum);
         Ok(rules)
     }
 
@@ -330,6 +351,8 @@ impl Scenario {
         for (key, value) in [
             ("market.bounty_fee", rules.bounty_fee),
             ("market.assertion_fee", rules.assertion_fee),
+            ("market.bid_minimum", rules.bid_minimum),
+            ("market.bid_maximum", rules.bid_maximum.unwrap_or_default()),
             ("wallets.engine", self.wallets.engine),
             ("wallets.rivals", self.wallets.rivals),
             ("wallets.ambassadors", self.wallets.ambassadors),
@@ -339,6 +362,17 @@ impl Scenario {
             if value > Nct::whole(1_000_000_000_000) {
                 return Err(out_of_range(key, value, "at most 10^12 NCT"));
             }
+        }
+
+        if rules.bid_minimum.is_zero() {
+            return Err(out_of_range("market.bid_minimum", rules.bid_minimum, "at least 1 wei"));
+        }
+        if let Some(most) = rules.bid_maximum.filter(|&most| most < rules.bid_minimum) {
+            let least = rules.bid_minimum;
+            return Err(match self.market.bid_maximum {
+                Some(_) => out_of_range("market.bid_maximum", most, format!("at least {least}, the least bid")),
+                None => out_of_range("market.bid_minimum", least, format!("at most {most}, the greatest bid")),
+            });
         }
 
         let price = amount.checked_add(rules.bounty_fee).unwrap_or(amount);
@@ -381,6 +415,14 @@ impl Scenario {
             }
             if !(-20.0..=20.0).contains(&group.staleness) {
                 return Err(out_of_range(key("staleness"), group.staleness, "within -20 and 20"));
+            }
+            rate(&key("error_factor"), group.error_factor, 0.0, 10.0)?;
+            if let Some(correlation) = group.correlation {
+                share(&key("correlation"), correlation)?;
+                if !matches!(group.model, RivalModel::Auto | RivalModel::TwoFactor | RivalModel::OneFactor) {
+                    let expected = "left out: only `two-factor` and `one-factor` rivals have factors in common; set `model`";
+                    return Err(out_of_range(key("correlation"), correlation, expected));
+                }
             }
             if group.strategies.is_empty() {
                 return Err(out_of_range(key("strategies"), "empty", "at least one strategy"));

@@ -78,6 +78,8 @@ pub struct ClosedBounty<'a> {
     pub engine: Decision,
     /// The engine's verdicts, one per artifact.
     pub verdicts: &'a [Option<DistilledVerdict>],
+    /// What the engine could have staked when it decided.
+    pub free: Nct,
     /// For each of the plan's rivals the position of its assertion, if it was made.
     pub rivals: &'a [Option<u32>],
     /// The block.
@@ -209,6 +211,8 @@ struct Open {
     decision: Decision,
     verdicts: SmallVec<[Option<DistilledVerdict>; 1]>,
     price: Nct,
+    /// What the engine had free when it decided.
+    free: Nct,
 }
 
 /// Who sits where the report looks: the account whose profit is told.
@@ -585,7 +589,7 @@ impl World {
             None => {
                 let decision = Decision::Abstained(Abstention::NoAnswer);
                 let (agenda, rivals, verdicts) = Default::default();
-                self.open.push(Open { plan, agenda, next: 0, rivals, decision, verdicts, price: Nct::ZERO });
+                self.open.push(Open { plan, agenda, next: 0, rivals, decision, verdicts, price: Nct::ZERO, free: Nct::ZERO });
                 (self.open.len() - 1) as u32
             }
         };
@@ -593,7 +597,7 @@ impl World {
         open.next = 0;
         // What stands if the engine never says anything.
         open.decision = Decision::Abstained(if self.engine.is_some() { Abstention::Late } else { Abstention::NoAnswer });
-        open.price = Nct::ZERO;
+        (open.price, open.free) = (Nct::ZERO, Nct::ZERO);
         open.verdicts.clear();
         open.rivals.clear();
         open.rivals.resize(open.plan.rivals.len(), None);
@@ -705,7 +709,9 @@ impl World {
             factors: &open.plan.factors,
         };
         let engine = self.engine.as_mut().expect("only an engine in process is asked");
+        let free = view.wallet.free;
         engine.on_event(now, Event::Scanned { view: &view, results: &open.plan.results }, &mut self.effects);
+        self.open[slot as usize].free = free;
         self.open[slot as usize].verdicts.extend_from_slice(engine.last_verdicts());
         self.carry_out(observer)
     }
@@ -868,6 +874,7 @@ impl World {
                 consensus,
                 engine: decision,
                 verdicts,
+                free: open.free,
                 rivals,
                 now: self.market.now(),
             });

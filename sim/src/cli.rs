@@ -15,6 +15,7 @@ use crate::{
         compare::CompareArgs,
         config::ConfigArgs,
         corpus::CorpusArgs,
+        explain::ExplainArgs,
         model::ModelArgs,
         replay::ReplayArgs,
         rules::RulesArgs,
@@ -37,6 +38,7 @@ Examples:
   sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
   sim sweep --space space.toml --out sweep   which settings are best, of thousands
   sim walkforward my-corpus --period month   what choosing by the past would have earned
+  sim explain run                            why a run that `replay --out run` wrote earned what it earned
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -59,6 +61,7 @@ enum Command {
     Merge(MergeArgs),
     #[command(name = "walkforward")]
     WalkForward(Box<WalkForwardArgs>),
+    Explain(Box<ExplainArgs>),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -75,6 +78,7 @@ impl Cli {
             Command::Sweep(args) => args.run(out),
             Command::Merge(args) => args.run(out),
             Command::WalkForward(args) => args.run(out),
+            Command::Explain(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),

@@ -4,6 +4,7 @@ pub mod compare;
 pub mod config;
 pub mod contest;
 pub mod corpus;
+pub mod explain;
 pub mod model;
 pub mod replay;
 pub mod rules;

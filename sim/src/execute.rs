@@ -112,6 +112,7 @@ pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool,
         let outcome = Outcome {
             setup,
             scenario_sha256: wishes.scenario_sha256,
+            scenario_toml: wishes.scenario_toml,
             command: wishes.command,
             score: &watcher.score,
             decisions: watcher.decisions.clone().finish(),

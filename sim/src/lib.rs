@@ -20,6 +20,7 @@ pub mod hindsight; // the best that fixed stakes would have earned
 pub mod comparison; // a comparison as data: compare.json
 pub mod sweep; // thousands of trials over a space of settings
 pub mod walkforward; // an evaluation in time as data: walkforward.json
+pub mod explain; // why a run earned what it earned
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod sweep;
 pub mod walkforward;
+pub mod explain;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

@@ -2,13 +2,14 @@
 //!
 //! Wei are decimal strings, NCT are numbers, a figure that is not defined is `null`; nothing is ever NaN.
 
-use std::time::Duration;
+use std::{path, time::Duration};
 
 use datasets::Truth;
 use engine::microengine::Abstention;
 use market::nct::{Nct, NctDelta};
 use replay::{journal::Finished, plan::Setup, world::Played};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     forecast::ForecastFacts,
@@ -55,6 +56,9 @@ pub struct Run {
     pub name: RunName,
     /// Command that repeats the run.
     pub command: String,
+    /// SHA-256 of the file `scenario.toml` beside: the scenario with the backends that the corpus decided on, and files found
+    /// from anywhere.
+    pub scenario_toml_sha256: String,
     /// False if the run was interrupted: then it covers what was done.
     pub complete: bool,
     pub warnings: Vec<String>,
@@ -85,6 +89,8 @@ pub struct RunName {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct CorpusFacts {
     pub name: String,
+    /// Where it was, as an absolute path.
+    pub path: String,
     pub rows: u64,
     pub malicious: u64,
     pub benign: u64,
@@ -97,6 +103,7 @@ impl CorpusFacts {
         let Setup { corpus, summary, .. } = setup;
         CorpusFacts {
             name: corpus.name().to_owned(),
+            path: path::absolute(corpus.path()).unwrap_or_else(|_| corpus.path().to_owned()).to_string_lossy().into_owned(),
             rows: summary.rows,
             malicious: summary.malicious,
             benign: summary.benign,
@@ -315,6 +322,8 @@ pub struct WallTime {
 pub struct Outcome<'a> {
     pub setup: &'a Setup,
     pub scenario_sha256: [u8; 32],
+    /// What the run directory holds as `scenario.toml`.
+    pub scenario_toml: &'a str,
     pub command: String,
     pub score: &'a Scorecard,
     /// See [`DecisionDigest`](crate::decisions::DecisionDigest).
@@ -367,6 +376,7 @@ impl Outcome<'_> {
                 inputs: setup.inputs.clone(),
             },
             command: self.command.clone(),
+            scenario_toml_sha256: hex::encode(Sha256::digest(self.scenario_toml)),
             complete: played.complete && !self.nulls_interrupted,
             warnings: self.warnings(),
             corpus: CorpusFacts::of(setup),

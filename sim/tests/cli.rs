@@ -125,6 +125,8 @@ fn config_says_where_every_value_comes_from() {
         # vote_window = 100              # bounty-registry-1.0.0
         # bounty_fee = "0.0625 NCT"      # bounty-registry-1.0.0
         # assertion_fee = "0.03125 NCT"  # bounty-registry-1.0.0
+        # bid_minimum = "0.0625 NCT"     # bounty-registry-1.0.0
+        # bid_maximum is not limited     # bounty-registry-1.0.0
         count = 2                        # --set
         amount = "2 NCT"                 # /my.toml:4
         name = "mine"                    # /engine.toml:1
@@ -240,6 +242,19 @@ fn a_wrong_type_hears_of_the_right_one() {
 fn a_number_out_of_range_hears_of_the_range() {
     scenario_refused("[ambassadors]\ncount = 0\n", &["my.toml:2: `ambassadors.count` is 0, but must be within 1 and 10000"]);
     scenario_refused("block_seconds = nan\n", &["my.toml:1: `block_seconds` is NaN, but must be within 0.001"]);
+    refused(&["config", "--set", "market.bid_maximum=0.01"], &["--set: `market.bid_maximum` is 0.01 NCT, but must be at least 0.0625 NCT"]);
+    refused(
+        &["config", "--set", "market.bid_minimum=3"],
+        &["--set: `market.bid_minimum` is 3 NCT, but must be at most 1 NCT, the greatest"],
+    );
+    refused(&["config", "--set", "market.bid_minimum=0"], &["--set: `market.bid_minimum` is 0 NCT, but must be at least 1 wei"]);
+    refused(&["config", "--set", "rivals.0.error_factor=11"], &["--set: `rivals.0.error_factor` is 11, but must be within 0 and 10"]);
+    let independent = ["config", "--set", "rivals.0.model=independent", "--set", "rivals.0.correlation=0.7"];
+    refused(&independent, &["--set: `rivals.0.correlation` is 0.7, but must be left out", "`two-factor`"]);
+    refused(
+        &["replay", "panel", "--set", "rivals.0.correlation=0.7"],
+        &["`correlation` is for rivals with factors in common", "set `rivals.0.model`"],
+    );
     refused(&["config", "--set", "rivals.0.dropout=2"], &["--set: `rivals.0.dropout` is 2, but must be within 0 and 1"]);
     let (_folder, engine) = file("engine.toml", "\n[[backends]]\nkind = \"eicar\"\ntpr = 1.5\n");
     refused(&["config", "--engine", &engine], &["engine.toml:4: `engine.backends.0.tpr` is 1.5, but must be within 0 and 1"]);

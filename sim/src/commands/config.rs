@@ -81,10 +81,11 @@ fn write_toml(settings: &Settings, sha256: &str, out: &mut dyn Write) -> Result<
     });
     let column = widths.max().unwrap_or(0);
     writeln!(out, "# scenario {sha256}")?;
-    let mut in_tables = false;
+    let (mut in_tables, mut group) = (false, None);
     for line in &lines {
         match line {
             Line::Header(header) => {
+                group = write_unset_of_rivals(settings, group, column, out)?;
                 // `[market]` is the first table, and not there while nothing in it is set.
                 if !in_tables && header != "[market]" {
                     write_unset(settings, column, out)?;
@@ -93,12 +94,24 @@ fn write_toml(settings: &Settings, sha256: &str, out: &mut dyn Write) -> Result<
                 writeln!(out, "\n{header}")?;
             }
             Line::Leaf { key, text } => {
+                group = key.strip_prefix("rivals.").and_then(|key| key.split('.').next()?.parse().ok());
                 let padding = column.saturating_sub(width(text));
                 writeln!(out, "{text}{:padding$}  # {}", "", settings.origins[key])?;
             }
         }
     }
     Ok(())
+}
+
+/// The keys that are left out of a group of rivals while they change nothing, as comments behind its others.
+fn write_unset_of_rivals(settings: &Settings, group: Option<usize>, column: usize, out: &mut dyn Write) -> Result<Option<usize>> {
+    if let Some(group) = group.map(|group| &settings.scenario.rivals[group]) {
+        let texts = [(group.error_factor == 1.0, "# error_factor = 1.0"), (group.correlation.is_none(), "# correlation as fitted")];
+        for (_, text) in texts.into_iter().filter(|(unset, _)| *unset) {
+            writeln!(out, "{text:column$}  # default")?;
+        }
+    }
+    Ok(None)
 }
 
 /// The market's keys while they stand at the rule set's numbers, as comments.
@@ -110,6 +123,8 @@ fn write_unset(settings: &Settings, column: usize, out: &mut dyn Write) -> Resul
         format!("# vote_window = {}", rules.vote_window),
         format!("# bounty_fee = \"{}\"", rules.bounty_fee),
         format!("# assertion_fee = \"{}\"", rules.assertion_fee),
+        format!("# bid_minimum = \"{}\"", rules.bid_minimum),
+        rules.bid_maximum.map_or("# bid_maximum is not limited".to_owned(), |most| format!("# bid_maximum = \"{most}\"")),
     ] {
         writeln!(out, "{text:column$}  # {}", rules.name)?;
     }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use datasets::{CheckOptions, Corpus};
+use datasets::{CheckOptions, Corpus, CorpusSummary};
 use replay::plan::{Setup, choose_backends};
 
 use super::scan::{self, ScanningArgs};
@@ -55,6 +55,24 @@ impl StageArgs {
     ///
     /// If the settings, the corpus or a backend are wrong, or the cache cannot be used.
     pub fn set(&self, progress: Progress, interrupted: &AtomicBool) -> Result<Option<Stage>> {
+        let stage = self.set_if(progress, interrupted, |_| Ok(()))?;
+        if let Some(stage) = stage.as_ref().filter(|_| !self.quiet) {
+            stage.tell();
+        }
+        Ok(stage)
+    }
+
+    /// The same without a word, if what the corpus was found to hold is `expected`; otherwise nothing is scanned.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StageArgs::set`], and of `expected`.
+    pub fn set_if(
+        &self,
+        progress: Progress,
+        interrupted: &AtomicBool,
+        expected: impl FnOnce(&CorpusSummary) -> Result<()>,
+    ) -> Result<Option<Stage>> {
         let settings = Settings::resolve(&self.settings)?;
         let path = shipped::find(self.corpus.as_deref());
         let corpus = Corpus::open(&path)?;
@@ -63,6 +81,7 @@ impl StageArgs {
         // Files are checked when they are scanned.
         let summary = corpus.check(CheckOptions { files: false }, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
+        expected(&summary)?;
         let chosen = choose_backends(&mut scenario.engine, &corpus).or_exit(Exit::Usage)?;
         // What cannot be played need not be scanned.
         let setup = Setup::new(scenario, corpus, summary, self.scenario_folder()).or_exit(Exit::Usage)?;
@@ -74,15 +93,11 @@ impl StageArgs {
         }
         let mut setup = setup.scanned(verdicts).or_exit(Exit::Usage)?;
         setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
-        let stage = Stage {
+        Ok(Some(Stage {
             scenario_sha256: scenario_sha256(&settings.scenario),
             scenario_toml: self.as_played(&settings, &setup, &path),
             setup: Arc::new(setup),
-        };
-        if !self.quiet {
-            stage.tell();
-        }
-        Ok(Some(stage))
+        }))
     }
 
     /// The scenario for the run directory.

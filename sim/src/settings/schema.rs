@@ -8,7 +8,7 @@ use engine::{
     filter::FilterConfig,
 };
 use market::nct::Nct;
-use replay::scenario::{MarketConfig, Scenario};
+use replay::scenario::{MarketConfig, RivalConfig, Scenario};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -23,6 +23,8 @@ pub(super) fn specimen() -> Result<Value> {
         vote_window: Some(100),
         bounty_fee: Some(Nct::whole(1)),
         assertion_fee: Some(Nct::whole(1)),
+        bid_minimum: Some(Nct::whole(1)),
+        bid_maximum: Some(Nct::whole(1)),
     };
     let backend = BackendConfig {
         kind: BackendKind::Eicar,
@@ -50,7 +52,9 @@ pub(super) fn specimen() -> Result<Value> {
     let rule = || vec!["mimetype == text/plain".to_owned()];
     let filter = FilterConfig { accept: rule(), reject: rule(), favor: rule(), penalize: rule() };
     let engine = EngineConfig { filter, backends: vec![backend], ..EngineConfig::default() };
-    let scenario = Scenario { market, engine, ..Scenario::default() };
+    // So are those that are left out where they change nothing.
+    let rivals = vec![RivalConfig { error_factor: 2.0, correlation: Some(0.5), ..RivalConfig::default() }];
+    let scenario = Scenario { market, engine, rivals, ..Scenario::default() };
     Ok(Value::try_from(scenario)?)
 }
 

@@ -306,12 +306,87 @@ pub struct Outcome<'a> {
     pub jobs: usize,
 }
 
+/// The bounties that figures are about, and what resampling them says.
+struct Evidence<'a> {
+    outcome: &'a Outcome<'a>,
+    part: (u64, u64),
+    /// By strategy: what each bounty brought, and what more than the baseline.
+    profits: Vec<Vec<f64>>,
+    differences: Vec<Vec<f64>>,
+    plan: Plan,
+    of_profits: Resampled,
+    of_differences: Resampled,
+    /// Places of those who can be chosen.
+    chosen: Vec<usize>,
+}
+
+impl<'a> Evidence<'a> {
+    fn of(outcome: &'a Outcome<'a>, part: (u64, u64)) -> Result<Evidence<'a>, Unfit> {
+        let profits = outcome.profits(part);
+        let against = &profits[outcome.baseline()];
+        let differences: Vec<Vec<f64>> = profits.iter().map(|own| paired::differences(own, against)).collect::<Result<_, Unfit>>()?;
+        let chosen: Vec<usize> = outcome.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
+        // Blocks that suit those who can be chosen; what the others do is told by the same ones.
+        let series = chosen.iter().flat_map(|&at| [profits[at].as_slice(), differences[at].as_slice()]);
+        let plan = Plan::of(series, outcome.markets[0].scenario.seed);
+        let (of_profits, of_differences) = (resampled(&profits, &plan)?, resampled(&differences, &plan)?);
+        Ok(Evidence { outcome, part, profits, differences, plan, of_profits, of_differences, chosen })
+    }
+
+    /// Mean profit per bounty of the strategy at that place, in NCT.
+    fn mean(&self, at: usize) -> f64 {
+        series::mean(&self.profits[at])
+    }
+
+    /// Whether any candidate is better than the baseline, and by strategy the p-values of each, all candidates considered.
+    fn superior(&self) -> (Option<SuperiorFacts>, Vec<Option<f64>>) {
+        let candidates: Vec<usize> = self.outcome.place(|role| role == Role::Candidate).collect();
+        let mut adjusted = vec![None; self.profits.len()];
+        if candidates.is_empty() {
+            return (None, adjusted);
+        }
+        let family = Strategies::of(self.of_differences.only(&candidates));
+        let spa = family.superior(Scale::Resampled);
+        for (&at, p) in candidates.iter().zip(family.better(Scale::Resampled)) {
+            adjusted[at] = Some(p);
+        }
+        (Some(SuperiorFacts { lower: spa.lower, p: spa.consistent, upper: spa.upper }), adjusted)
+    }
+
+    /// By strategy, whether it may be the best of those who can be chosen.
+    fn among_best(&self) -> Result<Vec<Option<bool>>, Unfit> {
+        // Who is best among them does not change if all lose what the baseline earned.
+        let in_set = Strategies::of(self.of_differences.only(&self.chosen)).among_best();
+        // Who is left out of the set is also told from its best by an interval: neither alone is to be believed where a few
+        // bounties decide.
+        let leader = first_best(&self.chosen, |at| self.mean(at));
+        let behind = |&at: &usize| paired::differences(&self.profits[leader], &self.profits[at]);
+        let behind: Vec<Vec<f64>> = self.chosen.iter().map(behind).collect::<Result<_, Unfit>>()?;
+        let of_behind = resampled(&behind, &self.plan)?;
+        let mut among_best = vec![None; self.profits.len()];
+        for (place, (&at, p)) in self.chosen.iter().zip(in_set).enumerate() {
+            let told = MeanFacts::new(Estimate::read(&of_behind, place, apart(&behind[place]), CONFIDENCE));
+            let worse = told.interval.is_some_and(|(low, _)| low > 0.0);
+            among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE || !worse);
+        }
+        Ok(among_best)
+    }
+}
+
+fn resampled(series: &[Vec<f64>], plan: &Plan) -> Result<Resampled, Unfit> {
+    Resampled::new(&series.iter().map(Vec::as_slice).collect::<Vec<_>>(), plan)
+}
+
+/// A part by its whole, if that is more than nothing.
+fn by(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
 impl Outcome<'_> {
     /// True if every candidate can be told from the baseline by who looked at it all the time.
     pub fn decided(&self) -> bool {
         let all = (0, self.markets[0].bounties);
-        let baseline = self.place(|role| role == Role::Baseline).next().expect("there is a baseline");
-        let baseline = mean_profits(&self.tracks[baseline], all);
+        let baseline = mean_profits(&self.tracks[self.baseline()], all);
         self.place(|role| role == Role::Candidate).all(|at| {
             let differences: Vec<f64> = mean_profits(&self.tracks[at], all).iter().zip(&baseline).map(|(one, other)| one - other).collect();
             self.watch(&differences).decided_after.is_some()
@@ -330,101 +405,29 @@ impl Outcome<'_> {
     pub fn compare(&self, interrupted: &AtomicBool) -> Result<Option<Comparison>> {
         let started = std::time::Instant::now();
         let setup = &*self.markets[0];
-        let seed = setup.scenario.seed;
         let split = self.split.map(|split| self.parts(split)).transpose().context("--split: a part is too short")?;
-        let all = (0, setup.bounties);
-        let within = |part| self.tracks.iter().map(|tracks| mean_profits(tracks, part)).collect::<Vec<Vec<f64>>>();
-        let part = split.map_or(all, |split| split.test);
-        let profits = within(part);
+        let part = split.map_or((0, setup.bounties), |split| split.test);
         let Some(fixed_nct) = hindsight::fixed(&self.markets, part, interrupted)? else { return Ok(None) };
-        let baseline = self.place(|role| role == Role::Baseline).next().expect("there is a baseline");
-        let differences: Vec<Vec<f64>> =
-            profits.iter().map(|profits_of| paired::differences(profits_of, &profits[baseline])).collect::<Result<_, Unfit>>()?;
-        let chosen: Vec<usize> = self.place(|role| matches!(role, Role::Candidate | Role::Baseline)).collect();
-        // Blocks that suit those who can be chosen; what the others do is told by the same ones.
-        let plan = Plan::of(chosen.iter().flat_map(|&at| [profits[at].as_slice(), differences[at].as_slice()]), seed);
-        let resampled = |series: &[Vec<f64>]| Resampled::new(&series.iter().map(Vec::as_slice).collect::<Vec<_>>(), &plan);
-        let (resampled_profits, resampled_differences) = (resampled(&profits)?, resampled(&differences)?);
+        let evidence = Evidence::of(self, part)?;
+        let (superior, adjusted) = if self.watched { (None, vec![None; self.strategies.len()]) } else { evidence.superior() };
+        let among_best = if self.watched { vec![None; self.strategies.len()] } else { evidence.among_best()? };
+        let hindsight = self.strategies.iter().position(|(name, _)| name == HINDSIGHT).map_or(0.0, |at| evidence.mean(at));
+        let facts = |at: usize| StrategyFacts {
+            difference: self.difference(&evidence, at, adjusted[at]),
+            among_best: among_best[at],
+            regret_nct: fixed_nct - evidence.profits[at].iter().sum::<f64>(),
+            share_of_hindsight: by(evidence.mean(at), hindsight),
+            ..self.facts(&evidence, at)
+        };
+        let strategies: Vec<StrategyFacts> = (0..self.strategies.len()).map(facts).collect();
 
-        let candidates: Vec<usize> = self.place(|role| role == Role::Candidate).collect();
-        let (mut superior, mut adjusted) = (None, vec![None; self.strategies.len()]);
-        if !candidates.is_empty() && !self.watched {
-            let family = Strategies::of(resampled_differences.only(&candidates));
-            let spa = family.superior(Scale::Resampled);
-            superior = Some(SuperiorFacts { lower: spa.lower, p: spa.consistent, upper: spa.upper });
-            for (&at, p) in candidates.iter().zip(family.better(Scale::Resampled)) {
-                adjusted[at] = Some(p);
-            }
-        }
-        // Who is best among them does not change if all lose what the baseline earned.
-        let mut among_best = vec![None; self.strategies.len()];
-        if !self.watched {
-            let in_set = Strategies::of(resampled_differences.only(&chosen)).among_best();
-            // Who is left out of the set is also told from its best by an interval: neither alone is to be believed where a few
-            // bounties decide.
-            let leader = first_best(&chosen, |at| series::mean(&profits[at]));
-            let behind: Vec<Vec<f64>> =
-                chosen.iter().map(|&at| paired::differences(&profits[leader], &profits[at])).collect::<Result<_, Unfit>>()?;
-            let resampled_behind = resampled(&behind)?;
-            for (place, (&at, p)) in chosen.iter().zip(in_set).enumerate() {
-                let told = MeanFacts::new(Estimate::read(&resampled_behind, place, apart(&behind[place]), CONFIDENCE));
-                let worse = told.interval.is_some_and(|(low, _)| low > 0.0);
-                among_best[at] = Some(p >= 1.0 - SET_CONFIDENCE || !worse);
-            }
-        }
-        let mean = |at: usize| series::mean(&profits[at]);
-        let hindsight = self.strategies.iter().position(|(name, _)| name == HINDSIGHT).map_or(0.0, mean);
-
-        let mut strategies = Vec::with_capacity(self.strategies.len());
-        for (at, (strategy, role)) in self.strategies.iter().enumerate() {
-            let difference = match role {
-                Role::Baseline => None,
-                _ => {
-                    let watched = self.watch(&differences[at]);
-                    let mut facts = difference(&resampled_differences, at, &differences[at], &plan, adjusted[at], watched);
-                    if self.watched {
-                        facts.stopped();
-                    }
-                    Some(facts)
-                }
-            };
-            let tracks = &self.tracks[at];
-            let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
-            let count = |figure: &dyn Fn(&Track) -> u64| tracks.iter().map(figure).sum::<u64>();
-            let abstained = |reason| count(&|track| track.score.own.abstained.get(&reason).copied().unwrap_or(0));
-            let by = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-            let worst = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).fold(0.0, f64::max);
-            let earned = sum(&|track| track.played.engine.to_f64());
-            let asserted = tracks.iter().fold(crate::score::Table::default(), |sum, track| sum.and(&track.score.own.consensus));
-            strategies.push(StrategyFacts {
-                strategy: strategy.clone(),
-                role: *role,
-                profits: tracks.iter().map(|track| track.played.engine.into()).collect(),
-                profit_nct: profits[at].iter().sum(),
-                per_bounty: MeanFacts::new(Estimate::read(&resampled_profits, at, lost(tracks, part), CONFIDENCE)),
-                difference,
-                among_best: among_best[at],
-                losses: lost(tracks, part),
-                return_on_locked: by(earned, sum(&|track| locked(track))),
-                return_on_stake: by(earned, sum(&|track| track.score.own.staked.to_f64())),
-                drawdown_nct: worst(&|track| track.score.own.drawdown.depth.to_f64()),
-                locked_peak_nct: worst(&|track| track.score.own.capital.peak.to_f64()),
-                coverage: ratio(count(&|track| track.score.own.asserted_artifacts), count(&|track| track.score.own.artifacts)),
-                accuracy: asserted.accuracy(),
-                late: abstained(Abstention::Late),
-                unfunded: abstained(Abstention::Unfunded),
-                refused: count(&|track| track.score.own.refused),
-                regret_nct: fixed_nct - profits[at].iter().sum::<f64>(),
-                share_of_hindsight: by(mean(at), hindsight),
-            });
-        }
         // Chosen by what is not judged by, where there is such a part.
-        let told = split.map_or_else(|| profits.clone(), |split| within(split.validate));
-        let by = |at: usize| series::mean(&told[at]);
-        let best = first_best(&chosen, by);
+        let told = split.map(|split| self.profits(split.validate));
+        let told = told.as_ref().unwrap_or(&evidence.profits);
+        let best = first_best(&evidence.chosen, |at| series::mean(&told[at]));
         let name = |at: usize| self.strategies[at].0.clone();
-        let choice =
-            Choice { best: name(best), set: chosen.iter().copied().filter(|&at| among_best[at] == Some(true)).map(name).collect() };
+        let set = evidence.chosen.iter().copied().filter(|&at| among_best[at] == Some(true)).map(name).collect();
+        let evaluated = evidence.profits[0].len() as u64;
         let runs = (self.markets.len() * self.strategies.len()) as u64;
         let play = self.play.as_secs_f64();
         Ok(Some(Comparison {
@@ -438,26 +441,26 @@ impl Outcome<'_> {
             },
             command: self.command.clone(),
             allowed_biases: self.checked.allowed.clone(),
-            warnings: self.warnings(&strategies, profits[0].len() as u64, plan.block),
+            warnings: self.warnings(&strategies, evaluated, evidence.plan.block),
             corpus: CorpusFacts::of(setup),
             rules: setup.rules.name.to_owned(),
             bounties: setup.bounties,
             watched: self.watched,
             split,
-            evaluated: profits[0].len() as u64,
-            baseline: name(baseline),
+            evaluated,
+            baseline: name(self.baseline()),
             fixed_nct,
             method: MethodFacts {
                 confidence: CONFIDENCE,
                 set_confidence: SET_CONFIDENCE,
                 power: POWER,
-                resamples: plan.resamples,
-                block: plan.block,
+                resamples: evidence.plan.resamples,
+                block: evidence.plan.block,
                 flips: paired::FLIPS,
             },
             strategies,
             superior,
-            choice,
+            choice: Choice { best: name(best), set },
             wall: WallTime {
                 play_seconds: play,
                 statistics_seconds: started.elapsed().as_secs_f64(),
@@ -465,6 +468,62 @@ impl Outcome<'_> {
                 jobs: self.jobs,
             },
         }))
+    }
+
+    /// Of each strategy, what each bounty of a part brought, in the mean over markets.
+    fn profits(&self, part: (u64, u64)) -> Vec<Vec<f64>> {
+        self.tracks.iter().map(|tracks| mean_profits(tracks, part)).collect()
+    }
+
+    /// Place of the baseline.
+    fn baseline(&self) -> usize {
+        self.place(|role| role == Role::Baseline).next().expect("there is a baseline")
+    }
+
+    /// What a strategy earns more than the baseline; nothing for the baseline itself.
+    fn difference(&self, evidence: &Evidence<'_>, at: usize, adjusted: Option<f64>) -> Option<DifferenceFacts> {
+        if self.strategies[at].1 == Role::Baseline {
+            return None;
+        }
+        let differences = &evidence.differences[at];
+        let mut facts = difference(&evidence.of_differences, at, differences, &evidence.plan, adjusted, self.watch(differences));
+        if self.watched {
+            facts.stopped();
+        }
+        Some(facts)
+    }
+
+    /// What a strategy came to by itself.
+    fn facts(&self, evidence: &Evidence<'_>, at: usize) -> StrategyFacts {
+        let (tracks, (strategy, role)) = (&self.tracks[at], &self.strategies[at]);
+        let sum = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).sum::<f64>();
+        let count = |figure: &dyn Fn(&Track) -> u64| tracks.iter().map(figure).sum::<u64>();
+        let abstained = |reason| count(&|track| track.score.own.abstained.get(&reason).copied().unwrap_or(0));
+        let worst = |figure: &dyn Fn(&Track) -> f64| tracks.iter().map(figure).fold(0.0, f64::max);
+        let earned = sum(&|track| track.played.engine.to_f64());
+        let asserted = tracks.iter().fold(crate::score::Table::default(), |sum, track| sum.and(&track.score.own.consensus));
+        let losses = lost(tracks, evidence.part);
+        StrategyFacts {
+            strategy: strategy.clone(),
+            role: *role,
+            profits: tracks.iter().map(|track| track.played.engine.into()).collect(),
+            profit_nct: evidence.profits[at].iter().sum(),
+            per_bounty: MeanFacts::new(Estimate::read(&evidence.of_profits, at, losses, CONFIDENCE)),
+            difference: None,
+            among_best: None,
+            losses,
+            return_on_locked: by(earned, sum(&|track| locked(track))),
+            return_on_stake: by(earned, sum(&|track| track.score.own.staked.to_f64())),
+            drawdown_nct: worst(&|track| track.score.own.drawdown.depth.to_f64()),
+            locked_peak_nct: worst(&|track| track.score.own.capital.peak.to_f64()),
+            coverage: ratio(count(&|track| track.score.own.asserted_artifacts), count(&|track| track.score.own.artifacts)),
+            accuracy: asserted.accuracy(),
+            late: abstained(Abstention::Late),
+            unfunded: abstained(Abstention::Unfunded),
+            refused: count(&|track| track.score.own.refused),
+            regret_nct: 0.0,
+            share_of_hindsight: None,
+        }
     }
 
     /// The parts of a split, with one longest lock-up between any two.

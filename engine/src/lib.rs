@@ -28,6 +28,7 @@ pub mod market_view; // all that a decision may look at
 pub mod settled; // what is public once a bounty is over
 pub mod pending; // what is remembered until then
 pub mod stake; // staking strategies, one file each
+pub mod trader; // from answers to bids, and what became of them
 pub mod microengine; // events in, effects out
 #[cfg(feature = "live")]
 pub mod live; // on a real market, through polyswarmd

@@ -8,10 +8,9 @@ use market::{
     commitment::Opening,
     id::{Guid, GuidMap},
     nct::Nct,
-    ruleset::Bids,
     verdict::ArtifactSet,
 };
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::{
     artifact::ScanResult,
@@ -19,10 +18,12 @@ use crate::{
     distill::DistilledVerdict,
     judge::Judge,
     market_view::{MarketView, OpenBounty},
-    pending::Pending,
     settled::SettledBounty,
-    stake::{Stake, Staker},
+    stake::Staker,
+    trader::{Offer, Trader},
 };
+
+pub use crate::trader::Abstention;
 
 /// What happened.
 #[derive(Debug)]
@@ -74,39 +75,6 @@ pub struct Assertion {
     pub opening: Opening,
 }
 
-/// Why a bounty was left alone.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Abstention {
-    /// No backend had an answer.
-    NoAnswer,
-    /// The strategy put nothing on it.
-    NoStake,
-    /// The scan was done only when assertions were no longer taken.
-    Late,
-    /// The wallet does not cover bids and fee.
-    Unfunded,
-    /// The market asks for a higher fee than allowed.
-    CostlyFee,
-    /// A bid would be higher than allowed.
-    CostlyBid,
-    /// The reveal window is too short to be met.
-    ShortWindow,
-}
-
-impl std::fmt::Display for Abstention {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Abstention::NoAnswer => "no_answer",
-            Abstention::NoStake => "no_stake",
-            Abstention::Late => "late",
-            Abstention::Unfunded => "unfunded",
-            Abstention::CostlyFee => "costly_fee",
-            Abstention::CostlyBid => "costly_bid",
-            Abstention::ShortWindow => "short_window",
-        })
-    }
-}
-
 /// What is left to do for an assertion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Step {
@@ -130,8 +98,7 @@ pub struct Promise {
 /// The engine.
 #[derive(Debug)]
 pub struct Microengine {
-    judge: Judge,
-    staker: Box<dyn Staker>,
+    trader: Trader,
     backends: usize,
     /// Where nonces and the strategy's chance come from.
     secret: Key,
@@ -139,13 +106,6 @@ pub struct Microengine {
     draw_nonce: Option<fn() -> U256>,
     promises: GuidMap<Promise>,
     due: BinaryHeap<Reverse<(BlockNumber, Guid, Step)>>,
-    /// For a strategy that learns: what was thought of bounties that are not settled.
-    thoughts: Pending<Vec<Option<DistilledVerdict>>>,
-    /// For a strategy that learns: what was told, and not handed on yet.
-    told: Vec<SettledBounty>,
-    // Kept between events for their memory.
-    verdicts: Vec<Option<DistilledVerdict>>,
-    stakes: Vec<Option<Stake>>,
 }
 
 impl Microengine {
@@ -153,8 +113,8 @@ impl Microengine {
     ///
     /// `secret` must be unguessable where the market is real: nonces follow from it.
     pub fn new(backends: usize, judge: Judge, staker: Box<dyn Staker>, secret: Key) -> Microengine {
-        let (draw_nonce, promises, due, thoughts, told, verdicts, stakes) = Default::default();
-        Microengine { judge, staker, backends, secret, draw_nonce, promises, due, thoughts, told, verdicts, stakes }
+        let (draw_nonce, promises, due) = Default::default();
+        Microengine { trader: Trader::new(judge, staker), backends, secret, draw_nonce, promises, due }
     }
 
     /// Takes nonces from `draw` (which must not give zero), instead of from the secret.
@@ -167,17 +127,17 @@ impl Microengine {
 
     /// The verdicts distilled from the last [`Event::Scanned`], one per artifact.
     pub fn last_verdicts(&self) -> &[Option<DistilledVerdict>] {
-        &self.verdicts
+        self.trader.last_verdicts()
     }
 
     /// True if it wants to hear what becomes of every bounty that it has scanned: [`Event::Settled`].
     pub fn learns(&self) -> bool {
-        self.judge.learns() || self.staker.learns()
+        self.trader.learns()
     }
 
     /// True if it wants to hear what everybody staked on those, too.
     pub fn studies_stakes(&self) -> bool {
-        self.staker.learns()
+        self.trader.studies_stakes()
     }
 
     /// The next block in which there is something to do, if any.
@@ -209,13 +169,7 @@ impl Microengine {
                     effects.push(Effect::SettleBounty { guid });
                 }
             }
-            Event::Settled(settled) => {
-                self.judge.settled(settled.block, settled.guid, settled.consensus);
-                if self.staker.learns() {
-                    let verdicts = self.thoughts.take(settled.guid).unwrap_or_default();
-                    self.told.push(SettledBounty { verdicts, ..*settled });
-                }
-            }
+            Event::Settled(settled) => self.trader.settled(*settled),
             Event::NewBlock => self.act(now, effects),
         }
     }
@@ -229,57 +183,15 @@ impl Microengine {
         }
     }
 
-    /// Hands on to the strategy what was settled before block `now`.
-    fn teach(&mut self, now: BlockNumber) {
-        if self.told.iter().all(|settled| settled.block >= now) {
-            return;
-        }
-        self.told.sort_unstable_by_key(|settled| (settled.block, settled.guid));
-        let past = self.told.partition_point(|settled| settled.block < now);
-        self.told.drain(..past).for_each(|settled| self.staker.settled(&settled));
-    }
-
     /// Distils, stakes, and makes an assertion of it.
     fn decide(&mut self, now: BlockNumber, view: &MarketView<'_>, results: &[ScanResult]) -> Effect {
         let guid = view.bounty.guid;
-        let abstain = |reason| Effect::Abstain { guid, reason };
         let answers = &results[..view.bounty.artifacts * self.backends];
-        self.judge.judge(now, guid, view.bounty.artifacts, answers, &mut self.verdicts);
-        if self.staker.learns() {
-            self.teach(now);
-        }
-        if now >= view.bounty.expiration {
-            return abstain(Abstention::Late);
-        }
         let at = self.secret.with(guid.0 as u64).with((guid.0 >> 64) as u64);
-        self.stakes.clear();
-        self.staker.stake(view, &self.verdicts, &mut at.named("strategy").stream(), &mut self.stakes);
-        if self.staker.learns() {
-            self.thoughts.insert(guid, self.verdicts.clone());
-        }
-
-        let (mut mask, mut verdicts, mut bids) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY, SmallVec::new());
-        for (artifact, stake) in self.stakes.iter().enumerate() {
-            if let Some(stake) = stake.filter(|stake| stake.bid >= view.rules.bid_minimum) {
-                mask.insert(artifact);
-                if stake.malicious {
-                    verdicts.insert(artifact);
-                }
-                bids.push(stake.bid);
-            }
-        }
-        if bids.is_empty() {
-            let silent = self.verdicts.iter().all(Option::is_none);
-            return abstain(if silent { Abstention::NoAnswer } else { Abstention::NoStake });
-        }
-        if view.rules.bids == Bids::PerBounty {
-            let mean = bids.iter().copied().sum::<Nct>() / bids.len() as u64;
-            bids = smallvec![mean];
-        }
-        let price = bids.iter().try_fold(view.fees.assertion, |sum, &bid| sum.checked_add(bid));
-        if price.is_none_or(|price| price > view.wallet.free) {
-            return abstain(Abstention::Unfunded);
-        }
+        let Offer { mask, verdicts, bids } = match self.trader.decide(now, view, answers, &mut at.named("strategy").stream()) {
+            Ok(offer) => offer,
+            Err(reason) => return Effect::Abstain { guid, reason },
+        };
         let nonce = self.draw_nonce.map_or_else(
             || {
                 let mut nonce = at.named("nonce").stream();
@@ -387,7 +299,7 @@ mod tests {
             view: &MarketView<'_>,
             _: &[Option<DistilledVerdict>],
             _: &mut crate::chance::Stream,
-            _: &mut Vec<Option<Stake>>,
+            _: &mut Vec<Option<stake::Stake>>,
         ) {
             self.0.lock().unwrap().push(format!("asked in {}", view.now));
         }
@@ -421,9 +333,8 @@ mod tests {
         // It is too late for a decision, but not to hear of others.
         settle(&mut engine, 6, 20);
         scanned(&mut engine, 20, Nct::ZERO, &[ScanResult::verdict(true)]);
-        assert_eq!(engine.told.len(), 1, "of the same block");
+        assert!(!pages.lock().unwrap().iter().any(|page| page.starts_with("6 of")), "it is of the same block");
         scanned(&mut engine, 21, Nct::ZERO, &[ScanResult::verdict(true)]);
-        assert!(engine.told.is_empty());
         let told = pages.lock().unwrap().join("; ");
         assert_eq!(
             told,

@@ -45,16 +45,7 @@ impl Correlation {
 fn intercept(log_odds: f64, scale: f64) -> f64 {
     let probability = |log_odds: f64| 1.0 / (1.0 + libm::exp(-log_odds));
     let wished = probability(log_odds);
-    // Equal steps over a normal variable: as good as exact for a function as smooth as this one.
-    const STEPS: i32 = 425;
-    const STEP: f64 = 0.02;
-    let mean = |a: f64| {
-        let term = |step: i32| {
-            let x = f64::from(step) * STEP;
-            libm::exp(-0.5 * x * x) * probability(a + scale * x)
-        };
-        (-STEPS..=STEPS).map(term).sum::<f64>() * STEP / (2.0 * PI).sqrt()
-    };
+    let mean = |a: f64| mean_over_normal(|x| probability(a + scale * x));
     // The mean is nearer to one half than the probability at x = 0, so that a is further out than `log_odds`.
     let reach = log_odds.abs() + 6.0 * scale + 1.0;
     let (mut low, mut high) = (-reach, reach);
@@ -63,6 +54,18 @@ fn intercept(log_odds: f64, scale: f64) -> f64 {
         if mean(middle) < wished { low = middle } else { high = middle }
     }
     0.5 * (low + high)
+}
+
+/// The mean of `of` over a standard normal variable.
+pub(crate) fn mean_over_normal(of: impl Fn(f64) -> f64) -> f64 {
+    // Equal steps: as good as exact for functions as smooth as the logistic of a score.
+    const STEPS: i32 = 425;
+    const STEP: f64 = 0.02;
+    let term = |step: i32| {
+        let x = f64::from(step) * STEP;
+        libm::exp(-0.5 * x * x) * of(x)
+    };
+    (-STEPS..=STEPS).map(term).sum::<f64>() * STEP / (2.0 * PI).sqrt()
 }
 
 #[cfg(test)]

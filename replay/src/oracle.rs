@@ -5,7 +5,7 @@
 //! settled. A run with one is marked in the report.
 //!
 //! The future is exact but for one thing: a rival that is still to assert is taken to be able to pay, which wallets decide
-//! only then. What has been decided by the block of the decision is known as it is.
+//! only then, and an adaptive rival that is still to assert to stake nothing. What has been decided by the block of the decision is known as it is.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -318,6 +318,10 @@ fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, popul
     }
     if let Some(oracle) = crate::oracle::find(&scenario.engine.strategy) {
         warnings.push(format!("`{}` knows {}, not that of a strategy", oracle.name, oracle.knows));
+        if let Some(rival) = population.adaptive() {
+            let strategy = rival.strategy.escape_debug();
+            warnings.push(format!("what rivals with `{strategy}` will stake is not known ahead, not even to `{}`", oracle.name));
+        }
     }
     if scenario.ambassadors.arrival == Arrival::Recorded && !summary.in_time_order {
         warnings.push("the corpus is not in time order: bounties seen earlier than their predecessor are posted with it".to_owned());

@@ -3,6 +3,13 @@
 //! A rival's latent score on an artifact is its log-odds of a malicious verdict (its profile, with the artifact's
 //! shared factors) minus the logit of its own uniform noise; the verdict is the sign. Confidence grows with the
 //! distance from zero: Phi(1.5 |margin + noise/2|), where the margin is the score on the scale of a normal variable.
+//!
+//! Rivals with a strategy that needs no market have their bids drawn here. Any other strategy of the catalogue makes a rival
+//! adaptive: only its verdicts and its latency are drawn here, and in the block in which it asserts the
+//! [world](crate::world) asks its [`Trader`], the same as the engine's, what to stake. Its probability is not the
+//! confidence above, which is none, but what it can know: a fitted rival takes its answer for what it is worth at its own
+//! mean rates and coverage on the file type, malice being as likely as not before; a rival that repeats a column learns what
+//! its answers are worth from settled bounties (log-odds of a supposed record, mapped by Platt's rule).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +17,12 @@ use std::{
 };
 
 use engine::{
+    artifact::ScanResult,
+    calibrate::MapKind,
     chance::{Key, Stream, fnv1a64},
+    config::{BackendConfig, BackendKind, DistillerKind, EngineConfig},
     stake::{self, StrategyError, fixed::Fixed, stock::Stock},
+    trader::Trader,
 };
 use market::{
     nct::Nct,
@@ -23,7 +34,7 @@ use rand_distr::StandardNormal;
 use smallvec::SmallVec;
 
 use crate::{
-    correlation::Correlation,
+    correlation::{Correlation, mean_over_normal},
     error_rates::ErrorRates,
     logistic::Logistic,
     profiles::{LogOdds, Profiles, ProfilesError, TypeProfile},
@@ -51,7 +62,7 @@ pub struct Rival {
     /// Its strategy, as written.
     pub strategy: String,
     /// Its word in addresses of chance, so that nobody's luck depends on who else is there.
-    address: u64,
+    pub(crate) address: u64,
     opinion: Opinion,
     behaviour: Behaviour,
 }
@@ -92,7 +103,7 @@ struct Skill {
     log_odds: LogOdds,
 }
 
-/// How much it puts on what, under the rules in force. Rivals that learn come with the strategies that do.
+/// How much it puts on what, under the rules in force.
 #[derive(Clone, Copy, Debug)]
 enum Behaviour {
     /// On its verdict `low + rise · confidence`, in wei.
@@ -105,6 +116,8 @@ enum Behaviour {
     Always { malicious: bool, bid: Nct },
     /// Nothing.
     Abstain,
+    /// What its strategy makes of the market.
+    Adaptive,
 }
 
 /// Settings that a group of rivals has in common.
@@ -209,7 +222,7 @@ pub struct RivalPlan {
     pub mask: ArtifactSet,
     /// Those it calls malicious.
     pub verdicts: ArtifactSet,
-    /// One bid per mask bit.
+    /// One bid per mask bit; of an adaptive rival, zero until it asserts.
     pub bids: SmallVec<[Nct; 1]>,
 }
 
@@ -393,6 +406,36 @@ impl Population {
         self.types.get(file_type).copied().unwrap_or(0)
     }
 
+    /// The numbers of all file types.
+    pub(crate) fn file_types(&self) -> impl Iterator<Item = usize> {
+        0..=self.types.len()
+    }
+
+    /// The first rival that decides in the market, if there is any.
+    pub fn adaptive(&self) -> Option<&Rival> {
+        self.rivals.iter().find(|rival| rival.is_adaptive())
+    }
+
+    /// Who decides for that rival, if it is adaptive: anew for every run.
+    ///
+    /// # Errors
+    ///
+    /// Never, for the rivals of a population: their strategies were built before.
+    pub(crate) fn trader(&self, rival: usize) -> Result<Option<Trader>, StrategyError> {
+        let rival = &self.rivals[rival];
+        if !rival.is_adaptive() {
+            return Ok(None);
+        }
+        let mut config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Recorded)], ..EngineConfig::default() };
+        if let Opinion::Recorded { .. } = rival.opinion {
+            config.calibration.map = MapKind::Platt;
+        } else {
+            // Its answers come with what they are worth.
+            config.distiller.kind = DistillerKind::StockAny;
+        }
+        Ok(Some(Trader::new(config.judge(), stake::build(&rival.strategy)?)))
+    }
+
     /// True if any rival follows fitted profiles.
     pub fn has_fitted_rivals(&self) -> bool {
         self.rivals.iter().any(|rival| matches!(rival.opinion, Opinion::Fitted { .. }))
@@ -528,6 +571,31 @@ enum Sure {
 }
 
 impl Rival {
+    /// True if it decides in the market.
+    pub fn is_adaptive(&self) -> bool {
+        matches!(self.behaviour, Behaviour::Adaptive)
+    }
+
+    /// What its own judge is told of its verdict on an artifact of that type.
+    pub(crate) fn result(&self, malicious: bool, file_type: usize) -> ScanResult {
+        let confidence = match &self.opinion {
+            Opinion::Fitted { malware, benign, error_factor, .. } => {
+                let answers = |skill: &Skill, is_malicious: bool| {
+                    let LogOdds { a, b } = skill.log_odds;
+                    let scale = b[0].hypot(b[1]);
+                    let calls = |x: f64| 1.0 / (1.0 + libm::exp(-erring(a + scale * x, is_malicious, *error_factor)));
+                    let called = mean_over_normal(calls);
+                    skill.coverage * if malicious { called } else { 1.0 - called }
+                };
+                let (if_malicious, if_benign) = (answers(&malware[file_type], true), answers(benign, false));
+                let right = if malicious { if_malicious } else { if_benign };
+                Some((right / (if_malicious + if_benign)) as f32).filter(|confidence| confidence.is_finite())
+            }
+            _ => None,
+        };
+        ScanResult { malicious: Some(malicious), confidence }
+    }
+
     /// Side and bid on one artifact.
     #[inline]
     fn stake(&self, artifact: &Artifact<'_>, chance: &mut Stream, whim: &mut Stream) -> Option<(bool, Nct)> {
@@ -541,6 +609,8 @@ impl Rival {
             Behaviour::Coin(bid) => Some((whim.below(2) == 1, bid)),
             Behaviour::Always { malicious, bid } => Some((malicious, bid)),
             Behaviour::Abstain => None,
+            // What it puts on it is decided in the market.
+            Behaviour::Adaptive => answer.map(|answer| (answer.malicious, Nct::ZERO)),
         }
     }
 
@@ -612,6 +682,11 @@ pub(crate) fn check_strategy(strategy: &str, rules: &RuleSet) -> Result<(), Stra
     Behaviour::parse(strategy, rules).map(drop)
 }
 
+/// The name of a strategy, and those of its bases.
+fn names_in(strategy: &str) -> impl Iterator<Item = &str> {
+    strategy.split("base=").map(|part| part.split('?').next().unwrap_or(part))
+}
+
 impl Behaviour {
     fn parse(strategy: &str, rules: &RuleSet) -> Result<Behaviour, StrategyError> {
         // The catalogue knows what is a strategy at all, and its parameters.
@@ -633,10 +708,11 @@ impl Behaviour {
             "null/mal" => Behaviour::Always { malicious: true, bid: minimum },
             "null/ben" => Behaviour::Always { malicious: false, bid: minimum },
             "fixed" => Behaviour::Flat(Fixed::parse(strategy)?.bid),
-            _ => {
-                let reason = "what rivals do is drawn ahead, so they have neither memory nor wallet to decide by";
-                return Err(StrategyError::EngineOnly { strategy: name.to_owned(), reason });
+            _ if names_in(strategy).any(|name| name == "command") => {
+                let reason = "a program would have to run for every rival, in every run";
+                return Err(StrategyError::EngineOnly { strategy: "command".to_owned(), reason });
             }
+            _ => Behaviour::Adaptive,
         })
     }
 }

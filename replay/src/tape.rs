@@ -1,6 +1,6 @@
 //! One market, recorded without the engine, in which any number of engines can then be played, fast.
 //!
-//! Arrivals, scans, rivals and votes do not react to the engine, so what it meets is the same in every run: [`Tape::record`]
+//! Arrivals, scans, votes and rivals that draw what they do ahead do not react to the engine, so what it meets is the same in every run: [`Tape::record`]
 //! plays the market once and keeps it, [`Tape::play`] plays an engine alone against that. The engine is the same
 //! [`Microengine`](engine::microengine::Microengine), told the same events in the same order as by the
 //! [world](crate::world); what it stakes is settled by the market's own [settlement](market::settlement), beside the
@@ -109,6 +109,9 @@ pub enum TapeError {
     /// It was stopped.
     #[error("interrupted")]
     Interrupted,
+    /// A rival reacts to the engine.
+    #[error("a tape is the same for every engine, but `{rival}` reacts to what the engine does (`{strategy}`); play the world instead")]
+    AdaptiveRival { rival: String, strategy: String },
     /// A rival might run out of Nectar.
     #[error(
         "a tape cannot tell whether `{rival}` can always pay: what it may lose and stake comes to {needed}, and its wallet holds {wallet}; \

@@ -1,8 +1,10 @@
 //! The virtual chain: plays every plan on one market, block by block, with the engine under test among the rivals.
 //!
 //! Within a block, bounties act in the order in which they were posted; then new bounties are posted; then the engine
-//! does what is due. All of it runs on one thread: order is part of the answer. Who comes from outside is in `visitors`.
+//! does what is due. All of it runs on one thread: order is part of the answer. Who comes from outside is in
+//! `visitors`; rivals that decide in the market, as the engine does, are in `adaptive`.
 
+mod adaptive;
 mod visitors;
 
 use std::{
@@ -38,6 +40,7 @@ use market::{
 };
 use smallvec::SmallVec;
 
+use self::adaptive::Adaptive;
 use crate::{
     agenda::{Act, Calendar, Due},
     journal::Journal,
@@ -254,6 +257,8 @@ pub struct World {
     owner: AccountId,
     engine: Option<Microengine>,
     foresight: Option<Foresight>,
+    /// By rival; empty if none of them decides in the market.
+    adaptive: Vec<Option<Adaptive>>,
     showcase: Option<Showcase>,
     /// What rivals' nonces follow from, where visitors could guess them.
     secret: Option<B256>,
@@ -379,6 +384,7 @@ impl World {
                 }
             }
         }
+        let adaptive = Adaptive::of(&setup.population, seed).map_err(SetupError::from)?;
         let longest_wait = setup.scenario.ambassadors.duration + rules.reveal_window + rules.vote_window + 2;
         let secret = open.then(|| keccak256(["rival nonces".as_bytes(), &setup.scenario.seed.to_be_bytes()].concat()));
         let (first_block, supply) = (crate::arrivals::START, market.ledger().supply());
@@ -395,6 +401,7 @@ impl World {
             owner,
             engine,
             foresight,
+            adaptive,
             showcase,
             secret,
             locked: Nct::ZERO,
@@ -676,12 +683,20 @@ impl World {
     }
 
     fn rival_asserts(&mut self, slot: u32, position: usize) -> Result<(), PlayError> {
+        if !self.adaptive.is_empty() && !self.rival_decides(slot, position) {
+            return Ok(());
+        }
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
         let commitment = Commitment::envelope(opening(&open.plan, plan, self.secret));
         let rival = self.accounts.rivals[plan.rival];
         match self.market.post_assertion(rival, open.plan.guid, &plan.bids, plan.mask, commitment) {
-            Ok(index) => open.rivals[position] = Some(index as u32),
+            Ok(index) => {
+                open.rivals[position] = Some(index as u32);
+                if !self.adaptive.is_empty() {
+                    self.rival_locks(slot, position);
+                }
+            }
             Err(Rejection::BalanceShort { .. }) => self.misses[plan.rival].unfunded += 1,
             // A bid out of the limits is the rival's own fault and costs it nothing.
             Err(Rejection::BidBelowMinimum { .. } | Rejection::BidAboveMaximum { .. }) => {}
@@ -820,19 +835,26 @@ impl World {
         self.settled(guid, settled)
     }
 
-    /// An engine that learns hears what became of the bounty.
+    /// An engine that learns hears what became of the bounty, and so do rivals that learn.
     fn teach(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        let Some(engine) = self.engine.as_ref().filter(|engine| engine.learns()) else { return Ok(()) };
+        let studies = self.engine.as_ref().filter(|engine| engine.learns()).map(Microengine::studies_stakes);
+        if studies.is_none() && self.adaptive.is_empty() {
+            return Ok(());
+        }
         let open = &self.open[slot as usize];
         let (bounty, rules) = (self.market.bounty(open.plan.guid).expect("it is open"), &self.setup.rules);
-        let settled = SettledBounty {
-            assertions: engine.studies_stakes().then(|| SettledBounty::assertions_of(bounty)),
-            own: match open.decision {
-                Decision::Asserted(index) => Some(index as usize),
-                _ => None,
-            },
-            ..SettledBounty::of(bounty, self.market.now(), rules.bids, self.fees.assertion, consensus(bounty, rules))
+        let settled = SettledBounty::of(bounty, self.market.now(), rules.bids, self.fees.assertion, consensus(bounty, rules));
+        let own = match open.decision {
+            Decision::Asserted(index) => Some(index as usize),
+            _ => None,
         };
+        let asked = studies == Some(true) || !self.adaptive.is_empty();
+        let assertions = if asked { SettledBounty::assertions_of(bounty) } else { Vec::new() };
+        if !self.adaptive.is_empty() {
+            self.rivals_learn(slot, &settled, &assertions);
+        }
+        let Some(studies) = studies else { return Ok(()) };
+        let settled = SettledBounty { assertions: studies.then_some(assertions), own, ..settled };
         self.engine_event(Event::Settled(Box::new(settled)), observer)
     }
 

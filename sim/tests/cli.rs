@@ -282,11 +282,13 @@ fn an_unknown_name_hears_of_the_known_ones() {
         &["config", "--set", "rivals.0.strategies=['oracle/label']"],
         &["--set: `rivals.0.strategies`: `oracle/label` is for the engine under test only"],
     );
+    refused(&["config", "--set", "rivals.0.strategies=['dd-cap?base=oracle/label']"], &["unknown strategy `oracle/label`"]);
     sim(&["config", "--strategy", "oracle/label"]).success();
     refused(
-        &["config", "--set", "rivals.0.strategies=['pm-ev']"],
-        &["--set: `rivals.0.strategies`: `pm-ev` is for the engine under test only: what rivals do is drawn ahead"],
+        &["config", "--set", "rivals.0.strategies=['dd-cap?base=command?run=cat']"],
+        &["--set: `rivals.0.strategies`: `command` is for the engine under test only: a program would have to run for every rival"],
     );
+    sim(&["config", "--set", "rivals.0.strategies=['pm-ev', 'dd-cap?base=vol-target?base=adahedge']"]).success();
     refused(&["config", "--strategy", "pm-ev?memory=many"], &["`memory=many` is not a whole number from 1 to 100000"]);
     refused(&["config", "--strategy", "vol-target?base=fixed?bit=1"], &["strategy `fixed` has no parameter `bit`"]);
 }
@@ -521,7 +523,7 @@ fn strategies_are_listed_and_shown() {
     assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
     sim(&["strategies", "show", "oracle/label"]).success().stdout(predicate::str::contains("Rivals cannot use it"));
     let shown = stdout(&sim(&["strategies", "show", "pm-kelly"]).success());
-    for part in ["Formula: max E", "Source: Kelly 1956", "memory=400", "lambda=0.25", "Rivals cannot use it"] {
+    for part in ["Formula: max E", "Source: Kelly 1956", "memory=400", "lambda=0.25", "For the first group of rivals"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");

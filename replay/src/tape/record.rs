@@ -37,9 +37,12 @@ impl Tape {
     ///
     /// # Errors
     ///
-    /// If the market cannot be played, if it cannot be ruled out that what an engine wins leaves somebody unable to pay, and
+    /// If the market cannot be played, if a rival in it reacts to the engine, if it cannot be ruled out that what an engine wins leaves somebody unable to pay, and
     /// if `interrupted` became true.
     pub fn record(setup: &Arc<Setup>, interrupted: &AtomicBool) -> Result<Tape, TapeError> {
+        if let Some(rival) = setup.population.adaptive() {
+            return Err(TapeError::AdaptiveRival { rival: rival.name.clone(), strategy: rival.strategy.clone() });
+        }
         // What a bystander thinks is nobody's business.
         let mut bystander = Setup::clone(setup);
         bystander.scenario.engine.distiller = Default::default();

@@ -129,7 +129,7 @@ fn steps_add_up_to_what_hindsight_really_earns() {
             assert_eq!(wei(&waterfall["most"]), earns(&[market.as_slice(), &IDEAL].concat(), "oracle/hindsight"), "{rules} {strategy}");
             assert!(wei(&waterfall["difference"]) > 0 && causes(&explanation).len() >= 3, "{waterfall}");
             // Rivals can always pay here, so both markets are the same.
-            assert_eq!(step(&explanation, "others_funds")["bounties"], 0);
+            assert_eq!(step(&explanation, "others")["bounties"], 0);
         }
     }
 }
@@ -139,7 +139,7 @@ fn who_can_pay_in_one_market_only_is_told_apart() {
     // An ambassador gets back what nobody asserted on: poor ones post more where the engine leaves more alone.
     let poor = play(&["--set", "wallets.rivals=6", "--set", "wallets.ambassadors=300", "--set", "ambassadors.count=1", "-s", "null/mal"]);
     let explanation = poor.explain(&[]);
-    assert!(step(&explanation, "others_funds")["bounties"].as_u64().unwrap() > 0, "{}", explanation["waterfall"]["steps"]);
+    assert!(step(&explanation, "others")["bounties"].as_u64().unwrap() > 0, "{}", explanation["waterfall"]["steps"]);
     let steps = explanation["waterfall"]["steps"].as_array().unwrap().iter().map(|step| wei(&step["cost"])).sum::<i128>();
     assert_eq!(steps, wei(&explanation["waterfall"]["difference"]));
     assert!(explanation["warnings"].to_string().contains("were not posted"), "{}", explanation["warnings"]);

@@ -108,7 +108,7 @@ impl Case<'_> {
             }
         }
         road.to(Cause::MisSizedStake, self.worth(self.best)?);
-        road.to(Cause::OthersFunds, most);
+        road.to(Cause::Others, most);
         Ok(road.steps)
     }
 
@@ -342,7 +342,7 @@ mod tests {
             // What hindsight leaves alone is no loss, and who could not pay there is told apart.
             assert_eq!(Case { best: None, ..case }.steps(NctDelta::ZERO).unwrap()[..], []);
             let poorer = most - NctDelta::from(Nct::wei(5));
-            assert_eq!(case.steps(poorer).unwrap()[1..], [(Cause::OthersFunds, poorer - most)]);
+            assert_eq!(case.steps(poorer).unwrap()[1..], [(Cause::Others, poorer - most)]);
         }
     }
 
@@ -393,7 +393,7 @@ mod tests {
             let most = pot.worth(rules, best.as_ref());
             let steps = case.steps(most).unwrap();
             assert_eq!(case.profit + steps.iter().map(|(_, cost)| *cost).sum::<NctDelta>(), most, "seed {seed}");
-            assert!(steps.iter().all(|(cause, cost)| *cost != NctDelta::ZERO && *cause != Cause::OthersFunds), "seed {seed}: {steps:?}");
+            assert!(steps.iter().all(|(cause, cost)| *cost != NctDelta::ZERO && *cause != Cause::Others), "seed {seed}: {steps:?}");
             // Turning a wrong side gains, but for a wei of rounding.
             let blamed = |cause: &Cause| matches!(cause, Cause::ScanError | Cause::Distillation | Cause::AgainstVerdict);
             let lost = |cost: NctDelta| cost + NctDelta::from(Nct::wei(2)) < NctDelta::ZERO;

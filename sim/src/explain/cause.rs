@@ -28,8 +28,8 @@ pub enum Cause {
     Unrevealed,
     /// Right by the corpus label, and the arbiters voted otherwise.
     ArbiterNoise,
-    /// Somebody else could pay in one of the two markets and not in the other.
-    OthersFunds,
+    /// Others staked otherwise in hindsight's market: they could pay for something else, or react to what they see.
+    Others,
 }
 
 impl Cause {
@@ -46,7 +46,7 @@ impl Cause {
         Cause::Refused,
         Cause::Unrevealed,
         Cause::ArbiterNoise,
-        Cause::OthersFunds,
+        Cause::Others,
     ];
 
     /// What a report calls it.
@@ -63,7 +63,7 @@ impl Cause {
             Cause::Refused => "refused",
             Cause::Unrevealed => "unrevealed",
             Cause::ArbiterNoise => "arbiter noise",
-            Cause::OthersFunds => "others' funds",
+            Cause::Others => "others' stakes",
         }
     }
 
@@ -81,13 +81,13 @@ impl Cause {
             Cause::Refused => "the market refused the assertion",
             Cause::Unrevealed => "asserted and not revealed",
             Cause::ArbiterNoise => "right by the label, and the arbiters voted otherwise",
-            Cause::OthersFunds => "somebody else could pay in one of the two markets only",
+            Cause::Others => "others staked otherwise beside hindsight: who could pay, and who reacts",
         }
     }
 
     /// True for what a report tells of even if it cost nothing.
     pub const fn is_usual(self) -> bool {
-        !matches!(self, Cause::AgainstVerdict | Cause::NoAnswer | Cause::Refused | Cause::OthersFunds)
+        !matches!(self, Cause::AgainstVerdict | Cause::NoAnswer | Cause::Refused | Cause::Others)
     }
 }
 

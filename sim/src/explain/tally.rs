@@ -105,7 +105,7 @@ impl Tally {
     pub fn add_foreign(&mut self, most: NctDelta) {
         self.most += most;
         let mut costs = [NctDelta::ZERO; Cause::ALL.len()];
-        costs[Cause::OthersFunds as usize] = most;
+        costs[Cause::Others as usize] = most;
         add(&mut self.sums, &costs);
     }
 

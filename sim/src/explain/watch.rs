@@ -259,7 +259,7 @@ impl Watcher<'_> {
             // Nobody could pay it there.
             None => (
                 NctDelta::ZERO,
-                [(Cause::OthersFunds, NctDelta::ZERO - profit)].into_iter().filter(|(_, cost)| *cost != NctDelta::ZERO).collect(),
+                [(Cause::Others, NctDelta::ZERO - profit)].into_iter().filter(|(_, cost)| *cost != NctDelta::ZERO).collect(),
             ),
         };
         self.unfunded += u64::from(steps.iter().any(|(cause, _)| *cause == Cause::Unfunded));

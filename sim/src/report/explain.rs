@@ -54,7 +54,8 @@ fn waterfall(explanation: &Explanation, out: &mut String) {
         ]);
     }
     let oracle = format!("  {}, never late and never short of Nectar", facts.oracle);
-    table.add_row(["HINDSIGHT".to_owned(), change(&facts.most), percent(Some(1.0)), blank(), oracle]);
+    let whole = percent((facts.difference.nct != 0.0).then_some(1.0));
+    table.add_row(["HINDSIGHT".to_owned(), change(&facts.most), whole, blank(), oracle]);
     if let Some(column) = table.column_mut(4) {
         column.set_cell_alignment(CellAlignment::Left);
     }

@@ -332,7 +332,13 @@ fn answers(engine: &EngineConfig) -> impl Iterator<Item = BackendConfig> + '_ {
 
 /// True if it is only a tape that cannot be had.
 fn is_refusal(error: &TapeError) -> bool {
-    matches!(error, TapeError::RivalShort { .. } | TapeError::AmbassadorShort { .. } | TapeError::StrayMaskBits { .. })
+    matches!(
+        error,
+        TapeError::RivalShort { .. }
+            | TapeError::AmbassadorShort { .. }
+            | TapeError::AdaptiveRival { .. }
+            | TapeError::StrayMaskBits { .. }
+    )
 }
 
 #[cfg(test)]

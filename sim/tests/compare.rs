@@ -116,19 +116,6 @@ fn the_report_says_which_to_choose_and_how_sure_that_is() {
 }
 
 #[test]
-fn the_readme_shows_what_comes_out() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let (_, block) = readme.split_once("$ sim compare ").unwrap();
-    let (arguments, shown) = block.split_once("```").unwrap().0.split_once('\n').unwrap();
-    let output = sim(&[&["compare", "--quiet"], arguments.split(' ').collect::<Vec<_>>().as_slice()].concat());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let mut printed = text.lines();
-    for line in shown.lines().filter(|line| *line != "...") {
-        assert!(printed.any(|printed| printed == line), "`{line}` is not, in this order, in\n{text}");
-    }
-}
-
-#[test]
 fn what_cannot_be_compared_is_said_before_it_is_played() {
     let folder = tempdir().unwrap();
     let taken = folder.path().join("taken.json");

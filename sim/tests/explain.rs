@@ -373,18 +373,3 @@ fn the_report_tells_it_in_words() {
     let hashes = ["scenario_sha256", "corpus_sha256"].map(|hash| name[hash].as_str().unwrap()[..12].to_owned());
     assert_eq!(told, format!("run: sim {}, scenario {}, corpus panel {}, seed 0\n", env!("CARGO_PKG_VERSION"), hashes[0], hashes[1]));
 }
-
-#[test]
-fn the_readme_shows_what_comes_out() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let (_, block) = readme.split_once("$ sim explain run\n").unwrap();
-    let shown = block.split_once("```").unwrap().0;
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("run").to_str().unwrap().to_owned();
-    assert!(sim(&["replay", "--strategy", "stock/default", "--no-nulls", "--quiet", "--out", &path]).status.success());
-    let text = String::from_utf8(sim(&["explain", &path, "--quiet"]).stdout).unwrap();
-    let mut printed = text.lines();
-    for line in shown.lines().filter(|line| *line != "...") {
-        assert!(printed.any(|printed| printed == line), "`{line}` is not, in this order, in\n{text}");
-    }
-}

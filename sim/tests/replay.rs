@@ -312,14 +312,3 @@ fn rivals_are_wrong_together_as_often_as_real_engines() {
     assert!((fitted - 0.0257).abs() < 0.25 * 0.0257, "{fitted}");
     assert!(misses("independent") < 0.005);
 }
-
-#[test]
-fn the_readme_shows_what_a_replay_prints() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let output = sim(&["replay", "--strategy", "stock/default", "--quiet"]).output().unwrap();
-    let report = String::from_utf8(output.stdout).unwrap();
-    let sample = readme.split("$ sim replay --strategy stock/default\n").nth(1).unwrap().split("```").next().unwrap();
-    for line in sample.lines().filter(|line| *line != "...") {
-        assert!(report.lines().any(|printed| printed == line), "the report has no line `{line}`:\n{report}");
-    }
-}

@@ -245,17 +245,3 @@ fn what_cannot_be_evaluated_is_said_before_it_is_played() {
     let written: Value = serde_json::from_slice(&fs::read(new).unwrap()).unwrap();
     assert_eq!(written["schema"], 1);
 }
-
-#[test]
-fn the_readme_shows_what_comes_out() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let (_, block) = readme.split_once("$ sim walkforward ").unwrap();
-    let (arguments, shown) = block.split_once("```").unwrap().0.split_once('\n').unwrap();
-    let output = sim(&[&["walkforward", "--quiet"], arguments.split(' ').collect::<Vec<_>>().as_slice()].concat());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let mut printed = text.lines();
-    for line in shown.lines().filter(|line| *line != "...") {
-        assert!(printed.any(|printed| printed == line), "`{line}` is not, in this order, in\n{text}");
-    }
-    assert!(text.lines().all(|line| line.chars().count() <= 160), "{text}");
-}

@@ -85,7 +85,7 @@ fn check_sums(run: &Run, explanation: &Value) {
     assert_eq!(profit, wei(&run.json["engine"]["profit"]));
     assert_eq!((cost(&waterfall["steps"]), most - profit), (difference, difference));
     for bounty in waterfall["costliest"].as_array().unwrap() {
-        let steps = bounty["steps"].as_array().unwrap().iter().map(|step| wei(&step[1])).sum::<i128>();
+        let steps = bounty["steps"].as_object().unwrap().values().map(wei).sum::<i128>();
         assert_eq!(wei(&bounty["most"]) - wei(&bounty["profit"]), wei(&bounty["cost"]), "{bounty}");
         assert_eq!(steps, wei(&bounty["cost"]), "{bounty}");
     }
@@ -372,6 +372,29 @@ fn the_report_tells_it_in_words() {
     let name = &run.json["name"];
     let hashes = ["scenario_sha256", "corpus_sha256"].map(|hash| name[hash].as_str().unwrap()[..12].to_owned());
     assert_eq!(told, format!("run: sim {}, scenario {}, corpus panel {}, seed 0\n", env!("CARGO_PKG_VERSION"), hashes[0], hashes[1]));
+}
+
+#[test]
+fn hostile_names_do_not_reach_the_terminal() {
+    let folder = tempdir().unwrap();
+    let (corpus, run) = (folder.path().join("corpus"), folder.path().join("run"));
+    fs::create_dir(&corpus).unwrap();
+    fs::write(
+        corpus.join("manifest.toml"),
+        "schema = 1\nname = \"bad\"\ntitle = \"made by a test\"\ntable = \"t.csv\"\n[[engine]]\nname = \"own\"\n",
+    )
+    .unwrap();
+    let row = |number: usize| {
+        let label = ["benign", "malicious"][number % 2];
+        format!("{number:064x},{label},ty\u{202e}pe{},\x1b[31mfamily{},{}\n", number % 3, number % 5, number % 7 % 2)
+    };
+    let table: String = (0..30).map(row).collect();
+    fs::write(corpus.join("t.csv"), "sha256,label,file_type,family,own\n".to_owned() + &table).unwrap();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    assert!(sim(&["replay", &path(&corpus), "--out", &path(&run), "--quiet", "--no-nulls"]).status.success());
+    let text = String::from_utf8(sim(&["explain", &path(&run), "--quiet"]).stdout).unwrap();
+    assert!(text.contains("\\u{202e}pe") && text.contains("\\u{1b}[31mfamily"), "{text}");
+    assert!(!text.contains('\x1b') && !text.contains('\u{202e}'), "{text}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ Examples:
   sim config --set rivals.0.count=5          every setting, and where it comes from
   sim model train my-corpus -o model.toml    a model for the engine's `model` backend
   sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
-  sim explain run                            why a run that `replay --out run` wrote earned what it earned
+  sim explain run                            where the profit of a `replay --out run` was lost
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:

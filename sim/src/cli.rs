@@ -38,7 +38,7 @@ Examples:
   sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
   sim sweep --space space.toml --out sweep   which settings are best, of thousands
   sim walkforward my-corpus --period month   what choosing by the past would have earned
-  sim explain run                            why a run that `replay --out run` wrote earned what it earned
+  sim explain run                            where the profit of a `replay --out run` was lost
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:

@@ -25,7 +25,6 @@ use serde::Serialize;
 
 use self::{
     capital::{Deposit, Ruin, RuleOfThumb},
-    case::Steps,
     cause::Cause,
     record::Record,
     sensitivity::Changed,
@@ -132,8 +131,8 @@ pub struct CostlyFacts {
     pub profit: Money,
     pub most: Money,
     pub cost: Money,
-    /// In the order in which they were made; add up to the cost.
-    pub steps: Vec<(Cause, Money)>,
+    /// Add up to the cost.
+    pub steps: BTreeMap<Cause, Money>,
 }
 
 /// What bounties of one type or family cost.
@@ -462,7 +461,10 @@ fn groups(all: &BTreeMap<String, Sums>, limit: usize) -> Vec<GroupFacts> {
 }
 
 fn costly(costly: &Costly) -> CostlyFacts {
-    let steps: &Steps = &costly.steps;
+    let mut steps: BTreeMap<Cause, NctDelta> = BTreeMap::new();
+    for &(cause, cost) in &costly.steps {
+        *steps.entry(cause).or_default() += cost;
+    }
     CostlyFacts {
         bounty: costly.number,
         guid: costly.guid.to_string(),
@@ -479,6 +481,6 @@ fn costly(costly: &Costly) -> CostlyFacts {
         profit: costly.profit.into(),
         most: costly.most.into(),
         cost: costly.cost().into(),
-        steps: steps.iter().map(|&(cause, cost)| (cause, cost.into())).collect(),
+        steps: steps.into_iter().map(|(cause, cost)| (cause, cost.into())).collect(),
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Wei are decimal strings, NCT are numbers, a figure that is not defined is `null`; nothing is ever NaN.
 
-use std::{path, time::Duration};
+use std::{
+    path::{self, Path, PathBuf},
+    time::Duration,
+};
 
 use datasets::Truth;
 use engine::microengine::Abstention;
@@ -103,13 +106,18 @@ impl CorpusFacts {
         let Setup { corpus, summary, .. } = setup;
         CorpusFacts {
             name: corpus.name().to_owned(),
-            path: path::absolute(corpus.path()).unwrap_or_else(|_| corpus.path().to_owned()).to_string_lossy().into_owned(),
+            path: location(corpus.path()).to_string_lossy().into_owned(),
             rows: summary.rows,
             malicious: summary.malicious,
             benign: summary.benign,
             recorded_engines: corpus.engines().len(),
         }
     }
+}
+
+/// Where a corpus is found from anywhere.
+fn location(path: &Path) -> PathBuf {
+    path.canonicalize().or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]

@@ -85,7 +85,7 @@ fn check_sums(run: &Run, explanation: &Value) {
     assert_eq!(profit, wei(&run.json["engine"]["profit"]));
     assert_eq!((cost(&waterfall["steps"]), most - profit), (difference, difference));
     for bounty in waterfall["costliest"].as_array().unwrap() {
-        let steps = bounty["steps"].as_array().unwrap().iter().map(|step| wei(&step[1])).sum::<i128>();
+        let steps = bounty["steps"].as_object().unwrap().values().map(wei).sum::<i128>();
         assert_eq!(wei(&bounty["most"]) - wei(&bounty["profit"]), wei(&bounty["cost"]), "{bounty}");
         assert_eq!(steps, wei(&bounty["cost"]), "{bounty}");
     }
@@ -162,8 +162,8 @@ fn what_was_not_asserted_is_put_down_to_what_kept_it() {
     let careful = play(&["--set", "wallets.engine=5", "-s", "pm-ev"]);
     let unfunded = step(&careful.explain(&[]), "unfunded")["bounties"].as_u64().unwrap();
     assert!(unfunded > 50 && careful.json["engine"]["coverage"]["unfunded"] == 0, "{unfunded}");
-    check(&["--set", "engine.filter.reject=[\"filesize > 100000\"]"], "no_answer", "no_answer");
-    check(&["-s", "null/abstain", "--set", "engine.distiller.kind=majority"], "no_answer", "no_answer");
+    check(&["--set", "engine.filter.reject=[\"filesize > 100000\"]"], "no_opinion", "no_answer");
+    check(&["-s", "null/abstain", "--set", "engine.distiller.kind=majority"], "no_opinion", "no_answer");
 }
 
 #[test]
@@ -289,11 +289,12 @@ fn a_corpus_that_moved_is_found_where_one_says_it_is() {
     let folder = tempdir().unwrap();
     let (before, after) = (folder.path().join("before"), folder.path().join("after"));
     let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let canonical = path(&folder.path().canonicalize().unwrap().join("before"));
     assert!(sim(&["corpus", "starter", &path(&before)]).status.success());
     let run = path(&folder.path().join("run"));
     assert!(sim(&["replay", &path(&before), "--out", &run, "--quiet"]).status.success());
     let explained = json(&["explain", &run]);
-    assert_eq!(explained["corpus"]["path"], path(&before));
+    assert_eq!(explained["corpus"]["path"], canonical);
     fs::rename(&before, &after).unwrap();
     refused(&["explain", &run], 2, &["before is not there any more", "--corpus"]);
     let moved = json(&["explain", &run, "--corpus", &path(&after)]);
@@ -372,4 +373,27 @@ fn the_report_tells_it_in_words() {
     let name = &run.json["name"];
     let hashes = ["scenario_sha256", "corpus_sha256"].map(|hash| name[hash].as_str().unwrap()[..12].to_owned());
     assert_eq!(told, format!("run: sim {}, scenario {}, corpus panel {}, seed 0\n", env!("CARGO_PKG_VERSION"), hashes[0], hashes[1]));
+}
+
+#[test]
+fn hostile_names_do_not_reach_the_terminal() {
+    let folder = tempdir().unwrap();
+    let (corpus, run) = (folder.path().join("corpus"), folder.path().join("run"));
+    fs::create_dir(&corpus).unwrap();
+    fs::write(
+        corpus.join("manifest.toml"),
+        "schema = 1\nname = \"bad\"\ntitle = \"made by a test\"\ntable = \"t.csv\"\n[[engine]]\nname = \"own\"\n",
+    )
+    .unwrap();
+    let row = |number: usize| {
+        let label = ["benign", "malicious"][number % 2];
+        format!("{number:064x},{label},ty\u{202e}pe{},\x1b[31mfamily{},{}\n", number % 3, number % 5, number % 7 % 2)
+    };
+    let table: String = (0..30).map(row).collect();
+    fs::write(corpus.join("t.csv"), "sha256,label,file_type,family,own\n".to_owned() + &table).unwrap();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    assert!(sim(&["replay", &path(&corpus), "--out", &path(&run), "--quiet", "--no-nulls"]).status.success());
+    let text = String::from_utf8(sim(&["explain", &path(&run), "--quiet"]).stdout).unwrap();
+    assert!(text.contains("\\u{202e}pe") && text.contains("\\u{1b}[31mfamily"), "{text}");
+    assert!(!text.contains('\x1b') && !text.contains('\u{202e}'), "{text}");
 }

@@ -31,9 +31,9 @@ Examples:
   sim explain run --corpus moved/corpus     the corpus is somewhere else now
   sim explain run --format json             every figure
 
-The run is played again, and must come to the same profit. How everything is defined: docs/explain.md.";
+The run is played again, and must come to the same profit. Definitions: docs/explain.md.";
 
-/// Explain a run: what cost most, what other stakes would have earned, what a wallet should hold
+/// Say why a run earned what it earned: causes, other stakes, capital
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {

@@ -101,7 +101,7 @@ impl Case<'_> {
             Decision::Asserted(_) | Decision::Abstained(Abstention::NoStake) => self.mend(&mut road)?,
             Decision::Abstained(Abstention::Late) => road.to(Cause::Late, self.worth(self.best)?),
             Decision::Abstained(Abstention::Unfunded) => road.to(Cause::Unfunded, self.worth(self.best)?),
-            Decision::Abstained(Abstention::NoAnswer) => road.to(Cause::NoAnswer, self.worth(self.best)?),
+            Decision::Abstained(Abstention::NoAnswer) => road.to(Cause::NoOpinion, self.worth(self.best)?),
             // In process, there are no limits but the market's.
             Decision::Abstained(Abstention::CostlyFee | Abstention::CostlyBid | Abstention::ShortWindow) | Decision::Refused(_) => {
                 road.to(Cause::Refused, self.worth(self.best)?);
@@ -130,7 +130,7 @@ impl Case<'_> {
         for artifact in 0..self.others.stakes.len() {
             if best.mask.contains(artifact) && !stand.mask.contains(artifact) {
                 let cause = match self.verdicts.get(artifact).copied().flatten() {
-                    None => Cause::NoAnswer,
+                    None => Cause::NoOpinion,
                     Some(verdict) if self.is_wrong(artifact, verdict.malicious()) => self.blame(artifact, verdict.malicious()),
                     Some(_) => Cause::WrongAbstention,
                 };
@@ -157,7 +157,7 @@ impl Case<'_> {
         let mut answers = self.answers[artifact * backends..(artifact + 1) * backends].iter().filter_map(|answer| answer.malicious);
         match self.verdicts.get(artifact).copied().flatten() {
             _ if self.labels.contains(artifact) == side => Cause::ArbiterNoise,
-            None => Cause::NoAnswer,
+            None => Cause::NoOpinion,
             Some(verdict) if verdict.malicious() != side => Cause::AgainstVerdict,
             Some(_) if answers.any(|malicious| malicious != side) => Cause::Distillation,
             Some(_) => Cause::ScanError,
@@ -300,7 +300,7 @@ mod tests {
         check("-b", 'b', Some((false, "0.5")), true, &[(Cause::ScanError, turned), grown]);
         check("mb", 'b', Some((false, "0.5")), true, &[(Cause::Distillation, turned), grown]);
         check("mb", 'm', Some((false, "0.5")), true, &[(Cause::AgainstVerdict, turned), grown]);
-        check("--", '-', Some((false, "0.5")), true, &[(Cause::NoAnswer, turned), grown]);
+        check("--", '-', Some((false, "0.5")), true, &[(Cause::NoOpinion, turned), grown]);
         check("mb", 'b', Some((false, "0.5")), false, &[(Cause::ArbiterNoise, turned), grown]);
         check("bb", 'b', Some((false, "1")), false, &[(Cause::ArbiterNoise, "+3.5")]);
         // Nothing staked: all there was to win, less the fee.
@@ -309,7 +309,7 @@ mod tests {
         check("mb", 'b', None, true, &[(Cause::Distillation, all)]);
         check("b", 'b', None, true, &[(Cause::ScanError, all)]);
         check("b", 'b', None, false, &[(Cause::ArbiterNoise, all)]);
-        check("-", '-', None, true, &[(Cause::NoAnswer, all)]);
+        check("-", '-', None, true, &[(Cause::NoOpinion, all)]);
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
         for (decision, cause) in [
             (Decision::Abstained(Abstention::Late), Cause::Late),
             (Decision::Abstained(Abstention::Unfunded), Cause::Unfunded),
-            (Decision::Abstained(Abstention::NoAnswer), Cause::NoAnswer),
+            (Decision::Abstained(Abstention::NoAnswer), Cause::NoOpinion),
             // A wei more would have been the least bid and the fee.
             (Decision::Abstained(Abstention::NoStake), Cause::Unfunded),
             (Decision::Refused(Rejection::Overflow { what: "nothing" }), Cause::Refused),

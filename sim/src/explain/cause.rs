@@ -13,7 +13,7 @@ pub enum Cause {
     /// The distilled verdict was right, and the strategy staked on the other side.
     AgainstVerdict,
     /// No backend answered, or the filter left the artifact alone.
-    NoAnswer,
+    NoOpinion,
     /// Right, and nothing staked.
     WrongAbstention,
     /// On the right side, with another stake than hindsight's.
@@ -38,7 +38,7 @@ impl Cause {
         Cause::ScanError,
         Cause::Distillation,
         Cause::AgainstVerdict,
-        Cause::NoAnswer,
+        Cause::NoOpinion,
         Cause::WrongAbstention,
         Cause::MisSizedStake,
         Cause::Late,
@@ -55,7 +55,7 @@ impl Cause {
             Cause::ScanError => "scan error",
             Cause::Distillation => "distillation",
             Cause::AgainstVerdict => "against verdict",
-            Cause::NoAnswer => "no opinion",
+            Cause::NoOpinion => "no opinion",
             Cause::WrongAbstention => "wrong abstention",
             Cause::MisSizedStake => "mis-sized stake",
             Cause::Late => "late",
@@ -73,7 +73,7 @@ impl Cause {
             Cause::ScanError => "wrong, and no backend that answered knew better",
             Cause::Distillation => "wrong, though a backend knew better: the distilled verdict did not",
             Cause::AgainstVerdict => "the strategy staked against its own verdict, which was right",
-            Cause::NoAnswer => "no backend answered, or the filter left it alone",
+            Cause::NoOpinion => "no backend answered, or the filter left it alone",
             Cause::WrongAbstention => "the verdict was right, and nothing was staked on it",
             Cause::MisSizedStake => "right, with another stake than hindsight's",
             Cause::Late => "scanned when assertions were no longer taken",
@@ -87,7 +87,7 @@ impl Cause {
 
     /// True for what a report tells of even if it cost nothing.
     pub const fn is_usual(self) -> bool {
-        !matches!(self, Cause::AgainstVerdict | Cause::NoAnswer | Cause::Refused | Cause::Others)
+        !matches!(self, Cause::AgainstVerdict | Cause::NoOpinion | Cause::Refused | Cause::Others)
     }
 }
 

@@ -1,16 +1,20 @@
 //! The report of an explanation: every figure comes from [`Explanation`], none is computed here.
 
+use std::collections::BTreeMap;
+
 use comfy_table::CellAlignment;
 
 use super::{change, decimal, lines, name, nct, percent, table};
 use crate::{
-    explain::{CostlyFacts, Explanation, GroupFacts, WhatIfFacts},
+    explain::{CostlyFacts, Explanation, GroupFacts, WhatIfFacts, cause::Cause},
     run::Money,
     text::{plain, thousands as count},
 };
 
 /// Types and families that are printed.
 const NAMES: usize = 5;
+/// Causes that are printed of one bounty, type or family.
+const CAUSES: usize = 3;
 
 /// The whole report.
 pub fn text(explanation: &Explanation) -> String {
@@ -69,9 +73,12 @@ fn waterfall(explanation: &Explanation, out: &mut String) {
     );
 }
 
-/// `scan error 3.2000, mis-sized stake 0.5000`
-fn reasons<'a>(steps: impl Iterator<Item = (&'a str, f64)>) -> String {
-    steps.map(|(cause, cost)| format!("{cause} {}", nct(cost, true))).collect::<Vec<_>>().join(", ")
+/// `scan error +3.2000, mis-sized stake +0.5000`: the dearest causes.
+fn dearest(steps: &BTreeMap<Cause, Money>) -> String {
+    let mut steps: Vec<(&Cause, &Money)> = steps.iter().collect();
+    steps.sort_by(|a, b| b.1.nct.total_cmp(&a.1.nct));
+    let shown: Vec<String> = steps.into_iter().take(CAUSES).map(|(cause, cost)| format!("{} {}", cause.name(), change(cost))).collect();
+    shown.join(", ")
 }
 
 fn costliest(explanation: &Explanation, out: &mut String) {
@@ -80,7 +87,7 @@ fn costliest(explanation: &Explanation, out: &mut String) {
         return;
     }
     out.push_str("\nCostliest bounties\n");
-    let mut table = table(&["bounty", "guid", "NCT", "earned", "  type", "family", "decision", "what it was"]);
+    let mut table = table(&["bounty", "guid", "NCT", "earned", "  type", "family", "decision", "dearest causes"]);
     let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), |text| crate::text::cut(text, 20));
     for bounty in facts {
         let CostlyFacts { bounty: number, guid, cost, profit, file_type, family, decision, steps, artifacts, .. } = bounty;
@@ -93,7 +100,7 @@ fn costliest(explanation: &Explanation, out: &mut String) {
             format!("  {}", or_none(file_type)),
             or_none(family),
             crate::text::cut(decision, 20),
-            reasons(steps.iter().map(|(cause, cost)| (cause.name(), cost.nct))) + &more,
+            dearest(steps) + &more,
         ]);
     }
     for left in [1, 4, 5, 6, 7] {
@@ -112,9 +119,7 @@ fn groups(what: &str, groups: &[GroupFacts], out: &mut String) {
     out.push_str(&format!("\nBy {what} of a bounty's first artifact\n"));
     let mut table = table(&[what, "NCT", "  dearest causes"]);
     for group in groups.iter().take(NAMES) {
-        let mut steps: Vec<_> = group.steps.iter().map(|(cause, cost)| (cause.name(), cost.nct)).collect();
-        steps.sort_by(|a, b| b.1.total_cmp(&a.1));
-        table.add_row([name(&group.name), change(&group.cost), format!("  {}", reasons(steps.into_iter().take(3)))]);
+        table.add_row([name(&group.name), change(&group.cost), format!("  {}", dearest(&group.steps))]);
     }
     if let Some(column) = table.column_mut(2) {
         column.set_cell_alignment(CellAlignment::Left);

@@ -77,7 +77,9 @@ fn no_rival_knows_what_is_to_come() {
     let strategies = ["pm-ev", "adahedge", "pm-kelly", "kelly-odds"];
     let first = on(with(&strategies), &rows);
     let mut posted = BTreeMap::new();
-    play(&first, 1, &mut |closed| drop(posted.insert(closed.plan.number, closed.plan.posted)));
+    play(&first, 1, &mut |closed| {
+        posted.insert(closed.plan.number, closed.plan.posted);
+    });
     let cut = posted[&300];
     let until_vote = first.scenario.ambassadors.duration + first.rules.reveal_window;
     let unvoted = posted.iter().find(|(_, block)| block.0 + until_vote > cut.0).map(|(&number, _)| number as usize).unwrap();

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         compare::CompareArgs, config::ConfigArgs, corpus::CorpusArgs, model::ModelArgs, replay::ReplayArgs, rules::RulesArgs,
-        scan::ScanArgs, strategies::StrategiesArgs,
+        scan::ScanArgs, strategies::StrategiesArgs, tournament::TournamentArgs,
     },
     exit::{self, Exit},
 };
@@ -27,6 +27,7 @@ Examples:
   sim config --set rivals.0.count=5          every setting, and where it comes from
   sim model train my-corpus -o model.toml    a model for the engine's `model` backend
   sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
+  sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -45,6 +46,7 @@ pub struct Cli {
 enum Command {
     Replay(Box<ReplayArgs>),
     Compare(Box<CompareArgs>),
+    Tournament(Box<TournamentArgs>),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -58,6 +60,7 @@ impl Cli {
         match self.command {
             Command::Replay(args) => args.run(out),
             Command::Compare(args) => args.run(out),
+            Command::Tournament(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),

@@ -9,6 +9,7 @@ pub mod rules;
 pub mod scan;
 pub mod stage;
 pub mod strategies;
+pub mod tournament;
 
 use clap::ValueEnum;
 

@@ -72,20 +72,43 @@ pub fn play(
     interrupted: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Option<Vec<Vec<Track>>>> {
-    let runs = markets.len() * strategies.len();
-    let (next, done) = (AtomicUsize::new(0), Mutex::new((0..runs).map(|_| None).collect::<Vec<Option<Result<Track>>>>()));
+    // Market by market, so that all of one market's strategies are done at about the same time.
+    let one = |at: usize| run(&markets[at / strategies.len()], &strategies[at % strategies.len()], interrupted, progress);
+    let Some(all) = each(markets.len() * strategies.len(), jobs, interrupted, &one)? else { return Ok(None) };
+    let mut tracks: Vec<Vec<Track>> = strategies.iter().map(|_| Vec::with_capacity(markets.len())).collect();
+    for (at, mut track) in all.into_iter().enumerate() {
+        let strategy = at % strategies.len();
+        if strategy > 0 {
+            track.posted = Vec::new();
+        }
+        tracks[strategy].push(track);
+    }
+    Ok(Some(tracks))
+}
+
+/// Carries out that many runs on `jobs` threads, each on one of them; nothing if it was interrupted.
+///
+/// # Errors
+///
+/// The first error, in order of the runs.
+pub fn each<T: Send>(
+    runs: usize,
+    jobs: usize,
+    interrupted: &AtomicBool,
+    run: &(dyn Fn(usize) -> Result<T> + Sync),
+) -> Result<Option<Vec<T>>> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new((0..runs).map(|_| None).collect::<Vec<Option<Result<T>>>>()));
     let work = || -> Result<()> {
         // Plans are drawn on the pool of the caller's thread: here, on this thread alone.
         let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().context("cannot start threads")?;
         alone.install(|| {
             loop {
-                // Market by market, so that all of one market's strategies are done at about the same time.
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 if at >= runs || interrupted.load(Ordering::Relaxed) {
                     return;
                 }
-                let track = run(&markets[at / strategies.len()], &strategies[at % strategies.len()], interrupted, progress);
-                done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(track);
+                let result = run(at);
+                done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
             }
         });
         Ok(())
@@ -97,14 +120,6 @@ pub fn play(
     if interrupted.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    let mut tracks: Vec<Vec<Track>> = strategies.iter().map(|_| Vec::with_capacity(markets.len())).collect();
-    for (at, track) in done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().enumerate() {
-        let mut track = track.expect("every run was played")?;
-        let strategy = at % strategies.len();
-        if strategy > 0 {
-            track.posted = Vec::new();
-        }
-        tracks[strategy].push(track);
-    }
-    Ok(Some(tracks))
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.into_iter().map(|result| result.expect("every run was played")).collect::<Result<Vec<T>>>().map(Some)
 }

@@ -16,6 +16,7 @@ pub mod execute; // from a checked setup to figures and files
 pub mod contest; // several strategies in the same markets
 pub mod hindsight; // the best that fixed stakes would have earned
 pub mod comparison; // a comparison as data: compare.json
+pub mod tournament; // strategies against each other, as data
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

@@ -1,6 +1,7 @@
 //! The report in a terminal: every figure comes from [`Run`], none is computed here.
 
 pub mod compare;
+pub mod tournament;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

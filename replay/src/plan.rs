@@ -153,14 +153,7 @@ impl Setup {
         if scenario.ambassadors.arrival == Arrival::Recorded && summary.undated > 0 {
             return Err(SetupError::Undated { undated: summary.undated, rows: summary.rows });
         }
-        let types: Vec<&str> = summary.types.keys().map(String::as_str).collect();
-        let duration = scenario.ambassadors.duration;
-        // An error of a column is made more frequent by its own rate.
-        let rated = scenario.rivals.iter().any(|group| group.error_factor > 1.0);
-        let rates = if rated { ErrorRates::of_columns(&corpus)? } else { Vec::new() };
-        let surroundings =
-            Surroundings { rules: &rules, columns: &columns, rates: &rates, own_columns: &own_names, types: &types, duration, folder };
-        let population = Population::new(&scenario.rivals, &surroundings)?;
+        let population = population(&scenario, &rules, &corpus, &summary, folder)?;
         let inputs = population.inputs().to_vec();
         let artifacts = u64::from(scenario.ambassadors.artifacts);
         let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
@@ -259,6 +252,24 @@ impl Setup {
     pub fn backends(&self) -> usize {
         self.sources.len()
     }
+}
+
+/// The rivals of a scenario on a corpus.
+fn population(
+    scenario: &Scenario,
+    rules: &RuleSet,
+    corpus: &Corpus,
+    summary: &CorpusSummary,
+    folder: &Path,
+) -> Result<Population, SetupError> {
+    let columns: Vec<String> = corpus.engines().iter().map(|column| column.name.clone()).collect();
+    let types: Vec<&str> = summary.types.keys().map(String::as_str).collect();
+    // An error of a column is made more frequent by its own rate.
+    let rated = scenario.rivals.iter().any(|group| group.error_factor > 1.0);
+    let rates = if rated { ErrorRates::of_columns(corpus)? } else { Vec::new() };
+    let (own, duration) = (scenario.engine.recorded_columns(), scenario.ambassadors.duration);
+    let surroundings = Surroundings { rules, columns: &columns, rates: &rates, own_columns: &own, types: &types, duration, folder };
+    Ok(Population::new(&scenario.rivals, &surroundings)?)
 }
 
 /// What an ambassador announces of a row's artifact.

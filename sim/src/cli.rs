@@ -22,6 +22,7 @@ use crate::{
         scan::ScanArgs,
         strategies::StrategiesArgs,
         sweep::{MergeArgs, SweepArgs},
+        tournament::TournamentArgs,
         walkforward::WalkForwardArgs,
     },
     exit::{self, Exit, OrExit as _},
@@ -39,6 +40,7 @@ Examples:
   sim sweep --space space.toml --out sweep   which settings are best, of thousands
   sim walkforward my-corpus --period month   what choosing by the past would have earned
   sim explain run                            where the profit of a `replay --out run` was lost
+  sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -62,6 +64,7 @@ enum Command {
     #[command(name = "walkforward")]
     WalkForward(Box<WalkForwardArgs>),
     Explain(Box<ExplainArgs>),
+    Tournament(Box<TournamentArgs>),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -79,6 +82,7 @@ impl Cli {
             Command::Merge(args) => args.run(out),
             Command::WalkForward(args) => args.run(out),
             Command::Explain(args) => args.run(out),
+            Command::Tournament(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),

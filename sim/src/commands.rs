@@ -13,6 +13,7 @@ pub mod stage;
 pub mod strategies;
 pub mod sweep;
 pub mod walkforward;
+pub mod tournament;
 
 use clap::ValueEnum;
 

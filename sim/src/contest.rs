@@ -119,20 +119,11 @@ pub fn play(
     interrupted: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Option<Vec<Vec<Track>>>> {
-    let runs = markets.len() * strategies.len();
-    let done = Mutex::new((0..runs).map(|_| None).collect::<Vec<Option<Track>>>());
     // Market by market, so that all of one market's strategies are done at about the same time.
-    execute::on_threads(runs, jobs, interrupted, &|at| {
-        let track = run(&markets[at / strategies.len()], &strategies[at % strategies.len()], periods, interrupted, progress)?;
-        done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(track);
-        Ok(())
-    })?;
-    if interrupted.load(Ordering::Relaxed) {
-        return Ok(None);
-    }
+    let one = |at: usize| run(&markets[at / strategies.len()], &strategies[at % strategies.len()], periods, interrupted, progress);
+    let Some(all) = each(markets.len() * strategies.len(), jobs, interrupted, &one)? else { return Ok(None) };
     let mut tracks: Vec<Vec<Track>> = strategies.iter().map(|_| Vec::with_capacity(markets.len())).collect();
-    for (at, track) in done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().enumerate() {
-        let mut track = track.expect("every run was played");
+    for (at, mut track) in all.into_iter().enumerate() {
         let strategy = at % strategies.len();
         if strategy > 0 {
             track.posted = Vec::new();
@@ -140,4 +131,27 @@ pub fn play(
         tracks[strategy].push(track);
     }
     Ok(Some(tracks))
+}
+
+/// Carries out that many runs on `jobs` threads, each on one of them; nothing if it was interrupted.
+///
+/// # Errors
+///
+/// One of the errors of runs.
+pub fn each<T: Send>(
+    runs: usize,
+    jobs: usize,
+    interrupted: &AtomicBool,
+    run: &(dyn Fn(usize) -> Result<T> + Sync),
+) -> Result<Option<Vec<T>>> {
+    let done = Mutex::new((0..runs).map(|_| None).collect::<Vec<Option<T>>>());
+    execute::on_threads(runs, jobs, interrupted, &|at| {
+        let result = run(at)?;
+        done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
+        Ok(())
+    })?;
+    if interrupted.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect())
 }

@@ -21,6 +21,7 @@ pub mod comparison; // a comparison as data: compare.json
 pub mod sweep; // thousands of trials over a space of settings
 pub mod walkforward; // an evaluation in time as data: walkforward.json
 pub mod explain; // why a run earned what it earned
+pub mod tournament; // strategies against each other, as data
 pub mod shipped; // the corpora that come with this program
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

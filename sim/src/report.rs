@@ -4,6 +4,7 @@ pub mod compare;
 pub mod sweep;
 pub mod walkforward;
 pub mod explain;
+pub mod tournament;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

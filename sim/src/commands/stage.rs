@@ -1,4 +1,4 @@
-//! What `sim replay` and `sim compare` have in common: which corpus is played how, opened, checked and scanned.
+//! What `sim replay`, `sim compare` and `sim tournament` have in common: which corpus is played how, opened, checked and scanned.
 
 use std::{
     io::{Write, stderr},
@@ -116,7 +116,8 @@ impl StageArgs {
         format!("# Played on {corpus}, sha256 {}.\n\n{}", hex::encode(setup.summary.sha256), scenario_toml(&scenario))
     }
 
-    fn scenario_folder(&self) -> &Path {
+    /// The folder that files of rivals are relative to.
+    pub fn scenario_folder(&self) -> &Path {
         self.settings.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 }

@@ -29,7 +29,7 @@ struct Run {
 fn play(args: &[&str]) -> Run {
     let folder = tempdir().unwrap();
     let path = folder.path().join("run").to_str().unwrap().to_owned();
-    let json = json(&[&["replay", "panel", "--set", "bounties=400", "--no-nulls", "--out", &path], args].concat());
+    let json = json(&[&["replay", "panel", "--set", "bounties=250", "--no-nulls", "--out", &path], args].concat());
     Run { _folder: folder, path, json }
 }
 
@@ -105,7 +105,7 @@ fn check_sums(run: &Run, explanation: &Value) {
 
 /// What a strategy earns in such a market.
 fn earns(market: &[&str], strategy: &str) -> i128 {
-    wei(&json(&[&["replay", "panel", "--set", "bounties=400", "--no-nulls"], market, &["-s", strategy]].concat())["engine"]["profit"])
+    wei(&json(&[&["replay", "panel", "--set", "bounties=250", "--no-nulls"], market, &["-s", strategy]].concat())["engine"]["profit"])
 }
 
 /// A market in which an engine is never late and never short of Nectar.
@@ -327,12 +327,12 @@ fn what_cannot_be_explained_says_why() {
         refused(&["explain", &copy.path], code, parts);
     };
     let json = |from: &'static str, to: &'static str| move |run: &Run| run.edit("run.json", from, to);
-    changed(&json("\"complete\": true", "\"complete\": false"), 2, &["this run was interrupted", "sim replay panel --set bounties=400"]);
+    changed(&json("\"complete\": true", "\"complete\": false"), 2, &["this run was interrupted", "sim replay panel --set bounties=250"]);
     changed(&json("\"strategy\": \"stock/default\"", "\"strategy\": \"external\""), 2, &["came from outside"]);
     changed(&json("\"schema\": ", "\"schema\": 9"), 2, &["was written by a later version"]);
     changed(&json("\"scenario_toml_sha256\"", "\"something_else\""), 2, &["was written by an earlier version", "play it again"]);
     changed(&json("\"inputs\": []", "\"inputs\": [\"profiles:0\"]"), 2, &["depended on 1 files"]);
-    changed(&|run| run.edit("scenario.toml", "bounties = 400", "bounties = 401"), 2, &["is not the scenario of this run any more"]);
+    changed(&|run| run.edit("scenario.toml", "bounties = 250", "bounties = 251"), 2, &["is not the scenario of this run any more"]);
     changed(&|run| fs::remove_file(Path::new(&run.path).join("scenario.toml")).unwrap(), 2, &["cannot read", "scenario.toml"]);
 
     // Another profit is an error of this program, or another program's.
@@ -364,7 +364,7 @@ fn the_report_tells_it_in_words() {
         "deposit for 95 % of runs",
         "bounties a day x 0.9000 staked on one",
         "half as many rivals",
-        "Repeat   sim replay panel --set bounties=400",
+        "Repeat   sim replay panel --set bounties=250",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in\n{text}");
     }

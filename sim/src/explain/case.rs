@@ -313,6 +313,54 @@ mod tests {
     }
 
     #[test]
+    fn sides_are_turned_before_artifacts_are_added_and_stakes_come_last() {
+        let others = [stand("111", "110", &["1"]), stand("111", "001", &["3"])];
+        for (rules, own, between, best) in [
+            // A bid for each artifact: what is added brings hindsight's along.
+            (
+                &BOUNTY_REGISTRY_1_6_1,
+                stand("101", "001", &["0.5", "0.25"]),
+                [stand("101", "101", &["0.5", "0.25"]), stand("101", "100", &["0.5", "0.25"]), stand("111", "110", &["0.5", "1", "0.25"])],
+                stand("111", "110", &["1", "1", "1"]),
+            ),
+            // One bid for all stays what it is until the end.
+            (
+                &BOUNTY_REGISTRY_1_0_0,
+                stand("101", "001", &["0.5"]),
+                [stand("101", "101", &["0.5"]), stand("101", "100", &["0.5"]), stand("111", "110", &["0.5"])],
+                stand("111", "110", &["2"]),
+            ),
+        ] {
+            let others = others.clone().map(|other| match rules.bids {
+                Bids::PerBounty => other,
+                Bids::PerArtifact => Stand { bids: [other.bids[0]; 3].into_iter().collect(), ..other },
+            });
+            let pot = Pot::new(rules, 3, Nct::whole(6), Some(set("110")), &others);
+            let worth = |stand: &Stand| pot.worth(rules, Some(stand));
+            let case = Case {
+                rules,
+                others: pot.others(),
+                labels: set("111"),
+                answers: &[ScanResult::verdict(false), ScanResult::verdict(true), ScanResult::verdict(true)],
+                verdicts: &[verdict(0.2), verdict(0.7), verdict(0.9)],
+                decision: Decision::Asserted(0),
+                free: Nct::whole(100),
+                own: Some(&own),
+                profit: worth(&own),
+                best: Some(&best),
+            };
+            let [first, second, third] = between;
+            let expected = [
+                (Cause::ScanError, worth(&first) - worth(&own)),
+                (Cause::ArbiterNoise, worth(&second) - worth(&first)),
+                (Cause::WrongAbstention, worth(&third) - worth(&second)),
+                (Cause::MisSizedStake, worth(&best) - worth(&third)),
+            ];
+            assert_eq!(case.steps(worth(&best)).unwrap()[..], expected, "{}", rules.name);
+        }
+    }
+
+    #[test]
     fn what_was_not_asserted_at_all_has_one_cause() {
         let rules = &BOUNTY_REGISTRY_1_0_0;
         let pot = Pot::new(rules, 2, Nct::whole(2), Some(set("10")), &[]);

@@ -180,6 +180,9 @@ fn capital(explanation: &Explanation, out: &mut String) {
             format!("[{}, {}] at {:.0} %", nct(low, false), nct(high, false), 100.0 * facts.confidence),
         );
     }
+    if facts.deposits.is_empty() {
+        line("deposit", "-".to_owned(), "too few bounties to resample".to_owned());
+    }
     let thumb = &facts.rule_of_thumb;
     line(
         "rule of thumb",

@@ -4,7 +4,8 @@ use comfy_table::CellAlignment;
 
 use super::{lines, name, nct, percent, table};
 use crate::{
-    comparison::{Comparison, MeanFacts, Role, StrategyFacts},
+    comparison::{Comparison, ComparisonName, MeanFacts, Role, StrategyFacts},
+    run::CorpusFacts,
     text::{plain, thousands as count},
     timeline::AllowedBias,
 };
@@ -20,18 +21,18 @@ pub fn text(comparison: &Comparison) -> String {
     out
 }
 
-fn header(comparison: &Comparison, out: &mut String) {
-    let Comparison { corpus, rules, name: called, .. } = comparison;
+/// What was done, on which corpus, in which markets.
+pub(super) fn heading(what: &str, corpus: &CorpusFacts, rules: &str, called: &ComparisonName) -> String {
     let markets = match called.seeds.as_slice() {
         [seed] => format!("seed {seed}"),
         seeds => format!("mean of {} markets, seeds {} to {}", seeds.len(), seeds[0], seeds[seeds.len() - 1]),
     };
-    out.push_str(&format!(
-        "Comparison on `{}`: {} artifacts ({} malicious), rules {rules}, {markets}\n",
-        name(&corpus.name),
-        count(corpus.rows),
-        count(corpus.malicious),
-    ));
+    let (artifacts, malicious) = (count(corpus.rows), count(corpus.malicious));
+    format!("{what} on `{}`: {artifacts} artifacts ({malicious} malicious), rules {rules}, {markets}\n", name(&corpus.name))
+}
+
+fn header(comparison: &Comparison, out: &mut String) {
+    out.push_str(&heading("Comparison", &comparison.corpus, &comparison.rules, &comparison.name));
     let split = comparison.split.map_or_else(String::new, |split| {
         let size = |(from, to): (u64, u64)| count(to - from);
         format!(

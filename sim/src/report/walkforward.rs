@@ -3,7 +3,7 @@
 use comfy_table::CellAlignment;
 
 use super::{
-    compare::{mean, p_value},
+    compare::{heading, mean, p_value},
     lines, name, nct, percent, table,
 };
 use crate::{
@@ -26,17 +26,7 @@ pub fn text(walked: &WalkForward) -> String {
 }
 
 fn header(walked: &WalkForward, out: &mut String) {
-    let WalkForward { corpus, rules, name: called, .. } = walked;
-    let markets = match called.seeds.as_slice() {
-        [seed] => format!("seed {seed}"),
-        seeds => format!("mean of {} markets, seeds {} to {}", seeds.len(), seeds[0], seeds[seeds.len() - 1]),
-    };
-    out.push_str(&format!(
-        "Walk forward on `{}`: {} artifacts ({} malicious), rules {rules}, {markets}\n",
-        name(&corpus.name),
-        count(corpus.rows),
-        count(corpus.malicious),
-    ));
+    out.push_str(&heading("Walk forward", &walked.corpus, &walked.rules, &walked.name));
     out.push_str(&format!(
         "{} bounties in {} periods, after {} to train on; chosen by all that was settled before a period: {} blocks are between\n",
         count(walked.evaluated),

@@ -199,6 +199,9 @@ fn trials_that_cannot_be_played_do_not_stop_the_others() {
     let table = fs::read_to_string(bench.path("sweep").join("trials.csv")).unwrap();
     assert_eq!(table.lines().count(), 5);
 
+    let oracles = Bench::new("strategies = ['oracle/label', 'fixed']\n").sweep("sweep", &[]);
+    assert_eq!((&oracles["counts"]["failed"], &oracles["best"]["strategy"]), (&1.into(), &"fixed".into()));
+
     let none = Bench::new("strategies = ['fixd']\n");
     let args = ["sweep", "panel", "--space", "space.toml", "--out", "none", "--quiet"];
     assert_eq!(none.sim(&args).status.code(), Some(2), "nothing was played");

@@ -15,6 +15,7 @@ use engine::config::{BackendConfig, EngineConfig};
 use rayon::prelude::*;
 use replay::{
     follower::Following,
+    oracle,
     plan::Setup,
     scenario::Scenario,
     tape::{Tape, TapeError},
@@ -93,6 +94,11 @@ impl Drawn {
         let scenario = base.with(&point.changes).and_then(|scenario| {
             let (asked, known) = (&scenario.engine, &self.scanned.engine);
             let same = answers(asked).eq(answers(known)) && asked.archives == known.archives;
+            let strategy = &asked.strategy;
+            anyhow::ensure!(
+                oracle::find(strategy).is_none(),
+                "`{strategy}`: nobody can choose an oracle; `sim compare` shows what they earn"
+            );
             anyhow::ensure!(same, "`engine.backends` and `engine.archives` decide what was scanned, so a sweep cannot vary them");
             Ok(scenario)
         });

@@ -7,9 +7,9 @@
 //! Rivals with a strategy that needs no market have their bids drawn here. Any other strategy of the catalogue makes a rival
 //! adaptive: only its verdicts and its latency are drawn here, and in the block in which it asserts the
 //! [world](crate::world) asks its [`Trader`], the same as the engine's, what to stake. Its probability is not the
-//! confidence above, which is none, but what it can know: a fitted rival takes its answer for what it is worth at its own
-//! mean rates and coverage on the file type, malice being as likely as not before; a rival that repeats a column learns what
-//! its answers are worth from settled bounties (log-odds of a supposed record, mapped by Platt's rule).
+//! confidence above, which is none. A fitted rival begins with what its answer is worth at its own mean rates and coverage on
+//! the file type, malice being as likely as not; one that repeats a column, with the log-odds of a supposed record. What the
+//! arbiters make of such answers both learn from settled bounties, by Platt's map, as an engine with that map does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -427,9 +427,8 @@ impl Population {
             return Ok(None);
         }
         let mut config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Recorded)], ..EngineConfig::default() };
-        if let Opinion::Recorded { .. } = rival.opinion {
-            config.calibration.map = MapKind::Platt;
-        } else {
+        config.calibration.map = MapKind::Platt;
+        if let Opinion::Fitted { .. } = rival.opinion {
             // Its answers come with what they are worth.
             config.distiller.kind = DistillerKind::StockAny;
         }

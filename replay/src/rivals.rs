@@ -818,6 +818,31 @@ mod tests {
     }
 
     #[test]
+    fn an_adaptive_rival_knows_what_its_answers_are_worth() {
+        let confidences = |error_factor: f64| {
+            let (model, engines) = (RivalModel::TwoFactor, vec!["ClamAV".into()]);
+            let strategies = vec!["pm-ev".into()];
+            let config = RivalConfig { model, engines, strategies, error_factor, ..RivalConfig::default() };
+            let population = population(&[config], &[], &[]);
+            assert!(population.adaptive().is_some() && population.trader(0).unwrap().is_some());
+            [true, false].map(|malicious| population.rivals[0].result(malicious, 1).confidence.unwrap())
+        };
+        let profile = crate::profiles::Profiles::builtin().get("ClamAV").unwrap().clone();
+        let (on_malware, benign) = (profile.on_malware("pe32"), profile.benign);
+        let worth = |if_malicious: f64, if_benign: f64| {
+            let (if_malicious, if_benign) = (on_malware.coverage * if_malicious, benign.coverage * if_benign);
+            if_malicious / (if_malicious + if_benign)
+        };
+        // What was fitted comes to about the rates.
+        let [malicious, clean] = confidences(1.0).map(f64::from);
+        assert!((malicious - worth(on_malware.rate, benign.rate)).abs() < 0.01, "{malicious}");
+        assert!((1.0 - clean - worth(1.0 - on_malware.rate, 1.0 - benign.rate)).abs() < 0.02, "{clean}");
+        // Whoever never errs may be sure, and whoever errs more must not.
+        assert_eq!(confidences(0.0), [1.0, 1.0]);
+        assert!(confidences(2.0)[1] < clean as f32);
+    }
+
+    #[test]
     fn the_engine_under_test_changes_nobody_elses_strategy() {
         let names = ["A", "ClamAV", "K7GW", "DrWeb", "Ikarus"];
         let config = RivalConfig { engines: names[1..].iter().map(|&name| name.to_owned()).collect(), ..RivalConfig::default() };

@@ -7,9 +7,9 @@
 //! Rivals with a strategy that needs no market have their bids drawn here. Any other strategy of the catalogue makes a rival
 //! adaptive: only its verdicts and its latency are drawn here, and in the block in which it asserts the
 //! [world](crate::world) asks its [`Trader`], the same as the engine's, what to stake. Its probability is not the
-//! confidence above, which is none, but what it can know: a fitted rival takes its answer for what it is worth at its own
-//! mean rates and coverage on the file type, malice being as likely as not before; a rival that repeats a column learns what
-//! its answers are worth from settled bounties (log-odds of a supposed record, mapped by Platt's rule).
+//! confidence above, which is none. A fitted rival begins with what its answer is worth at its own mean rates and coverage on
+//! the file type, malice being as likely as not; one that repeats a column, with the log-odds of a supposed record. What the
+//! arbiters make of such answers both learn from settled bounties, by Platt's map, as an engine with that map does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -427,9 +427,8 @@ impl Population {
             return Ok(None);
         }
         let mut config = EngineConfig { backends: vec![BackendConfig::of(BackendKind::Recorded)], ..EngineConfig::default() };
-        if let Opinion::Recorded { .. } = rival.opinion {
-            config.calibration.map = MapKind::Platt;
-        } else {
+        config.calibration.map = MapKind::Platt;
+        if let Opinion::Fitted { .. } = rival.opinion {
             // Its answers come with what they are worth.
             config.distiller.kind = DistillerKind::StockAny;
         }
@@ -834,6 +833,31 @@ mod tests {
         let close = of(RivalModel::OneFactor, Some(0.9));
         assert!(together(&close) > together(&independent) + 60, "{} {}", together(&close), together(&independent));
         assert!((rate(&close, true) - rate(&independent, true)).abs() < 0.05);
+    }
+
+    #[test]
+    fn an_adaptive_rival_knows_what_its_answers_are_worth() {
+        let confidences = |error_factor: f64| {
+            let (model, engines) = (RivalModel::TwoFactor, vec!["ClamAV".into()]);
+            let strategies = vec!["pm-ev".into()];
+            let config = RivalConfig { model, engines, strategies, error_factor, ..RivalConfig::default() };
+            let population = population(&[config], &[], &[]);
+            assert!(population.adaptive().is_some() && population.trader(0).unwrap().is_some());
+            [true, false].map(|malicious| population.rivals[0].result(malicious, 1).confidence.unwrap())
+        };
+        let profile = crate::profiles::Profiles::builtin().get("ClamAV").unwrap().clone();
+        let (on_malware, benign) = (profile.on_malware("pe32"), profile.benign);
+        let worth = |if_malicious: f64, if_benign: f64| {
+            let (if_malicious, if_benign) = (on_malware.coverage * if_malicious, benign.coverage * if_benign);
+            if_malicious / (if_malicious + if_benign)
+        };
+        // What was fitted comes to about the rates.
+        let [malicious, clean] = confidences(1.0).map(f64::from);
+        assert!((malicious - worth(on_malware.rate, benign.rate)).abs() < 0.01, "{malicious}");
+        assert!((1.0 - clean - worth(1.0 - on_malware.rate, 1.0 - benign.rate)).abs() < 0.02, "{clean}");
+        // Whoever never errs may be sure, and whoever errs more must not.
+        assert_eq!(confidences(0.0), [1.0, 1.0]);
+        assert!(confidences(2.0)[1] < clean as f32);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What `sim replay` and `sim compare` have in common: which corpus is played how, opened, checked and scanned.
+//! What `sim replay`, `sim compare` and `sim walkforward` have in common: which corpus is played how, opened, checked and scanned.
 
 use std::{
     io::{Write, stderr},

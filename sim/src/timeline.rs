@@ -41,7 +41,7 @@ impl Bias {
         match self {
             Bias::TimeOrder => "sort the corpus by `first_seen` and play it once",
             Bias::Window => "choose longer parts or a corpus whose classes were collected together",
-            Bias::Ratio => "say with `--malware-share` what is realistic",
+            Bias::Ratio => "take a corpus with a realistic share, say with `--malware-share` what that is",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What `sim replay`, `sim compare` and `sim tournament` have in common: which corpus is played how, opened, checked and scanned.
+//! What all commands that play a market have in common: which corpus is played how, opened, checked and scanned.
 
 use std::{
     io::{Write, stderr},

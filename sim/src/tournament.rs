@@ -77,7 +77,7 @@ pub struct Tournament {
     /// No share moved any more.
     pub settled: bool,
     pub ending: Ending,
-    /// The strategies that had the greatest share, in order, each time it was another.
+    /// The strategies that had the lead, by half a seat or more when they took it, in order.
     pub leaders: Vec<String>,
     /// All rows of a column together.
     pub confidence: f64,
@@ -103,9 +103,9 @@ pub struct Round {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// One strategy led all through the second half, and has more than half of the seats.
+    /// One strategy has more than half of the seats, and nobody else had the lead in the second half.
     Wins,
-    /// One led all through the second half, with less.
+    /// The lead did not change in the second half, and its share is less, or nobody ever had it.
     Mixed,
     /// The lead changed in the second half, and came back to somebody who had it before.
     Cycles,
@@ -241,7 +241,7 @@ impl<'a> Arena<'a> {
         let Some(profits) = self.play_pairs(jobs, interrupted, progress)? else { return Ok(None) };
         let (pairs, blocks) = threads.install(|| self.pairs(&profits))?;
         let Some((rounds, settled)) = threads.install(|| self.rounds(rounds, interrupted, progress))? else { return Ok(None) };
-        let (leaders, ending) = end(&rounds);
+        let (leaders, ending) = end(&rounds, 0.5 / self.seats as f64);
         let name = |strategy: usize| self.strategies[strategy].clone();
         let unbeaten = |column: &usize| pairs.iter().all(|row| !row[*column].beats);
         let setup = self.setup;
@@ -388,20 +388,33 @@ fn replicate(shares: &[f64], profits: &[Option<f64>], part: f64, least: f64) -> 
     }
 }
 
-/// Who had the lead, each time it was another, and what to make of it.
-fn end(rounds: &[Round]) -> (Vec<usize>, Ending) {
-    let leader = |round: &Round| {
-        let first = |best: usize, other: usize| if round.shares[other] > round.shares[best] { other } else { best };
-        (0..round.shares.len()).reduce(first).unwrap_or(0)
-    };
-    let all: Vec<usize> = rounds.iter().map(leader).collect();
-    let mut changes = all.clone();
+/// Who had the lead, each time it was another, and what to make of it. The lead is taken by a share that exceeds the
+/// leader's, or at first everybody's, by `margin`: less is chance.
+fn end(rounds: &[Round], margin: f64) -> (Vec<usize>, Ending) {
+    let mut lead = None;
+    let mut leaders = Vec::with_capacity(rounds.len());
+    for Round { shares, .. } in rounds {
+        let best = (0..shares.len()).reduce(|best, other| if shares[other] > shares[best] { other } else { best }).unwrap_or(0);
+        let ahead_of = lead.map_or_else(
+            || (0..shares.len()).filter(|&other| other != best).map(|other| shares[other]).fold(0.0, f64::max),
+            |leader: usize| shares[leader],
+        );
+        if shares[best] >= ahead_of + margin {
+            lead = Some(best);
+        }
+        leaders.push(lead);
+    }
+    let mut changes: Vec<usize> = leaders.iter().copied().flatten().collect();
     changes.dedup();
-    let second_half = &all[all.len() / 2..];
-    let ending = match (second_half.iter().all(|leader| second_half.first() == Some(leader)), rounds.last()) {
-        (true, Some(last)) if last.shares[second_half[0]] > 0.5 => Ending::Wins,
+    let second_half = &leaders[leaders.len() / 2..];
+    let last = rounds.last().map(|round| round.shares.as_slice()).unwrap_or_default();
+    let ending = match (second_half.iter().all(|leader| *leader == lead), lead) {
+        (true, Some(leader)) if last[leader] > 0.5 => Ending::Wins,
         (true, _) => Ending::Mixed,
         (false, _) if changes.iter().enumerate().any(|(at, leader)| changes[..at].contains(leader)) => Ending::Cycles,
+        // Whoever has more than half of the seats took the lead late, but from nobody.
+        (false, Some(leader)) if changes.len() == 1 && last[leader] > 0.5 => Ending::Wins,
+        (false, _) if changes.len() < 2 => Ending::Mixed,
         (false, _) => Ending::Open,
     };
     (changes, ending)
@@ -445,12 +458,14 @@ mod tests {
                 shares[leader] = 0.6;
                 Round { seats: Vec::new(), profit_nct: Vec::new(), shares }
             };
-            end(&leaders.iter().map(round).collect::<Vec<_>>())
+            end(&leaders.iter().map(round).collect::<Vec<_>>(), 0.05)
         };
         assert_eq!(ending(&[0, 1, 1, 1]), (vec![0, 1], Ending::Wins));
         assert_eq!(ending(&[0, 1, 2, 0, 1, 2]), (vec![0, 1, 2, 0, 1, 2], Ending::Cycles));
         assert_eq!(ending(&[0, 0, 1, 2]), (vec![0, 1, 2], Ending::Open));
-        let even = Round { seats: Vec::new(), profit_nct: Vec::new(), shares: vec![0.5, 0.5] };
-        assert_eq!(end(&[even.clone(), even]), (vec![0], Ending::Mixed));
+        // What is no lead does not go round.
+        let about_even = |shares: [f64; 2]| Round { seats: Vec::new(), profit_nct: Vec::new(), shares: shares.to_vec() };
+        let rounds = [[0.51, 0.49], [0.49, 0.51], [0.51, 0.49], [0.49, 0.51]].map(about_even);
+        assert_eq!(end(&rounds, 0.05), (vec![], Ending::Mixed));
     }
 }

@@ -11,7 +11,7 @@
 //! replicators (Taylor and Jonker 1978, in the exponential form), share *= exp((f - mean)/(A/seats)), where f is what a seat of
 //! the strategy earned per bounty, less that seat's luck: what it earned more than the mean seat where all had that strategy.
 //! The mean is over seats by share, A/seats is an even part of the bounty, and the exponent is kept within -1 and 1. No share
-//! falls below half a seat, so whoever is gone comes back to be tried. It is over when no share has moved by .001 for as many
+//! falls below half a seat, so whoever is gone comes back to be tried. It is over when no share has moved by .0001 for as many
 //! rounds as there are strategies.
 //!
 //! **Pairs.** One seat plays the row, all others the column. A column that no row beats, in its place and with its luck, is an
@@ -46,7 +46,7 @@ pub const SCHEMA: u32 = 1;
 /// Of all intervals of a column together.
 const CONFIDENCE: f64 = 0.95;
 /// A share that moves by less stands still.
-const STILL: f64 = 0.001;
+const STILL: f64 = 0.0001;
 /// Part of the bounties, at the beginning, that does not count.
 const LEARNING: f64 = 0.2;
 /// The engine that is not in the game.

@@ -94,6 +94,13 @@ impl Wrong {
         let more = |rate: f64| if rate < 1.0 { ((factor - 1.0) * rate / (1.0 - rate)).clamp(0.0, 1.0) } else { 0.0 };
         Wrong { if_wrong: factor.min(1.0), if_right: [false, true].map(|malicious| more(rates.on(malicious))) }
     }
+
+    /// Whether the rival of that address is wrong on an artifact on which its column is, or is not.
+    #[cold]
+    fn decide(&self, artifact: &Artifact<'_>, address: u64, wrong: bool) -> bool {
+        let uniform = artifact.at.with(word::MISTAKE).with(address).with(artifact.index).stream().uniform();
+        uniform < if wrong { self.if_wrong } else { self.if_right[usize::from(artifact.target.malicious)] }
+    }
 }
 
 /// How it behaves on one file type.
@@ -470,7 +477,7 @@ impl Population {
 
     /// What every rival does about a bounty on `targets`. `at` is the bounty's address.
     pub fn plan(&self, at: Key, seed: Key, targets: &[Target<'_>], plans: &mut Vec<RivalPlan>) {
-        let (at_rivals, at_noises, at_mistakes) = (at.with(word::RIVAL), at.with(word::NOISE), at.with(word::MISTAKE));
+        let (at_rivals, at_noises) = (at.with(word::RIVAL), at.with(word::NOISE));
         let (mut drawn, mut lots) = (Vec::new(), Vec::new());
         for group in &self.groups {
             let participants: &[usize] = if group.per_bounty == group.members.len() {
@@ -496,7 +503,7 @@ impl Population {
                 // Filled in where it stays: moving it right after bits of it were set would have to wait for them.
                 let plan = plans.last_mut().expect("just pushed");
                 for (index, (target, difficulty)) in targets.iter().zip(&difficulties).enumerate() {
-                    let artifact = Artifact { at_noises, at_mistakes, index: index as u64, target, difficulty, logistic: &self.logistic };
+                    let artifact = Artifact { at, at_noises, index: index as u64, target, difficulty, logistic: &self.logistic };
                     if let Some((malicious, bid)) = rival.stake(&artifact, &mut chance, &mut whim) {
                         plan.mask.insert(index);
                         plan.verdicts.0.set_bit(index, malicious);
@@ -530,8 +537,8 @@ impl Population {
 
 /// An artifact as all rivals of a group meet it.
 struct Artifact<'a> {
+    at: Key,
     at_noises: Key,
-    at_mistakes: Key,
     index: u64,
     target: &'a Target<'a>,
     difficulty: &'a [f64; 2],
@@ -621,13 +628,10 @@ impl Rival {
             Opinion::Nothing => None,
             Opinion::Recorded { column, wrong } => {
                 let recorded = (*target.recorded.get(*column)?)?;
-                let mut malicious = recorded.malicious;
-                if let Some(wrong) = wrong {
-                    let mistake = artifact.at_mistakes.with(self.address).with(artifact.index).stream().uniform();
-                    let right = recorded.malicious == target.malicious;
-                    let probability = if right { wrong.if_right[usize::from(target.malicious)] } else { wrong.if_wrong };
-                    malicious = target.malicious != (mistake < probability);
-                }
+                let malicious = match wrong {
+                    None => recorded.malicious,
+                    Some(wrong) => target.malicious != wrong.decide(artifact, self.address, recorded.malicious != target.malicious),
+                };
                 // Without a stated confidence the stock strategies take full confidence.
                 let sure = Sure::Stated(recorded.confidence.map_or(1.0, f64::from));
                 Some(Answer { malicious, sure })
@@ -650,6 +654,7 @@ impl Rival {
 }
 
 /// The log-odds of a malicious verdict at which the wrong one is `factor` times as probable, at most certain.
+#[cold]
 fn erring(log_odds: f64, malicious: bool, factor: f64) -> f64 {
     let sign = if malicious { 1.0 } else { -1.0 };
     let wrong = (factor / (1.0 + libm::exp(sign * log_odds))).min(1.0);

@@ -9,9 +9,10 @@
 //! **Rounds.** A round is a whole market. The seats are shared among the strategies by their shares, by the largest remainder
 //! (of equal ones, whoever has waited longest, then in order); from round to round everybody moves up by one seat. Then, as
 //! replicators (Taylor and Jonker 1978, in the exponential form), share *= exp((f - mean)/(A/seats)), where f is what a seat of
-//! the strategy earned per bounty, the mean is over seats by share, A/seats is an even part of the bounty, and the exponent is
-//! kept within -1 and 1. No share falls below half a seat, so whoever is gone comes back to be tried. It is over when no
-//! share has moved by .001 for as many rounds as there are strategies.
+//! the strategy earned per bounty, less that seat's luck: what it earned more than the mean seat where all had that strategy.
+//! The mean is over seats by share, A/seats is an even part of the bounty, and the exponent is kept within -1 and 1. No share
+//! falls below half a seat, so whoever is gone comes back to be tried. It is over when no share has moved by .0001 for as many
+//! rounds as there are strategies.
 //!
 //! **Pairs.** One seat plays the row, all others the column. A column that no row beats, in its place and with its luck, is an
 //! equilibrium as far as can be told: intervals of the differences are so wide that all rows of a column hold at once
@@ -45,7 +46,7 @@ pub const SCHEMA: u32 = 1;
 /// Of all intervals of a column together.
 const CONFIDENCE: f64 = 0.95;
 /// A share that moves by less stands still.
-const STILL: f64 = 0.001;
+const STILL: f64 = 0.0001;
 /// Part of the bounties, at the beginning, that does not count.
 const LEARNING: f64 = 0.2;
 /// The engine that is not in the game.
@@ -93,7 +94,7 @@ pub struct Tournament {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Round {
     pub seats: Vec<u32>,
-    /// Per bounty, of one of its seats in the mean; nothing without a seat.
+    /// Per bounty, of one of its seats in the mean, less the seat's luck; nothing without a seat.
     pub profit_nct: Vec<Option<f64>>,
     /// Afterwards.
     pub shares: Vec<f64>,
@@ -149,6 +150,7 @@ pub enum Unplayable {
 }
 
 /// Watches the seats, once everybody had time to learn.
+#[derive(Debug)]
 struct Watcher {
     /// The first bounty that counts.
     from: u64,
@@ -238,9 +240,10 @@ impl<'a> Arena<'a> {
     ) -> Result<Option<Tournament>> {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
         // Whether figures can be had at all is known before the rounds are played.
-        let Some(profits) = self.play_pairs(jobs, interrupted, progress)? else { return Ok(None) };
-        let (pairs, blocks) = threads.install(|| self.pairs(&profits))?;
-        let Some((rounds, settled)) = threads.install(|| self.rounds(rounds, interrupted, progress))? else { return Ok(None) };
+        let Some(markets) = self.play_pairs(jobs, interrupted, progress)? else { return Ok(None) };
+        let (pairs, blocks) = threads.install(|| self.pairs(&markets))?;
+        let luck: Vec<Vec<f64>> = (0..self.strategies.len()).map(|strategy| luck(&markets[strategy][strategy])).collect();
+        let Some((rounds, settled)) = threads.install(|| self.rounds(rounds, &luck, interrupted, progress))? else { return Ok(None) };
         let (leaders, ending) = end(&rounds, 0.5 / self.seats as f64);
         let name = |strategy: usize| self.strategies[strategy].clone();
         let unbeaten = |column: &usize| pairs.iter().all(|row| !row[*column].beats);
@@ -274,31 +277,32 @@ impl<'a> Arena<'a> {
         }))
     }
 
-    /// The profits of the first seat, bounty by bounty: by row, then by column.
-    fn play_pairs(&self, jobs: usize, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<Vec<Vec<f64>>>>> {
+    /// What was seen in the markets of all pairs: by row, then by column.
+    fn play_pairs(&self, jobs: usize, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<Vec<Watcher>>>> {
         let strategies = self.strategies.len();
-        let run = |at: usize| -> Result<Vec<f64>> {
+        let run = |at: usize| -> Result<Option<Watcher>> {
             let mut seats = vec![at % strategies; self.seats];
             seats[0] = at / strategies;
-            Ok(self.watch(&seats, interrupted, progress)?.map(|watcher| watcher.first).unwrap_or_default())
+            self.watch(&seats, interrupted, progress)
         };
         let Some(all) = contest::each(strategies * strategies, jobs, interrupted, &run)? else { return Ok(None) };
+        let Some(all) = all.into_iter().collect::<Option<Vec<Watcher>>>() else { return Ok(None) };
         let mut all = all.into_iter();
         Ok(Some((0..strategies).map(|_| all.by_ref().take(strategies).collect()).collect()))
     }
 
-    /// What those profits say, and the mean length of the blocks for each column.
-    fn pairs(&self, profits: &[Vec<Vec<f64>>]) -> Result<(Vec<Vec<Pair>>, Vec<f64>)> {
+    /// What the profits of the first seat say, and the mean length of the blocks for each column.
+    fn pairs(&self, markets: &[Vec<Watcher>]) -> Result<(Vec<Vec<Pair>>, Vec<f64>)> {
         let strategies = self.strategies.len();
         let level = 1.0 - (1.0 - CONFIDENCE) / (strategies - 1) as f64;
         let (mut pairs, mut blocks) = (vec![Vec::with_capacity(strategies); strategies], Vec::with_capacity(strategies));
         for column in 0..strategies {
-            let own = &profits[column][column];
-            let more = profits.iter().map(|row| paired::differences(&row[column], own)).collect::<Result<Vec<_>, _>>()?;
+            let own = &markets[column][column].first;
+            let more = markets.iter().map(|row| paired::differences(&row[column].first, own)).collect::<Result<Vec<_>, _>>()?;
             let plan = Plan::of(more.iter().map(Vec::as_slice), self.setup.scenario.seed);
             blocks.push(plan.block);
             for (row, more) in more.iter().enumerate() {
-                let profit_nct = mean(&profits[row][column]);
+                let profit_nct = mean(&markets[row][column].first);
                 let (more_nct, interval) = match paired::difference(more, &plan, level)? {
                     Estimate::Interval(interval) => (interval.estimate, Some((interval.low, interval.high))),
                     Estimate::TooFew { estimate, .. } => (estimate, None),
@@ -310,8 +314,14 @@ impl<'a> Arena<'a> {
         Ok((pairs, blocks))
     }
 
-    /// The rounds, and whether they came to rest.
-    fn rounds(&self, most: usize, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<(Vec<Round>, bool)>> {
+    /// The rounds, and whether they came to rest; `luck` is by strategy and seat, in NCT.
+    fn rounds(
+        &self,
+        most: usize,
+        luck: &[Vec<f64>],
+        interrupted: &AtomicBool,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Option<(Vec<Round>, bool)>> {
         let strategies = self.strategies.len();
         let ambassadors = &self.setup.scenario.ambassadors;
         let part = ambassadors.amount.to_f64() * f64::from(ambassadors.artifacts) / self.seats as f64;
@@ -322,8 +332,8 @@ impl<'a> Arena<'a> {
             let places = arrange(&seats, rounds.len());
             let Some(watcher) = self.watch(&places, interrupted, progress)? else { return Ok(None) };
             let mut earned = vec![0.0; strategies];
-            for (&strategy, profit) in places.iter().zip(&watcher.sums) {
-                earned[strategy] += profit.to_f64();
+            for (seat, (&strategy, profit)) in places.iter().zip(&watcher.sums).enumerate() {
+                earned[strategy] += profit.to_f64() - luck[strategy][seat];
             }
             let bounties = watcher.first.len() as f64;
             let profit_nct: Vec<Option<f64>> =
@@ -339,6 +349,13 @@ impl<'a> Arena<'a> {
         }
         Ok(Some((rounds, still >= strategies)))
     }
+}
+
+/// What each seat earned more than the mean of them, in NCT.
+fn luck(watcher: &Watcher) -> Vec<f64> {
+    let earned: Vec<f64> = watcher.sums.iter().map(|sum| sum.to_f64()).collect();
+    let mean = mean(&earned);
+    earned.into_iter().map(|earned| earned - mean).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -62,6 +62,10 @@ fn equals_are_not_told_apart() {
     let result = json(&["-s", "fixed", "-s", "fixed?bid=0.5", "--size", "3", "--rounds", "2"]);
     assert_eq!(figures(&result["pairs"][0].as_array().unwrap().iter().map(|pair| pair["more_nct"].clone()).collect()), [0.0, 0.0]);
     assert_eq!(result["equilibria"], serde_json::json!(["fixed", "fixed?bid=0.5"]));
+    // Whoever sits better has better luck, and it is not counted.
+    for round in result["rounds"].as_array().unwrap() {
+        assert!(figures(&round["shares"]).iter().all(|share| (share - 0.5).abs() < 1e-9), "{round}");
+    }
     assert_eq!((&result["learning"], &result["bounties"]), (&60.into(), &300.into()));
 }
 

@@ -74,6 +74,8 @@ fn plan(setup: &Setup, trials: u64) -> Plan {
         sampler: Sampler::Lhs,
         trials,
         bounties: setup.bounties,
+        repeats: true,
+        warnings: Vec::new(),
         shard: None,
         space: SPACE.to_owned(),
     }

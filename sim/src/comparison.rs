@@ -244,7 +244,8 @@ pub struct DifferenceFacts {
     pub watched: WatchedFacts,
     /// True if the interval leaves zero out.
     pub distinct: bool,
-    /// True if it does not, though the difference is larger than what should show: then it hangs on a few bounties.
+    /// True if it hangs on a few bounties: the interval reaches farther than what should show, or holds zero though the difference
+    /// is larger than that.
     pub few_decide: bool,
 }
 
@@ -741,14 +742,20 @@ impl DifferenceFacts {
     fn stopped(&mut self) {
         (self.p, self.adjusted_p, self.needed) = (None, None, None);
         (self.per_bounty.interval, self.per_bounty.at_most) = (self.watched.interval, None);
-        *self = self.judged();
-        self.few_decide = false;
+        self.distinct = self.leaves_zero_out();
+    }
+
+    fn leaves_zero_out(&self) -> bool {
+        self.per_bounty.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0)
     }
 
     fn judged(mut self) -> DifferenceFacts {
-        self.distinct = self.per_bounty.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
-        let beyond_reach = self.per_bounty.nct.abs() > self.detectable_nct;
-        self.few_decide = self.per_bounty.at_most.is_none() && !self.distinct && beyond_reach;
+        self.distinct = self.leaves_zero_out();
+        let mean = self.per_bounty.nct;
+        let beyond_reach = mean.abs() > self.detectable_nct;
+        // An interval that reaches farther than what should show is one of few bounties that are far from all others.
+        let wide = self.per_bounty.interval.is_some_and(|(low, high)| (mean - low).max(high - mean) > self.detectable_nct);
+        self.few_decide = self.per_bounty.at_most.is_none() && (wide || !self.distinct && beyond_reach);
         self
     }
 }

@@ -151,6 +151,13 @@ pub struct Change {
     pub origin: Origin,
 }
 
+impl Change {
+    /// The value as a person would write it, text without quotes.
+    pub fn text(&self) -> String {
+        self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned)
+    }
+}
+
 /// What the user typed, for scenarios that differ from it in a few settings.
 #[derive(Clone, Debug)]
 pub struct Base(Layers);
@@ -163,6 +170,17 @@ impl Base {
     /// As [`Settings::resolve`].
     pub fn read(args: &SettingsArgs) -> Result<Base> {
         typed(args).map(Base).or_exit(Exit::Usage)
+    }
+
+    /// A scenario in TOML of that name, as a base for others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::resolve`].
+    pub fn parse(name: &Path, text: &str) -> Result<Base> {
+        let mut layers = Layers::new()?;
+        layers.document(&Document::parse(name, text)?, "", &|line| Origin::Scenario { file: name.to_owned(), line })?;
+        Ok(Base(layers))
     }
 
     /// The scenario with these settings changed.
@@ -300,7 +318,10 @@ impl Layers {
 
     /// Lays a file over everything so far, at `prefix`.
     fn file(&mut self, file: &Path, prefix: &str, origin: &dyn Fn(usize) -> Origin) -> Result<()> {
-        let document = Document::parse(file, &read(file)?)?;
+        self.document(&Document::parse(file, &read(file)?)?, prefix, origin)
+    }
+
+    fn document(&mut self, document: &Document, prefix: &str, origin: &dyn Fn(usize) -> Origin) -> Result<()> {
         let within = format!("{prefix}.");
         let place = |key: &str| origin(document.line(key.strip_prefix(&within).unwrap_or(key)));
         let value = document.value.clone();

@@ -191,18 +191,18 @@ fn a_market_that_cannot_be_taped_is_played_in_the_world() {
 
 #[test]
 fn trials_that_cannot_be_played_do_not_stop_the_others() {
-    let bench = Bench::new("strategies = ['fixed', 'fixd']\n[set]\narbiters.error = [0.1, 7.0]\n");
+    let bench = Bench::new("strategies = ['fixed?bid={bid}']\n[parameters]\nbid = [0.5, 'much']\n[set]\narbiters.error = [0.1, 7.0]\n");
     let sweep = bench.sweep("sweep", &[]);
     assert_eq!((&sweep["counts"]["computed"], &sweep["counts"]["failed"]), (&1.into(), &3.into()));
     let failures = sweep["failures"].to_string();
-    assert!(failures.contains("unknown strategy `fixd`") && failures.contains("space.toml:3: `arbiters.error` is 7"), "{failures}");
+    assert!(failures.contains("`bid=much` is not an amount") && failures.contains("space.toml:5: `arbiters.error` is 7"), "{failures}");
     let table = fs::read_to_string(bench.path("sweep").join("trials.csv")).unwrap();
-    assert_eq!(table.lines().count(), 5);
+    assert!(table.lines().count() == 5 && table.contains(",fixed?bid=much,"), "{table}");
 
     let oracles = Bench::new("strategies = ['oracle/label', 'fixed']\n").sweep("sweep", &[]);
     assert_eq!((&oracles["counts"]["failed"], &oracles["best"]["strategy"]), (&1.into(), &"fixed".into()));
 
-    let none = Bench::new("strategies = ['fixd']\n");
+    let none = Bench::new("[set]\nengine.scan.slots = [2]\nengine.archives.depth = [1, 2]\n");
     let args = ["sweep", "panel", "--space", "space.toml", "--out", "none", "--quiet"];
     assert_eq!(none.sim(&args).status.code(), Some(2), "nothing was played");
 }
@@ -230,11 +230,19 @@ fn mistakes_are_said_in_one_line() {
     bench.refused(&["sweep", "--out", "sweep", "--resume", "-e", "1"], "has 2 trials already");
     bench.refused(&["sweep", "panel", "--out", "sweep", "--resume"], "leave other settings out");
     bench.refused(&["sweep", "--space", "nowhere.toml", "--out", "x"], "nowhere.toml: cannot be read");
-    fs::write(bench.path("bad.toml"), "[set]\nengine.backends.0.kind = ['eicar']\nrivals.0.cuont = [3]\n").unwrap();
-    let output = bench.sim(&["sweep", "panel", "--space", "bad.toml", "--out", "bad"]);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(message.contains("bad.toml:3: unknown key `rivals.0.cuont`"), "{message}");
+    for (space, part) in [
+        ("[set]\nengine.scan.slots = [1, 2]\nrivals.0.cuont = [3]\n", "bad.toml:3: unknown key `rivals.0.cuont`"),
+        ("strategies = ['fixed', 'fixd']\n", "unknown strategy `fixd`"),
+        ("strategies = ['fixed?bod={bid}']\n[parameters]\nbid = [1]\n", "has no parameter `bod`"),
+        ("[set]\narbiters.error = [3.0, 4.0]\n", "`arbiters.error` is 3"),
+    ] {
+        fs::write(bench.path("bad.toml"), space).unwrap();
+        bench.refused(&["sweep", "panel", "--space", "bad.toml", "--out", "bad"], part);
+        assert!(!bench.path("bad").exists(), "nothing is left behind");
+    }
+    bench.refused(&with(&["--out", "new", "-s", "fixed"]), "the space names its strategies itself");
+    bench.refused(&with(&["--out", "no/such/place"]), "cannot be made");
+    bench.refused(&["merge", "sweep", "./sweep", "--out", "merged"], "is named twice");
     fs::write(bench.path("scans.toml"), "[set]\nengine.scan.slots = [1, 2]\nengine.archives.depth = [1, 2]\n").unwrap();
     let output = bench.sim(&["sweep", "panel", "--space", "scans.toml", "--set", "bounties=50", "--out", "scans"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("a sweep cannot vary them"));

@@ -108,6 +108,18 @@ impl RegistryArgs {
     pub fn folder(&self) -> Result<PathBuf> {
         self.registry.clone().map_or_else(registry::default_folder, Ok).or_exit(Exit::Usage)
     }
+
+    /// The folder, made if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, either.
+    pub fn usable(&self) -> Result<PathBuf> {
+        let folder = self.folder()?;
+        let problem = || format!("cannot use {}; name another folder with --registry", text::shown(&folder));
+        fs::create_dir_all(&folder).with_context(problem).or_exit(Exit::Usage)?;
+        Ok(folder)
+    }
 }
 
 /// Shows how far a search is.
@@ -136,7 +148,7 @@ impl SweepArgs {
     pub fn run(mut self, out: &mut dyn Write) -> Result<Exit> {
         let (quiet, jobs) = (self.stage.quiet, self.stage.scanning.jobs());
         let progress = Progress::new(quiet);
-        let registry_folder = self.registry.folder()?;
+        let registry_folder = self.registry.usable()?;
         let interrupted = execute::interruption()?;
         let Some((mut folder, stage)) = self.folder(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
         let base = Base::read(&SettingsArgs { scenario: Some(folder.scenario()), ..SettingsArgs::default() })?;
@@ -222,6 +234,9 @@ impl SweepArgs {
             Some(folder) if self.space.is_none() => folder.plan.sampler,
             _ => self.sampler,
         };
+        if space.names_strategies() && !self.stage.settings.strategy.is_empty() {
+            return Err(anyhow!("--strategy: the space names its strategies itself; leave one of the two out")).or_exit(Exit::Usage);
+        }
         if sampler == Sampler::Halving && self.shard.is_some() {
             return Err(anyhow!("--shard: by halves, who goes on depends on all trials; use another sampler")).or_exit(Exit::Usage);
         }
@@ -250,11 +265,16 @@ impl SweepArgs {
             sampler,
             trials,
             bounties: setup.bounties,
+            repeats: setup.bounties > setup.summary.rows.div_ceil(u64::from(setup.scenario.ambassadors.artifacts)),
+            warnings: setup.warnings.clone(),
             shard: self.shard,
             space: text,
         };
         let folder = match kept {
-            None => Folder::create(&self.out, plan, &stage.scenario_toml).or_exit(Exit::Usage)?,
+            None => {
+                space.check(&Base::parse(Path::new("scenario"), &stage.scenario_toml)?).or_exit(Exit::Usage)?;
+                Folder::create(&self.out, plan, &stage.scenario_toml).or_exit(Exit::Usage)?
+            }
             Some(folder) => {
                 if let Some(what) = folder.plan.other_than(&plan) {
                     let name = text::shown(&self.out);
@@ -284,8 +304,9 @@ fn tell(summary: &Summary, folder: &Path, format: Format, out: &mut dyn Write) -
         Format::Text => {
             out.write_all(report::sweep::text(summary).as_bytes())?;
             if let Some(best) = summary.trials.first() {
-                writeln!(out, "\nPlay it again  sim replay --trial {}", best.trial)?;
-                writeln!(out, "Be sure        {}", comparison(summary, folder, best))?;
+                let trial = ["sim", "replay", "--trial", &best.trial, "--sweep", &folder.to_string_lossy()].map(quoted).join(" ");
+                writeln!(out, "\nPlay it again  {}", text::plain(&trial))?;
+                writeln!(out, "Be sure        {}", text::plain(&comparison(summary, folder, best)))?;
             }
         }
     }
@@ -302,7 +323,10 @@ fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
     for (key, value) in best.chosen(summary.sampler) {
         words.extend(["--set".to_owned(), quoted(&format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))]);
     }
-    words.extend(["--split".to_owned(), "20/30/50".to_owned()]);
+    // The same artifacts again are no later ones.
+    if !summary.repeats {
+        words.extend(["--split".to_owned(), "20/30/50".to_owned()]);
+    }
     words.join(" ")
 }
 
@@ -334,7 +358,7 @@ impl MergeArgs {
     ///
     /// If the parts are not those of one sweep, or not whole, or a file cannot be written.
     pub fn run(self, out: &mut dyn Write) -> Result<Exit> {
-        let registry_folder = self.registry.folder()?;
+        let registry_folder = self.registry.usable()?;
         Folder::check_new(&self.out).or_exit(Exit::Usage)?;
         let (folder, records) = self.merged().or_exit(Exit::Usage)?;
         folder.finish(&records)?;
@@ -351,6 +375,11 @@ impl MergeArgs {
     }
 
     fn merged(&self) -> Result<(Folder, Vec<Record>)> {
+        let mut places: Vec<PathBuf> = self.parts.iter().map(|part| real(part)).collect();
+        places.sort();
+        if let Some(pair) = places.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(anyhow!("{} is named twice; name each part once", text::shown(&pair[0])));
+        }
         let parts: Vec<Folder> = self.parts.iter().map(|part| Folder::open(part)).collect::<Result<_>>()?;
         let first = &parts[0];
         for (name, part) in self.parts.iter().zip(&parts) {

@@ -202,8 +202,8 @@ fn choice(comparison: &Comparison, out: &mut String) {
         }
         let called = name(&facts.strategy);
         let why = match (comparison.watched, difference.few_decide) {
-            (true, _) => " so far".to_owned(),
-            (false, true) => "; a few bounties decide, see the warning".to_owned(),
+            (true, false) => " so far".to_owned(),
+            (_, true) => "; a few bounties decide, see the warning".to_owned(),
             (false, false) => format!("; a difference of {} NCT per bounty would have shown", nct(difference.detectable_nct, false)),
         };
         out.push_str(&format!("`{called}` against the baseline: not distinguishable{why}.\n"));

@@ -19,6 +19,7 @@ const SHOWN: usize = 10;
 pub fn text(summary: &Summary) -> String {
     let mut out = String::new();
     header(summary, &mut out);
+    rounds(summary, &mut out);
     trials(summary, &mut out);
     effects(summary, &mut out);
     belief(summary, &mut out);
@@ -56,6 +57,14 @@ fn settings(record: &Record, sampler: Sampler) -> String {
     let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let shown = record.chosen(sampler).map(|(key, value)| format!("{}={value}", short(key)));
     cut(&shown.collect::<Vec<_>>().join(" "), 36)
+}
+
+fn rounds(summary: &Summary, out: &mut String) {
+    for (number, round) in (1..).zip(&summary.rounds) {
+        let (from, to) = round.bounties;
+        let trials = if round.trials == 1 { "1 trial".to_owned() } else { format!("{} trials", count(round.trials as u64)) };
+        out.push_str(&format!("round {number}: {trials} judged by bounties {} to {}\n", count(from + 1), count(to)));
+    }
 }
 
 fn trials(summary: &Summary, out: &mut String) {
@@ -97,7 +106,8 @@ fn effects(summary: &Summary, out: &mut String) {
     if summary.effects.is_empty() {
         return;
     }
-    out.push_str("\nProfit per bounty by setting, over all trials with that value\n");
+    let round = if summary.rounds.len() > 1 { ", in the first round" } else { "" };
+    out.push_str(&format!("\nProfit per bounty by setting, over all trials with that value{round}\n"));
     let mut table = table(&["setting", "value", "trials", "mean", "best"]);
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Left);
@@ -126,11 +136,13 @@ fn belief(summary: &Summary, out: &mut String) {
         out.push_str("\nNo trial was played.\n");
         return;
     };
-    out.push_str(&format!("\nBest: trial {}, `{}`\n", best.trial, name(&best.strategy)));
+    let with = summary.trials.first().map(|record| settings(record, summary.sampler)).filter(|settings| !settings.is_empty());
+    let with = with.map_or_else(String::new, |settings| format!(" with {settings}"));
+    out.push_str(&format!("\nBest: trial {}, `{}`{with}\n", best.trial, name(&best.strategy)));
     if let Some((deflated, expected)) = best.deflated.zip(best.expected_sharpe) {
         out.push_str(&format!(
-            "  {} trials were ever made on this corpus; the best of so many would have a Sharpe ratio of {expected:.4} if all were\n  \
-             worth nothing. The probability that this one is above it (deflated Sharpe ratio): {}\n",
+            "  {} trials were ever made on this corpus. If none were worth anything, and they differed as much as they do, luck would\n  \
+             give the best of them a Sharpe ratio of {expected:.4}; that this one is above it has a probability of {} (deflated)\n",
             count(best.trials_ever as u64),
             percent(Some(deflated)),
         ));

@@ -44,6 +44,10 @@ pub struct Plan {
     pub trials: u64,
     /// Bounties of the scenario.
     pub bounties: u64,
+    /// True if that is more than the corpus has, so that its artifacts come again.
+    pub repeats: bool,
+    /// Things a user should know before believing what comes out.
+    pub warnings: Vec<String>,
     /// The part of the trials that is played here.
     pub shard: Option<Shard>,
     /// The file of the space, word by word.
@@ -141,7 +145,10 @@ impl Folder {
     /// If there is something already, or it cannot be written.
     pub fn create(path: &Path, plan: Plan, scenario: &str) -> Result<Folder> {
         Folder::check_new(path)?;
-        fs::create_dir_all(path).with_context(|| format!("--out {}: cannot be made; name a writable place", text::shown(path)))?;
+        if !path.is_dir() {
+            fs::create_dir(path)
+                .with_context(|| format!("--out {}: cannot be made; name a new folder in a writable place", text::shown(path)))?;
+        }
         write(&path.join(SCENARIO), scenario)?;
         write(&path.join(JOURNAL), "")?;
         // Last, because with it there is a sweep.

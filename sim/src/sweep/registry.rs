@@ -107,7 +107,6 @@ impl Registry {
             return Ok(());
         }
         let problem = || format!("cannot write {}; name another folder with --registry", text::shown(&self.file));
-        fs::create_dir_all(self.file.parent().unwrap_or(Path::new("."))).with_context(problem)?;
         let mut file = OpenOptions::new().create(true).append(true).open(&self.file).with_context(problem)?;
         file.write_all(lines.as_bytes()).with_context(problem)
     }

@@ -131,10 +131,10 @@ pub trait Progress: Sync {
 
 /// What a trial is when it is played: bounties up to the second number, with figures from the first one on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Rung {
-    number: u32,
-    from: u64,
-    to: u64,
+pub(super) struct Rung {
+    pub number: u32,
+    pub from: u64,
+    pub to: u64,
 }
 
 impl Search<'_> {
@@ -302,7 +302,7 @@ fn failure(error: TapeError) -> Result<Outcome> {
 }
 
 /// Segments of the bounties, each three times as long as the one before; one where nothing is halved.
-fn rungs(sampler: Sampler, bounties: u64) -> Vec<Rung> {
+pub(super) fn rungs(sampler: Sampler, bounties: u64) -> Vec<Rung> {
     let eta = ETA as u64;
     let mut count = 1;
     if sampler == Sampler::Halving {

@@ -18,7 +18,7 @@ use anyhow::{Result, anyhow, bail};
 use toml::{Table, Value};
 
 use crate::{
-    settings::{Change, Document, Origin},
+    settings::{Base, Change, Document, Origin},
     text,
 };
 
@@ -36,6 +36,8 @@ pub struct Space {
     parameters: Vec<Dimension>,
     /// Scenario keys.
     sets: Vec<Dimension>,
+    /// Where strategies are named.
+    origin: Origin,
 }
 
 /// A strategy with holes.
@@ -166,7 +168,8 @@ impl Space {
                 bail!("{}: `strategies` must be a list of names, as in `[\"stock/default\", \"fixed?bid={{bid}}\"]`", at("strategies"))
             }
         };
-        let space = Space { strategies, parameters, sets };
+        let origin = Origin::Space { file: file.to_owned(), line: document.line("strategies") };
+        let space = Space { strategies, parameters, sets, origin };
         let used: BTreeSet<usize> = space.strategies.iter().flat_map(|template| template.parameters.iter().copied()).collect();
         if let Some(idle) = (0..space.parameters.len()).find(|place| !used.contains(place)) {
             let name = &space.parameters[idle].name;
@@ -179,6 +182,39 @@ impl Space {
             bail!("{}: there is nothing to search; name `strategies = [...]`, or keys below `[set]`", text::shown(file));
         }
         Ok(space)
+    }
+
+    /// Checks that everything that varies has a value that can be played.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first value of something of which none can.
+    pub fn check(&self, base: &Base) -> Result<()> {
+        let playable = |changes: Vec<Vec<Change>>| {
+            let mut tried = changes.iter().map(|changes| base.with(changes).map(drop));
+            let first = tried.next().unwrap_or(Ok(()));
+            if first.is_err() && tried.any(|tried| tried.is_ok()) { Ok(()) } else { first }
+        };
+        for set in &self.sets {
+            let change = |value: Value| vec![Change { key: set.name.clone(), value, origin: set.origin.clone() }];
+            playable(match &set.values {
+                Values::List(list) => list.iter().cloned().map(change).collect(),
+                Values::Span(span) => [0.0, 0.5, 1.0].into_iter().map(|share| change(span.at(share))).collect(),
+            })?;
+        }
+        for template in &self.strategies {
+            let at = |share: f64| {
+                let value = |place: usize| self.parameters[place].values.draw(share);
+                self.made(Some(template), &value, &|_| Value::Boolean(false)).changes.drain(..1).collect()
+            };
+            playable([0.0, 0.5, 1.0 - f64::EPSILON].map(at).into())?;
+        }
+        Ok(())
+    }
+
+    /// True if it says which strategies are played.
+    pub fn names_strategies(&self) -> bool {
+        !self.strategies.is_empty()
     }
 
     /// Names of everything that varies: strategies, if there are several, then parameters, then settings.
@@ -259,17 +295,15 @@ impl Space {
     fn made(&self, template: Option<&Template>, parameter: &dyn Fn(usize) -> Value, set: &dyn Fn(usize) -> Value) -> Point {
         let strategy = template.map(|template| {
             template.parameters.iter().fold(template.text.clone(), |text, &place| {
-                let value = match parameter(place) {
-                    Value::String(value) => value,
-                    other => other.to_string(),
-                };
+                let value = parameter(place);
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 text.replace(&format!("{{{}}}", self.parameters[place].name), &value)
             })
         });
         let chosen = strategy.iter().map(|strategy| Change {
             key: STRATEGY.to_owned(),
             value: Value::String(strategy.clone()),
-            origin: Origin::Flag("strategies of the space"),
+            origin: self.origin.clone(),
         });
         let sets = self.sets.iter().enumerate().map(|(place, dimension)| Change {
             key: dimension.name.clone(),

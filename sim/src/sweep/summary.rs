@@ -8,9 +8,9 @@ use super::{
     folder::{Plan, PlannedCorpus, Shard},
     registry::Registry,
     sampler::Sampler,
-    search::Counts,
+    search::{Counts, rungs},
     space::STRATEGY,
-    trial::{Figures, Record},
+    trial::{BOUNTIES, Figures, Record},
 };
 use crate::statistics::overfitting::{Blocks, Score, expected_maximum, overfitting_of};
 
@@ -34,6 +34,10 @@ pub struct Summary {
     pub points: u64,
     pub shard: Option<Shard>,
     pub counts: Counts,
+    /// True if the corpus was played more than once.
+    pub repeats: bool,
+    /// In a search by halves, what each round was about.
+    pub rounds: Vec<RoundFacts>,
     pub best: Option<BestFacts>,
     /// Probability that the best trial of one half of the bounties is not above the middle on the other half; .5 if there is
     /// nothing to choose.
@@ -46,6 +50,15 @@ pub struct Summary {
     pub failures: Vec<(String, u64)>,
     /// The last record of every trial that was played, the best one first: who went on longest, then by profit per bounty.
     pub trials: Vec<Record>,
+}
+
+/// A round of a search by halves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct RoundFacts {
+    /// Trials that were played in it.
+    pub trials: usize,
+    /// Numbers of its bounties, from the first to before the last.
+    pub bounties: (u64, u64),
 }
 
 /// The best trial, and how far it can be believed.
@@ -98,20 +111,30 @@ impl Summary {
         }
         let best = trials.first().map(|(record, figures)| best(record, figures, registry));
         let overfitting = overfitted(&finalists);
+        let in_round = |round: u32| records.iter().filter(move |record| record.rung == round);
+        // Only the first round has all trials, on the same bounties.
+        let first: Vec<(&Record, &Figures)> = in_round(0).filter_map(|record| Some((record, record.figures()?))).collect();
+        let rounds = rungs(plan.sampler, plan.bounties).into_iter();
+        let rounds = rounds.map(|rung| RoundFacts { trials: in_round(rung.number).count(), bounties: (rung.from, rung.to) });
+        let rounds: Vec<RoundFacts> = rounds.filter(|_| plan.sampler == Sampler::Halving).collect();
+        let warnings = plan.warnings.iter().cloned();
+        let warnings = warnings.chain(warned(best.as_ref(), trials.first().copied(), overfitting, &rounds, &first)).collect();
         Summary {
             schema: SCHEMA,
             version: plan.version.clone(),
-            warnings: warnings(best.as_ref(), trials.first().map(|(_, figures)| *figures), overfitting),
+            warnings,
             corpus: plan.corpus.clone(),
             scenario_sha256: plan.scenario_sha256.clone(),
             sampler: plan.sampler,
             points: plan.trials,
             shard: plan.shard,
             counts,
+            repeats: plan.repeats,
+            rounds,
             best,
             overfitting,
             front: front(&finalists),
-            effects: effects(&trials, plan.sampler),
+            effects: effects(&first, plan.sampler),
             failures: failures.into_iter().collect(),
             trials: trials.iter().map(|(record, _)| Record::clone(record)).collect(),
         }
@@ -137,9 +160,23 @@ fn overfitted(finalists: &[(&Record, &Figures)]) -> Option<f64> {
     (blocks.len() > 1 && blocks.len() == finalists.len() && alike).then(|| overfitting_of(&blocks, Score::Mean).probability)
 }
 
-fn warnings(best: Option<&BestFacts>, figures: Option<&Figures>, overfitting: Option<f64>) -> Vec<String> {
+fn warned(
+    best: Option<&BestFacts>,
+    trial: Option<(&Record, &Figures)>,
+    overfitting: Option<f64>,
+    rounds: &[RoundFacts],
+    all: &[(&Record, &Figures)],
+) -> Vec<String> {
     let mut warnings = Vec::new();
-    let Some((best, figures)) = best.zip(figures) else { return warnings };
+    let Some((best, (record, figures))) = best.zip(trial) else { return warnings };
+    if rounds.len() == 1 {
+        warnings.push("so few bounties make a single round, so nothing was halved: it takes 4,000 for two".to_owned());
+    }
+    let of_market = |key: &str| key != BOUNTIES && !key.starts_with("engine.") && key != "wallets.engine";
+    let varies = |key: &str| all.iter().any(|(other, _)| other.set.get(key) != record.set.get(key));
+    if let Some(key) = record.set.keys().find(|key| of_market(key) && varies(key)) {
+        warnings.push(format!("`{key}` is nobody's to choose: the best trial may only have had the easiest market; compare within one"));
+    }
     if figures.profit_nct <= 0.0 {
         warnings.push("no trial earned anything: leaving every bounty alone is better".to_owned());
     } else if best.deflated.is_none_or(|deflated| deflated < 0.95) {
@@ -150,9 +187,6 @@ fn warnings(best: Option<&BestFacts>, figures: Option<&Figures>, overfitting: Op
     }
     if figures.asserted > 0 && figures.lost < LOSSES {
         warnings.push(format!("the best trial lost only {} bounties: too few to know how much it can lose", figures.lost));
-    }
-    if figures.bounties < figures.asserted.max(1) {
-        warnings.push("the best trial has no bounties to judge by".to_owned());
     }
     warnings
 }

@@ -59,7 +59,7 @@ impl Trial {
     pub fn record(&self, outcome: Outcome) -> Record {
         let strategy = match &self.scenario {
             Ok(scenario) => scenario.engine.strategy.clone(),
-            Err(_) => self.changes.iter().find(|change| change.key == STRATEGY).map(|change| change.value.to_string()).unwrap_or_default(),
+            Err(_) => self.changes.iter().find(|change| change.key == STRATEGY).map(|change| change.text()).unwrap_or_default(),
         };
         let set = self.changes.iter().filter(|change| change.key != STRATEGY);
         let set = set.map(|change| (change.key.clone(), serde_json::to_value(&change.value).unwrap_or_default())).collect();

@@ -276,7 +276,8 @@ impl<'a> Again<'a> {
         let (Some(watched), Some(limited)) = (watched?, limited?) else { return Ok(None) };
         let (earned, then) = (watched.played.engine, record.profit());
         if earned.wei_string() != then {
-            let differs = format!("the run earned {} wei, and played again it earns {earned}", crate::text::cut(then, 80));
+            let differs =
+                format!("run.json says {} wei, and played again it earns {} wei", crate::text::cut(then, 80), earned.wei_string());
             let (now, version) = (env!("CARGO_PKG_VERSION"), crate::text::cut(&record.name.version, 30));
             if version != now {
                 return Err(anyhow!("{differs}: it was played by sim {version}, and this is sim {now}; play it again"))
@@ -286,7 +287,7 @@ impl<'a> Again<'a> {
                 return Err(anyhow!("{differs}: the program that it asks does not answer twice alike, or was changed"))
                     .or_exit(Exit::Usage);
             }
-            return Err(Broken(differs).into());
+            return Err(Broken(format!("{differs}, unless run.json was edited")).into());
         }
         Ok(Some(Again { setup, record, watched, limited, changed: None, play: started.elapsed(), jobs }))
     }

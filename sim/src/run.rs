@@ -356,6 +356,13 @@ pub struct Visitor {
     pub wallet: Nct,
 }
 
+/// What a report says of programs that were asked to stake and did not answer.
+pub fn unanswered() -> Option<String> {
+    let bounties = engine::stake::command::unanswered();
+    let count = crate::text::thousands(bounties);
+    (bounties > 0).then(|| format!("a program that stakes had no usable answer on {count} bounties: they count as left alone by choice"))
+}
+
 impl Outcome<'_> {
     /// Puts all figures together.
     ///
@@ -430,6 +437,7 @@ impl Outcome<'_> {
                     .to_owned(),
             );
         }
+        warnings.extend(unanswered());
         if self.met_before() {
             warnings.push(
                 "the engine learns, and meets artifacts again: it scores better than on new ones, and nothing is held out".to_owned(),

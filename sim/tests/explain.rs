@@ -338,7 +338,7 @@ fn what_cannot_be_explained_says_why() {
     // Another profit is an error of this program, or another program's.
     let profit = run.json["engine"]["profit"]["wei"].as_str().unwrap();
     let other = |run: &Run| run.edit("run.json", &format!("\"wei\": \"{profit}\""), "\"wei\": \"17\"");
-    changed(&other, 4, &["the run earned 17 wei, and played again it earns +", "please report this"]);
+    changed(&other, 4, &["run.json says 17 wei, and played again it earns ", "please report this"]);
     let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
     let foreign = |run: &Run| {
         other(run);

@@ -39,6 +39,7 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     os::unix::process::CommandExt as _,
     process::{ChildStdin, ChildStdout, Command as Process, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -222,6 +223,15 @@ impl Command {
     }
 }
 
+/// Bounties of this process that were left alone because a program had no usable answer.
+static UNANSWERED: AtomicU64 = AtomicU64::new(0);
+
+/// Number of bounties, since this process began, that were left alone because a program had no usable answer: for reports, which
+/// count them among those that were left alone by choice.
+pub fn unanswered() -> u64 {
+    UNANSWERED.load(Ordering::Relaxed)
+}
+
 /// The beginning of something that is not understood.
 fn excerpt(bytes: &[u8]) -> String {
     format!("`{}`", String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT_LIMIT)]).trim().escape_debug())
@@ -277,10 +287,15 @@ fn lesson(settled: &SettledBounty) -> Value {
 impl Staker for Command {
     fn stake(&mut self, view: &MarketView<'_>, verdicts: &[Option<DistilledVerdict>], _: &mut Stream, stakes: &mut Vec<Option<Stake>>) {
         let all = stakes.len() + verdicts.len();
-        if self.losses < PATIENCE {
+        if self.losses == PATIENCE {
+            UNANSWERED.fetch_add(1, Ordering::Relaxed);
+        } else {
             match self.decide(view, verdicts) {
                 Ok(answer) => stakes.extend(answer),
-                Err(trouble) => self.complain(trouble, "the bounty is left alone"),
+                Err(trouble) => {
+                    UNANSWERED.fetch_add(1, Ordering::Relaxed);
+                    self.complain(trouble, "the bounty is left alone");
+                }
             }
             self.losses = if self.program.is_some() { 0 } else { self.losses + 1 };
             if self.losses == PATIENCE {

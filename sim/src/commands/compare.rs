@@ -67,7 +67,7 @@ impl CompareArgs {
         // They are compared, none is the engine's.
         let asked = std::mem::take(&mut self.stage.settings.strategy);
         let strategies = self.contest.strategies(asked).or_exit(Exit::Usage)?;
-        self.contest.check_out().or_exit(Exit::Usage)?;
+        self.contest.report.check().or_exit(Exit::Usage)?;
         if self.split.is_none() && self.biases.asked() {
             return Err(anyhow!("--allow-bias and --malware-share are about parts of the bounties; give --split, too"))
                 .or_exit(Exit::Usage);
@@ -117,7 +117,7 @@ impl CompareArgs {
             other => execute::answer(other)?,
         };
         let Some(comparison) = comparison.filter(|_| !interrupted.load(Ordering::Relaxed)) else { return Ok(interrupted_early(quiet)) };
-        self.contest.publish(&comparison, || report::compare::text(&comparison), quiet, out)?;
+        self.contest.report.publish(&comparison, || report::compare::text(&comparison), quiet, out)?;
         Ok(Exit::Success)
     }
 }

@@ -1,7 +1,7 @@
 //! What commands share that play several strategies in the same markets: who plays, in which markets, and where figures go.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{Write, stderr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,12 +33,55 @@ pub struct ContestArgs {
     /// Markets to play in: seeds from the scenario's on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,
+    /// Where figures go.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+/// Where figures go.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
     /// Write every figure to this new file, as JSON
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+impl ReportArgs {
+    /// Checks that the file for the figures can be written, before anything is played.
+    ///
+    /// # Errors
+    ///
+    /// If it exists, or cannot be made.
+    pub fn check(&self) -> Result<()> {
+        let Some(file) = &self.out else { return Ok(()) };
+        if file.exists() {
+            bail!("--out {} exists; name a new file", text::shown(file));
+        }
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+            bail!("--out: there is no folder {}; make it first", text::shown(folder));
+        }
+        let problem = || format!("--out {}: cannot be written; name a file in a writable place", text::shown(file));
+        File::create_new(file).with_context(problem)?;
+        fs::remove_file(file).with_context(problem)
+    }
+
+    /// Prints a report, as `text` or all of its `figures`, and writes these where that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// If anything cannot be written.
+    pub fn publish(&self, figures: &impl Serialize, text: impl FnOnce() -> String, quiet: bool, out: &mut dyn Write) -> Result<()> {
+        let mut json = serde_json::to_string_pretty(figures)?;
+        json.push('\n');
+        match self.format {
+            Format::Text => out.write_all(text().as_bytes())?,
+            Format::Json => out.write_all(json.as_bytes())?,
+        }
+        self.out.as_deref().map_or(Ok(()), |file| write(file, &json, quiet))
+    }
 }
 
 impl ContestArgs {
@@ -78,22 +121,6 @@ impl ContestArgs {
         Ok(all)
     }
 
-    /// Checks that the file for the figures can be written, before anything is played.
-    ///
-    /// # Errors
-    ///
-    /// If it exists, or its folder does not.
-    pub fn check_out(&self) -> Result<()> {
-        let Some(file) = &self.out else { return Ok(()) };
-        if file.exists() {
-            bail!("--out {} exists; name a new file", text::shown(file));
-        }
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-            bail!("--out: there is no folder {}; make it first", text::shown(folder));
-        }
-        Ok(())
-    }
-
     /// The first bounties of a market, once for each seed.
     ///
     /// # Errors
@@ -104,21 +131,6 @@ impl ContestArgs {
         let last = seed.checked_add(self.seeds - 1).filter(|&last| i64::try_from(last).is_ok());
         let last = last.ok_or_else(|| anyhow!("--seeds {}: there are no seeds beyond {}", self.seeds, i64::MAX)).or_exit(Exit::Usage)?;
         Ok((seed..=last).map(|seed| Arc::new(setup.reseeded(seed).shortened(bounties))).collect())
-    }
-
-    /// Prints a report, as `text` or all of its `figures`, and writes these where that is wanted.
-    ///
-    /// # Errors
-    ///
-    /// If anything cannot be written.
-    pub fn publish(&self, figures: &impl Serialize, text: impl FnOnce() -> String, quiet: bool, out: &mut dyn Write) -> Result<()> {
-        let mut json = serde_json::to_string_pretty(figures)?;
-        json.push('\n');
-        match self.format {
-            Format::Text => out.write_all(text().as_bytes())?,
-            Format::Json => out.write_all(json.as_bytes())?,
-        }
-        self.out.as_deref().map_or(Ok(()), |file| write(file, &json, quiet))
     }
 }
 

@@ -44,7 +44,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PATH")]
     pub corpus: Option<PathBuf>,
     /// Factors of the stakes to reckon with; the least and the greatest bid are always among them
-    #[arg(long, value_name = "FACTORS", value_delimiter = ',', default_values = ["0.25", "0.5", "1", "2", "4"])]
+    #[arg(long, value_name = "FACTORS", value_delimiter = ',', default_value = "0.25,0.5,1,2,4")]
     pub what_if: Vec<Factor>,
     /// Play the market again with one thing changed each: rivals, arbiters, fees, limits of bids
     #[arg(long)]

@@ -79,6 +79,7 @@ impl ReplayArgs {
         let Some(Stage { setup, scenario_sha256, scenario_toml }) = self.stage.set(progress, &interrupted)? else {
             return Ok(Exit::Interrupted);
         };
+        let asks_program = setup.scenario.engine.strategy.contains("command?");
         let directory = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
         let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(nulls)), nulls);
         let wishes = Wishes { command: stage::command(), scenario_sha256, scenario_toml: &scenario_toml, out: directory, nulls, jobs };
@@ -97,6 +98,10 @@ impl ReplayArgs {
         }
         if let Some(recorded) = recorded.filter(|_| run.complete) {
             let (found, expected) = (&run.decisions_sha256, &recorded.decisions_sha256);
+            if found != expected && asks_program {
+                return Err(anyhow!("the program of the strategy decides otherwise than it did in the sweep: was it changed?"))
+                    .or_exit(Exit::Usage);
+            }
             if found != expected {
                 let what = format!("the trial decided otherwise than in its sweep: {found} where {expected} was recorded");
                 return Err(Broken(what)).or_exit(Exit::Broken);

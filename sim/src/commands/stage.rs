@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use datasets::{CheckOptions, Corpus, CorpusSummary};
 use replay::plan::{Setup, choose_backends};
@@ -75,6 +75,13 @@ impl StageArgs {
     ) -> Result<Option<Stage>> {
         let settings = Settings::resolve(&self.settings)?;
         let path = shipped::find(self.corpus.as_deref());
+        if let Some(name) = self.corpus.as_ref().filter(|name| !path.exists() && name.components().count() == 1) {
+            let error = anyhow!(
+                "there is no corpus {}; name a folder, a verdict matrix (.csv or .csv.gz), or a shipped corpus: `panel`, `starter`",
+                text::shown(name)
+            );
+            return Err(error).or_exit(Exit::Usage);
+        }
         let corpus = Corpus::open(&path)?;
         let mut scenario = settings.scenario.clone();
         let spinner = progress.spinner("checking the corpus");

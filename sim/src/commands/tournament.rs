@@ -1,19 +1,17 @@
 //! `sim tournament`: which strategy spreads when all play against all, and which no other beats.
 
 use std::{
-    fs,
     io::{Write, stderr},
-    path::PathBuf,
     sync::atomic::Ordering,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use market::ruleset::BOUNTY_REGISTRY_1_6_1;
 use replay::{oracle::check_for_rivals, plan::SetupError};
 
 use super::{
-    Format,
+    contest::ReportArgs,
     stage::{self, Stage, StageArgs},
 };
 use crate::{
@@ -52,12 +50,9 @@ pub struct TournamentArgs {
     /// Seats in the market, shared among the strategies
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(2..=200))]
     pub size: u16,
-    /// Write every figure to this new file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// How the report is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    /// Where figures go.
+    #[command(flatten)]
+    pub report: ReportArgs,
 }
 
 impl TournamentArgs {
@@ -71,14 +66,7 @@ impl TournamentArgs {
         let progress = Progress::new(quiet);
         // They play as rivals, none is the engine's.
         let strategies = strategies(std::mem::take(&mut self.stage.settings.strategy)).or_exit(Exit::Usage)?;
-        if let Some(file) = self.out.as_ref().filter(|file| file.exists()) {
-            return Err(anyhow!("--out {} exists; name a new file", text::shown(file))).or_exit(Exit::Usage);
-        }
-        if let Some(folder) =
-            self.out.as_ref().and_then(|file| file.parent()).filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
-        {
-            return Err(anyhow!("--out: there is no folder {}; make it first", text::shown(folder))).or_exit(Exit::Usage);
-        }
+        self.report.check().or_exit(Exit::Usage)?;
         let interrupted = execute::interruption()?;
         let Some(Stage { setup, scenario_sha256, .. }) = self.stage.set(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
         let folder = self.stage.scenario_folder();
@@ -100,18 +88,7 @@ impl TournamentArgs {
             return Ok(Exit::Interrupted);
         };
 
-        let mut json = serde_json::to_string_pretty(&tournament)?;
-        json.push('\n');
-        match self.format {
-            Format::Text => out.write_all(report::tournament::text(&tournament).as_bytes())?,
-            Format::Json => out.write_all(json.as_bytes())?,
-        }
-        if let Some(file) = &self.out {
-            fs::write(file, json).with_context(|| format!("cannot write {}", text::shown(file)))?;
-            if !quiet {
-                let _ = writeln!(stderr(), "wrote {}", text::shown(file));
-            }
-        }
+        self.report.publish(&tournament, || report::tournament::text(&tournament), quiet, out)?;
         Ok(Exit::Success)
     }
 }

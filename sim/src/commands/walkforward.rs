@@ -72,7 +72,7 @@ impl WalkForwardArgs {
         // One of them is chosen, none is the engine's.
         let asked = std::mem::take(&mut self.stage.settings.strategy);
         let strategies = self.contest.strategies(asked).or_exit(Exit::Usage)?;
-        self.contest.check_out().or_exit(Exit::Usage)?;
+        self.contest.report.check().or_exit(Exit::Usage)?;
         let interrupted = execute::interruption()?;
         let Some(Stage { setup, scenario_sha256, .. }) = self.stage.set(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
         let timeline = Timeline::read(&setup)?;
@@ -113,7 +113,7 @@ impl WalkForwardArgs {
         if interrupted.load(Ordering::Relaxed) {
             return Ok(interrupted_early(quiet));
         }
-        self.contest.publish(&walked, || report::walkforward::text(&walked), quiet, out)?;
+        self.contest.report.publish(&walked, || report::walkforward::text(&walked), quiet, out)?;
         Ok(Exit::Success)
     }
 }

@@ -12,6 +12,7 @@ use super::{
     space::STRATEGY,
     trial::{BOUNTIES, Figures, Record},
 };
+use crate::run::unanswered;
 use crate::statistics::overfitting::{Blocks, Score, expected_maximum, overfitting_of};
 
 /// Version of the schema of the summary; grows when a field changes its meaning or goes away.
@@ -117,7 +118,7 @@ impl Summary {
         let rounds = rungs(plan.sampler, plan.bounties).into_iter();
         let rounds = rounds.map(|rung| RoundFacts { trials: in_round(rung.number).count(), bounties: (rung.from, rung.to) });
         let rounds: Vec<RoundFacts> = rounds.filter(|_| plan.sampler == Sampler::Halving).collect();
-        let warnings = plan.warnings.iter().cloned();
+        let warnings = plan.warnings.iter().cloned().chain(unanswered());
         let warnings = warnings.chain(warned(best.as_ref(), trials.first().copied(), overfitting, &rounds, &first)).collect();
         Summary {
             schema: SCHEMA,

@@ -74,6 +74,7 @@ fn plan(setup: &Setup, trials: u64) -> Plan {
         sampler: Sampler::Lhs,
         trials,
         bounties: setup.bounties,
+        judged: setup.bounties,
         repeats: true,
         warnings: Vec::new(),
         shard: None,

@@ -138,6 +138,13 @@ impl Setup {
     ///
     /// If either is unusable, or they do not fit.
     pub fn new(scenario: Scenario, corpus: Corpus, summary: CorpusSummary, folder: &Path) -> Result<Setup, SetupError> {
+        let mut setup = Setup::checked(scenario, corpus, summary, folder)?;
+        setup.keep_rows()?;
+        Ok(setup)
+    }
+
+    /// The same, before the corpus is read.
+    fn checked(scenario: Scenario, corpus: Corpus, summary: CorpusSummary, folder: &Path) -> Result<Setup, SetupError> {
         scenario.check()?;
         let rules = scenario.rule_set()?;
         let columns: Vec<String> = corpus.engines().iter().map(|column| column.name.clone()).collect();
@@ -164,10 +171,7 @@ impl Setup {
                 .push("the engine's filter asks for file names: nobody announces any in a replay, so those rules never hold".to_owned());
         }
         let (verdicts, sources, cached) = Default::default();
-        let mut setup =
-            Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, filter, cached };
-        setup.keep_rows()?;
-        Ok(setup)
+        Ok(Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, filter, cached })
     }
 
     /// The same for an engine of which it is known what its backends say: the recorded ones, and those that looked at the
@@ -210,7 +214,7 @@ impl Setup {
     ///
     /// If the scenario is unusable, or does not fit the corpus.
     pub fn under(&self, scenario: Scenario, folder: &Path) -> Result<Setup, SetupError> {
-        Setup::new(scenario, self.corpus.clone(), self.summary.clone(), folder)?.scanned(self.verdicts.clone())
+        Setup::checked(scenario, self.corpus.clone(), self.summary.clone(), folder)?.scanned(self.verdicts.clone())
     }
 
     /// Keeps the rows of a short corpus.

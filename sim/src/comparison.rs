@@ -568,12 +568,7 @@ impl Outcome<'_> {
         if self.markets[0].bounties > summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts)) {
             warnings.push("the same artifacts count several times: intervals are narrower than such a corpus can bear, and what learns meets them again".to_owned());
         }
-        if let Some(rival) = self.markets[0].population.adaptive() {
-            warnings.push(format!(
-                "rivals with `{}` react to what is played: each strategy meets others' answers to it, and oracles and regret take what those rivals stake for granted",
-                rival.strategy
-            ));
-        }
+        warnings.extend(reacting(&self.markets[0]));
         let chosen = || strategies.iter().filter(|facts| matches!(facts.role, Role::Candidate | Role::Baseline));
         let nulls = strategies.iter().filter(|facts| facts.role == Role::Null);
         if let Some(best) = nulls.max_by(|a, b| a.profit_nct.total_cmp(&b.profit_nct)) {
@@ -620,6 +615,15 @@ impl Outcome<'_> {
         }
         warnings
     }
+}
+
+/// What adaptive rivals mean for figures.
+pub(crate) fn reacting(setup: &Setup) -> Option<String> {
+    let rival = setup.population.adaptive()?;
+    Some(format!(
+        "rivals with `{}` react to what is played: each strategy meets others' answers to it, and oracles, hindsight and regret take what those rivals stake for granted",
+        rival.strategy
+    ))
 }
 
 /// The longest that a stake is locked, in blocks: from posting until all is settled.

@@ -376,6 +376,7 @@ impl Outcome<'_> {
     fn warnings(&self, walk: &WalkFacts, strategies: &[AloneFacts], block: f64, evaluated: u64) -> Vec<String> {
         let mut warnings = self.markets[0].warnings.clone();
         warnings.extend(self.checked.warnings.iter().cloned());
+        warnings.extend(comparison::reacting(&self.markets[0]));
         let nulls = strategies.iter().filter(|facts| facts.role == Role::Null);
         if let Some(best) = nulls.max_by(|a, b| a.profit_nct.total_cmp(&b.profit_nct)).filter(|best| best.profit_nct > walk.profit_nct) {
             warnings.push(format!("`{}`, which has no idea, earns more than what was chosen", best.strategy));

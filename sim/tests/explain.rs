@@ -344,7 +344,7 @@ fn what_cannot_be_explained_says_why() {
         other(run);
         run.edit("run.json", &version, "\"version\": \"0.0.7\"");
     };
-    changed(&foreign, 2, &["the run earned 17 wei", "it was played by sim 0.0.7, and this is sim"]);
+    changed(&foreign, 2, &["run.json says 17 wei", "it was played by sim 0.0.7, and this is sim"]);
 }
 
 #[test]

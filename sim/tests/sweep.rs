@@ -176,7 +176,7 @@ fn what_was_cut_off_is_played_again() {
 #[test]
 fn a_market_that_cannot_be_taped_is_played_in_the_world() {
     let bench = Bench::new("strategies = ['fixed', 'stock/default']\n[set]\nwallets.rivals = [40, 1000000]\n");
-    let sweep = bench.sweep("sweep", &[]);
+    let sweep = bench.sweep("sweep", &["--hold-out", "0"]);
     assert_eq!(sweep["counts"]["computed"], 4);
     for trial in sweep["trials"].as_array().unwrap() {
         let rivals = format!("wallets.rivals={}", trial["set"]["wallets.rivals"]);
@@ -195,9 +195,19 @@ fn trials_that_cannot_be_played_do_not_stop_the_others() {
     let sweep = bench.sweep("sweep", &[]);
     assert_eq!((&sweep["counts"]["computed"], &sweep["counts"]["failed"]), (&1.into(), &3.into()));
     let failures = sweep["failures"].to_string();
-    assert!(failures.contains("`bid=much` is not an amount") && failures.contains("space.toml:5: `arbiters.error` is 7"), "{failures}");
+    assert!(failures.contains("`bid=much` is not an amount") && failures.contains("space:5: `arbiters.error` is 7"), "{failures}");
     let table = fs::read_to_string(bench.path("sweep").join("trials.csv")).unwrap();
     assert!(table.lines().count() == 5 && table.contains(",fixed?bid=much,"), "{table}");
+
+    // The reasons of failures, and what names such trials, are the same however they were come by.
+    bench.sweep("parts", &["-e", "2"]);
+    bench.done(&["sweep", "--out", "parts", "--resume", "-e", "4", "--quiet"]);
+    assert_same(&bench.path("sweep"), &bench.path("parts"));
+    bench.sweep("part1", &["--shard", "1/2"]);
+    let output = bench.sim(&["sweep", "panel", "--space", "./space.toml", "--set", "bounties=150", "--out", "part2", "--shard", "2/2"]);
+    assert_eq!(output.status.code(), Some(2), "all of that part failed");
+    bench.done(&["merge", "part1", "part2", "--out", "merged"]);
+    assert_same(&bench.path("sweep"), &bench.path("merged"));
 
     let oracles = Bench::new("strategies = ['oracle/label', 'fixed']\n").sweep("sweep", &[]);
     assert_eq!((&oracles["counts"]["failed"], &oracles["best"]["strategy"]), (&1.into(), &"fixed".into()));
@@ -205,6 +215,55 @@ fn trials_that_cannot_be_played_do_not_stop_the_others() {
     let none = Bench::new("[set]\nengine.scan.slots = [2]\nengine.archives.depth = [1, 2]\n");
     let args = ["sweep", "panel", "--space", "space.toml", "--out", "none", "--quiet"];
     assert_eq!(none.sim(&args).status.code(), Some(2), "nothing was played");
+}
+
+#[test]
+fn the_best_are_judged_by_what_no_trial_saw() {
+    let bench = Bench::new(SPACE);
+    let sweep = bench.sweep("sweep", &["--set", "bounties=1000", "-e", "4"]);
+    assert_eq!((&sweep["judged"], &sweep["held_out"]), (&700.into(), &300.into()));
+    for trial in sweep["trials"].as_array().unwrap() {
+        assert_eq!(trial["figures"]["bounties"], 700);
+    }
+    let again = String::from_utf8(bench.sim(&["sweep", "--out", "sweep", "--resume"]).stdout).unwrap();
+    let command = again.lines().find_map(|line| line.strip_prefix("Be sure        sim ")).unwrap();
+    assert!(command.ends_with("--split 20/50/30"), "{command}");
+    let words: Vec<String> = command.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).chain(["--quiet", "--format", "json"]).collect();
+    let comparison: Value = serde_json::from_str(&bench.done(&words)).unwrap();
+    let [from, to] = [0, 1].map(|end| comparison["split"]["test"][end].as_u64().unwrap());
+    assert!(from >= 700 && to == 1000, "{from} to {to}");
+}
+
+#[test]
+fn whoever_is_interrupted_has_made_the_trials_that_are_kept() {
+    let bench = Bench::new(SPACE);
+    bench.sweep("sweep", &[]);
+    let registry = fs::read_dir(bench.path("registry")).unwrap().next().unwrap().unwrap().path();
+    let entries = fs::read_to_string(&registry).unwrap();
+    assert_eq!(entries.lines().count(), 24);
+    // A line that was half written, with half a character at its end, is made again, and takes nobody else along.
+    let half = [&entries.as_bytes()[..entries.len() - 20], &b"\xc3"[..]].concat();
+    fs::write(&registry, half).unwrap();
+    let resumed: Value =
+        serde_json::from_str(&bench.done(&["sweep", "--out", "sweep", "--resume", "--quiet", "--format", "json"])).unwrap();
+    assert_eq!((&resumed["counts"]["computed"], &resumed["best"]["trials_ever"]), (&0.into(), &24.into()));
+}
+
+#[test]
+fn parts_that_were_edited_are_not_put_together() {
+    let bench = Bench::new(SPACE);
+    bench.sweep("part1", &["--shard", "1/2"]);
+    bench.sweep("part2", &["--shard", "2/2"]);
+    let journal = bench.path("part2").join("journal.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    let id = serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap()["trial"].as_str().unwrap().to_owned();
+    fs::write(&journal, text.replace(&id, "\\u001b[31mred")).unwrap();
+    bench.refused(&["merge", "part1", "part2", "--out", "whole"], "1 trials are missing");
+    fs::write(&journal, text).unwrap();
+    let scenario = bench.path("part1").join("scenario.toml");
+    fs::write(&scenario, fs::read_to_string(&scenario).unwrap().replace("seed = 0", "seed = 1")).unwrap();
+    bench.refused(&["merge", "part1", "part2", "--out", "whole"], "was changed after the sweep");
 }
 
 #[test]
@@ -232,7 +291,9 @@ fn mistakes_are_said_in_one_line() {
     bench.refused(&["sweep", "--space", "nowhere.toml", "--out", "x"], "nowhere.toml: cannot be read");
     for (space, part) in [
         ("[set]\nengine.scan.slots = [1, 2]\nrivals.0.cuont = [3]\n", "bad.toml:3: unknown key `rivals.0.cuont`"),
-        ("strategies = ['fixed', 'fixd']\n", "unknown strategy `fixd`"),
+        ("strategies = ['fixd']\n", "unknown strategy `fixd`"),
+        ("[set]\nbounties = [50, 100]\n", "trials are compared on the same bounties"),
+        ("[set]\nrivals.0.profiles = ['mine.csv']\n", "a space cannot: name it in the scenario"),
         ("strategies = ['fixed?bod={bid}']\n[parameters]\nbid = [1]\n", "has no parameter `bod`"),
         ("[set]\narbiters.error = [3.0, 4.0]\n", "`arbiters.error` is 3"),
     ] {

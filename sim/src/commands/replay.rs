@@ -22,7 +22,7 @@ use crate::{
     report,
     settings::{Base, Change, Origin, SettingsArgs},
     sweep::{
-        folder,
+        folder::{self, Plan},
         registry::Registry,
         space::STRATEGY,
         trial::{self, Figures, Outcome},
@@ -79,6 +79,14 @@ impl ReplayArgs {
         let Some(Stage { setup, scenario_sha256, scenario_toml }) = self.stage.set(progress, &interrupted)? else {
             return Ok(Exit::Interrupted);
         };
+        if let Some((plan, _)) = &recorded {
+            let version = env!("CARGO_PKG_VERSION");
+            let (corpus, inputs) = (hex::encode(setup.summary.sha256) != plan.corpus.sha256, setup.inputs != plan.inputs);
+            let other = [("corpus", corpus), ("engine's files or profiles", inputs), ("version of sim", plan.version != version)];
+            if let Some((what, _)) = other.into_iter().find(|(_, other)| *other) {
+                return Err(anyhow!("--trial: the sweep had another {what}; put back what it was, or sweep anew")).or_exit(Exit::Usage);
+            }
+        }
         let asks_program = setup.scenario.engine.strategy.contains("command?");
         let directory = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
         let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(nulls)), nulls);
@@ -96,7 +104,7 @@ impl ReplayArgs {
         if let (Some(folder), false) = (&self.out, quiet) {
             let _ = writeln!(stderr(), "wrote {}", text::shown(folder));
         }
-        if let Some(recorded) = recorded.filter(|_| run.complete) {
+        if let Some((_, recorded)) = recorded.filter(|_| run.complete) {
             let (found, expected) = (&run.decisions_sha256, &recorded.decisions_sha256);
             if found != expected && asks_program {
                 return Err(anyhow!("the program of the strategy decides otherwise than it did in the sweep: was it changed?"))
@@ -113,8 +121,8 @@ impl ReplayArgs {
         Ok(if run.complete { Exit::Success } else { Exit::Interrupted })
     }
 
-    /// Takes the settings of a trial; answers what it came to.
-    fn recorded(&mut self, trial: &str) -> Result<Figures> {
+    /// Takes the settings of a trial; answers the plan of its sweep, and what it came to.
+    fn recorded(&mut self, trial: &str) -> Result<(Plan, Figures)> {
         if !self.stage.settings.is_empty() {
             bail!("--trial plays a trial as it was; leave other settings out");
         }
@@ -134,8 +142,8 @@ impl ReplayArgs {
         if trial::id(&base.with(&changes)?) != trial {
             bail!("the scenario of the sweep in {} was changed: trial {trial} is not in it any more", text::shown(&folder));
         }
-        self.stage.corpus = Some(plan.corpus.path);
+        self.stage.corpus = Some(plan.corpus.path.clone());
         self.stage.settings = SettingsArgs { scenario: Some(scenario), changes, ..SettingsArgs::default() };
-        Ok(Figures::clone(figures))
+        Ok((plan, Figures::clone(figures)))
     }
 }

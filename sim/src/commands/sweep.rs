@@ -1,7 +1,6 @@
 //! `sim sweep`: thousands of trials over a space of settings.
 
 use std::{
-    collections::HashSet,
     fs,
     io::{Write, stderr},
     iter,
@@ -58,6 +57,9 @@ A space, in TOML:
   engine.distiller.rho = [0.0, 0.25, 0.5]        # any key of `sim config`
   arbiters.error = [0.0, 0.05]";
 
+/// The space that a sweep keeps, as it is named in errors: the same everywhere, for reasons of failures are kept, too.
+const KEPT: &str = "space";
+
 /// Search a space of strategies, parameters and markets, and say how far the best can be believed
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -80,6 +82,9 @@ pub struct SweepArgs {
     /// Go on with the sweep in that folder: what is done is not done again
     #[arg(long)]
     pub resume: bool,
+    /// Share of the bounties, the last ones, that no trial sees: the best are judged by them
+    #[arg(long, value_name = "PERCENT", default_value = "30", value_parser = share)]
+    pub hold_out: f64,
     /// Play only this part of the trials, for `sim merge`
     #[arg(long, value_name = "PART/OF")]
     pub shard: Option<Shard>,
@@ -89,6 +94,10 @@ pub struct SweepArgs {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|share| (0.0..=90.0).contains(share)).ok_or("a number from 0 to 90")
 }
 
 /// Where trials are counted.
@@ -152,7 +161,7 @@ impl SweepArgs {
         let interrupted = execute::interruption()?;
         let Some((mut folder, stage)) = self.folder(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
         let base = Base::read(&SettingsArgs { scenario: Some(folder.scenario()), ..SettingsArgs::default() })?;
-        let space = Space::parse(&self.space_name(), &folder.plan.space).or_exit(Exit::Usage)?;
+        let space = Space::parse(Path::new(KEPT), &folder.plan.space).or_exit(Exit::Usage)?;
         if self.resume
             && let Some(trials) = self.trials
         {
@@ -179,7 +188,7 @@ impl SweepArgs {
         let seconds = started.elapsed().as_secs_f64();
         let place = path::absolute(&self.out)?;
         let Some(records) = records else {
-            registry.add(folder.records(), &place)?;
+            registry.add(folder::read(&self.out)?.iter(), &place)?;
             if !quiet {
                 let done = counts.computed + counts.reused;
                 let _ = writeln!(
@@ -203,11 +212,6 @@ impl SweepArgs {
         Ok(if summary.trials.is_empty() { Exit::Usage } else { Exit::Success })
     }
 
-    /// The space as it is named in errors.
-    fn space_name(&self) -> PathBuf {
-        self.space.clone().unwrap_or_else(|| self.out.join("plan.json: space"))
-    }
-
     /// The folder that is worked in, and the market that its trials change; nothing if that was interrupted.
     fn folder(&mut self, progress: Progress, interrupted: &AtomicBool) -> Result<Option<(Folder, Stage)>> {
         let mut kept = None;
@@ -229,7 +233,7 @@ impl SweepArgs {
             (None, Some(folder)) => folder.plan.space.clone(),
             (None, None) => return Err(anyhow!("name a space with --space")).or_exit(Exit::Usage),
         };
-        let space = Space::parse(&self.space_name(), &text).or_exit(Exit::Usage)?;
+        let space = Space::parse(self.space.as_deref().unwrap_or(Path::new(KEPT)), &text).or_exit(Exit::Usage)?;
         let sampler = match &kept {
             Some(folder) if self.space.is_none() => folder.plan.sampler,
             _ => self.sampler,
@@ -265,6 +269,10 @@ impl SweepArgs {
             sampler,
             trials,
             bounties: setup.bounties,
+            judged: match &kept {
+                Some(folder) if self.space.is_none() => folder.plan.judged,
+                _ => (setup.bounties - (setup.bounties as f64 * self.hold_out / 100.0).round() as u64).max(1),
+            },
             repeats: setup.bounties > setup.summary.rows.div_ceil(u64::from(setup.scenario.ambassadors.artifacts)),
             warnings: setup.warnings.clone(),
             shard: self.shard,
@@ -272,7 +280,13 @@ impl SweepArgs {
         };
         let folder = match kept {
             None => {
-                space.check(&Base::parse(Path::new("scenario"), &stage.scenario_toml)?).or_exit(Exit::Usage)?;
+                // Where nothing can be played, there is nothing to keep.
+                let drawn = Drawn::new(&plan, &space, &Base::parse(Path::new("scenario"), &stage.scenario_toml)?)?;
+                if drawn.trials.iter().all(|trial| trial.scenario.is_err())
+                    && let Some(why) = drawn.trials.first().and_then(|trial| trial.scenario.as_ref().err())
+                {
+                    return Err(anyhow!("no trial can be played: {why}")).or_exit(Exit::Usage);
+                }
                 Folder::create(&self.out, plan, &stage.scenario_toml).or_exit(Exit::Usage)?
             }
             Some(folder) => {
@@ -320,12 +334,14 @@ fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
     let files = ["compare", &summary.corpus.path.to_string_lossy(), "--scenario", &scenario.to_string_lossy()].map(quoted);
     let mut words: Vec<String> = iter::once("sim".to_owned()).chain(files).collect();
     alike.for_each(|record| words.extend(["-s".to_owned(), quoted(&record.strategy)]));
-    for (key, value) in best.chosen(summary.sampler) {
+    for (key, value) in best.chosen() {
         words.extend(["--set".to_owned(), quoted(&format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))]);
     }
-    // The same artifacts again are no later ones.
-    if !summary.repeats {
-        words.extend(["--split".to_owned(), "20/30/50".to_owned()]);
+    // What the trials saw is no judge of them, and the same artifacts again are no later ones.
+    let held_out = 100.0 * summary.held_out as f64 / (summary.held_out + summary.judged) as f64;
+    if (1.0..80.0).contains(&held_out) && !summary.repeats {
+        let held_out = held_out.floor() as u64;
+        words.extend(["--split".to_owned(), format!("20/{}/{held_out}", 80 - held_out)]);
     }
     words.join(" ")
 }
@@ -371,7 +387,7 @@ impl MergeArgs {
         if !self.quiet {
             let _ = writeln!(stderr(), "wrote {}", text::shown(&self.out));
         }
-        Ok(Exit::Success)
+        Ok(if summary.trials.is_empty() { Exit::Usage } else { Exit::Success })
     }
 
     fn merged(&self) -> Result<(Folder, Vec<Record>)> {
@@ -388,23 +404,24 @@ impl MergeArgs {
                 return Err(anyhow!("{} has another {what} than {}", text::shown(name), text::shown(&self.parts[0])));
             }
         }
-        let mut records: Vec<Record> = Vec::new();
-        for part in &parts {
-            records.extend(part.records().cloned());
-        }
-        records.sort_by_key(|record| (record.number, record.rung));
-        for pair in records.windows(2).filter(|pair| (pair[0].number, pair[0].rung) == (pair[1].number, pair[1].rung)) {
-            if pair[0] != pair[1] {
-                return Err(anyhow!("trial {} came to different figures in two parts; play it again", pair[0].trial));
-            }
-        }
-        records.dedup_by_key(|record| (record.number, record.rung));
         // Which trials there are follows from the plan alone.
         let base = Base::read(&SettingsArgs { scenario: Some(first.scenario()), ..SettingsArgs::default() })?;
-        let space = Space::parse(Path::new("plan.json: space"), &first.plan.space)?;
-        let there: HashSet<u32> = records.iter().map(|record| record.number).collect();
-        let wanted = Drawn::new(&first.plan, &space, &base)?.trials.into_iter().map(|trial| trial.number);
-        let missing: Vec<u32> = wanted.filter(|number| !there.contains(number)).collect();
+        if hex::encode(scenario_sha256(&base.with(&[])?)) != first.plan.scenario_sha256 {
+            return Err(anyhow!("{} was changed after the sweep; take that of another part", text::shown(&first.scenario())));
+        }
+        let space = Space::parse(Path::new(KEPT), &first.plan.space)?;
+        let (mut records, mut missing) = (Vec::new(), Vec::new());
+        for trial in Drawn::new(&first.plan, &space, &base)?.trials {
+            let mut found = parts.iter().filter_map(|part| part.known(&trial.id));
+            let Some(outcome) = found.next() else {
+                missing.push(trial.number);
+                continue;
+            };
+            if found.any(|other| other != outcome) {
+                return Err(anyhow!("trial {} came to different figures in two parts; play it again", trial.id));
+            }
+            records.push(trial.record(outcome.clone()));
+        }
         if let Some(number) = missing.first() {
             return Err(anyhow!(
                 "{} trials are missing, the first is number {number}: name all parts, and go on with those that were interrupted",

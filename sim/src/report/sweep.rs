@@ -50,12 +50,19 @@ fn header(summary: &Summary, out: &mut String) {
         count(counts.reused),
         count(counts.failed)
     ));
+    if summary.held_out > 0 {
+        out.push_str(&format!(
+            "played on the first {} bounties; the last {} are kept to judge the best ones by\n",
+            count(summary.judged),
+            count(summary.held_out)
+        ));
+    }
 }
 
 /// The settings of a trial besides its strategy, short enough for a column.
-fn settings(record: &Record, sampler: Sampler) -> String {
+fn settings(record: &Record) -> String {
     let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
-    let shown = record.chosen(sampler).map(|(key, value)| format!("{}={value}", short(key)));
+    let shown = record.chosen().map(|(key, value)| format!("{}={value}", short(key)));
     cut(&shown.collect::<Vec<_>>().join(" "), 36)
 }
 
@@ -80,13 +87,13 @@ fn trials(summary: &Summary, out: &mut String) {
             column.set_cell_alignment(CellAlignment::Left);
         }
     }
-    let with_settings = summary.trials.iter().any(|record| !record.set.is_empty());
+    let with_settings = summary.trials.iter().any(|record| record.chosen().next().is_some());
     let figures = |record: &Record, of: &Figures| {
         let front = if summary.front.contains(&record.number) { "*" } else { " " };
         [
-            format!("{}{front}", record.trial),
+            format!("{}{front}", name(&record.trial)),
             name(&record.strategy),
-            if with_settings { settings(record, summary.sampler) } else { String::new() },
+            if with_settings { settings(record) } else { String::new() },
             nct(of.profit_nct, true),
             nct(of.per_bounty_nct, true),
             decimal(of.sharpe.map(|sharpe| sharpe.ratio)),
@@ -136,9 +143,9 @@ fn belief(summary: &Summary, out: &mut String) {
         out.push_str("\nNo trial was played.\n");
         return;
     };
-    let with = summary.trials.first().map(|record| settings(record, summary.sampler)).filter(|settings| !settings.is_empty());
+    let with = summary.trials.first().map(settings).filter(|settings| !settings.is_empty());
     let with = with.map_or_else(String::new, |settings| format!(" with {settings}"));
-    out.push_str(&format!("\nBest: trial {}, `{}`{with}\n", best.trial, name(&best.strategy)));
+    out.push_str(&format!("\nBest: trial {}, `{}`{with}\n", name(&best.trial), name(&best.strategy)));
     if let Some((deflated, expected)) = best.deflated.zip(best.expected_sharpe) {
         out.push_str(&format!(
             "  {} trials were ever made on this corpus. If none were worth anything, and they differed as much as they do, luck would\n  \

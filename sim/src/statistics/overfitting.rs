@@ -104,7 +104,7 @@ pub enum Score {
 /// How the best trials of halves did on the other halves.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Overfitting {
-    /// Share of splits in which the best of one half is not above the middle on the other: .5 if there is nothing to choose.
+    /// Share of splits in which the best of one half is not above the middle on the other: .5 if there is nothing to choose, 1 if all are equal.
     pub probability: f64,
     /// Log-odds of `r/(K + 1)`, where r is the rank of the best among the K trials on the other half, 1 for the worst; by split,
     /// in lexicographic order of the blocks of the first half.

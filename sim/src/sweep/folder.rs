@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     sampler::Sampler,
-    trial::{Figures, Outcome, Record},
+    trial::{Outcome, Record},
 };
 use crate::text;
 
@@ -44,6 +44,8 @@ pub struct Plan {
     pub trials: u64,
     /// Bounties of the scenario.
     pub bounties: u64,
+    /// Of these, how many trials are played on, from the first one on; the rest is there to judge the best by.
+    pub judged: u64,
     /// True if that is more than the corpus has, so that its artifacts come again.
     pub repeats: bool,
     /// Things a user should know before believing what comes out.
@@ -120,6 +122,7 @@ impl Plan {
             ("space", self.space != other.space),
             ("sampler", self.sampler != other.sampler),
             ("scenario", self.scenario_sha256 != other.scenario_sha256 || self.bounties != other.bounties),
+            ("share held out", self.judged != other.judged),
             ("engine's files or profiles", self.inputs != other.inputs),
         ];
         differs.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)
@@ -215,14 +218,9 @@ impl Folder {
         Ok(())
     }
 
-    /// What the trial of that name came to, if it was played.
-    pub fn known(&self, trial: &str) -> Option<&Figures> {
-        self.known.get(trial).and_then(Record::figures)
-    }
-
-    /// Everything that was found before.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.known.values()
+    /// What the trial of that name came to, if that was found before.
+    pub fn known(&self, trial: &str) -> Option<&Outcome> {
+        self.known.get(trial).map(|record| &record.outcome)
     }
 
     /// Keeps what a trial came to, at once.
@@ -284,14 +282,14 @@ pub fn read_plan(path: &Path) -> Result<Plan> {
 fn read_journal(name: &Path, file: &File) -> Result<(Vec<Record>, u64)> {
     let (mut records, mut whole) = (Vec::new(), 0);
     let mut reader = BufReader::new(file);
-    let mut line = String::new();
+    let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = reader.read_line(&mut line).with_context(|| format!("cannot read {}", text::shown(name)))?;
-        if !line.ends_with('\n') {
+        let read = reader.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", text::shown(name)))?;
+        if !line.ends_with(b"\n") {
             break;
         }
-        let record = serde_json::from_str(&line).map_err(|error| {
+        let record = serde_json::from_slice(&line).map_err(|error| {
             anyhow!("{}, line {number}: this is no trial: {error}; take the line out to play it again", text::shown(name))
         })?;
         records.push(record);
@@ -320,7 +318,10 @@ fn write(path: &Path, content: &str) -> Result<()> {
 fn replace(path: &Path, content: &str) -> Result<()> {
     let partial = path.with_extension("partial");
     write(&partial, content)?;
-    fs::rename(&partial, path).with_context(|| format!("cannot write {}", text::shown(path)))
+    File::open(&partial)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(&partial, path))
+        .with_context(|| format!("cannot write {}", text::shown(path)))
 }
 
 /// A line per trial, for spreadsheets.

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fs::{self, OpenOptions},
-    io::{BufRead as _, BufReader, ErrorKind, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -55,10 +55,10 @@ impl Registry {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", text::shown(&file))),
             Ok(opened) => {
-                for line in BufReader::new(opened).lines() {
+                for line in BufReader::new(opened).split(b'\n') {
                     let line = line.with_context(|| format!("cannot read {}", text::shown(&file)))?;
-                    // A line that was half written is a trial that will be made again.
-                    if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
+                    // A line that was half written is a trial that will be made again; of two about a trial the later one holds.
+                    if let Ok(entry) = serde_json::from_slice::<Entry>(&line) {
                         entries.insert(entry.trial.clone(), entry);
                     }
                 }
@@ -88,7 +88,7 @@ impl Registry {
         }
     }
 
-    /// Adds the trials that are new.
+    /// Adds the trials that are new, or were made elsewhere.
     ///
     /// # Errors
     ///
@@ -96,7 +96,8 @@ impl Registry {
     pub fn add<'a>(&mut self, records: impl Iterator<Item = &'a Record>, sweep: &Path) -> Result<()> {
         let mut lines = String::new();
         for record in records {
-            let Some(figures) = record.figures().filter(|_| !self.entries.contains_key(&record.trial)) else { continue };
+            let same_place = self.entries.get(&record.trial).is_some_and(|entry| entry.sweep == sweep);
+            let Some(figures) = record.figures().filter(|_| !same_place) else { continue };
             let sharpe = figures.sharpe.map(|sharpe| sharpe.ratio);
             let entry = Entry { trial: record.trial.clone(), sharpe, sweep: sweep.to_owned() };
             lines.push_str(&serde_json::to_string(&entry)?);
@@ -107,7 +108,15 @@ impl Registry {
             return Ok(());
         }
         let problem = || format!("cannot write {}; name another folder with --registry", text::shown(&self.file));
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.file).with_context(problem)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.file).with_context(problem)?;
+        let mut last = [b'\n'];
+        if file.seek(SeekFrom::End(-1)).is_ok() {
+            file.read_exact(&mut last).with_context(problem)?;
+        }
+        if last != *b"\n" {
+            // What somebody left half written must not swallow what comes now.
+            lines.insert(0, '\n');
+        }
         file.write_all(lines.as_bytes()).with_context(problem)
     }
 

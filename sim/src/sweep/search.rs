@@ -25,8 +25,8 @@ use replay::{
 use super::{
     folder::{Folder, Plan},
     sampler::{self, Sampler},
-    space::{Point, Space},
-    trial::{BOUNTIES, Outcome, Record, Trial, Watcher},
+    space::{BOUNTIES, Point, Space},
+    trial::{Outcome, Record, Trial, Watcher},
 };
 use crate::{
     execute::{self, Broken},
@@ -53,7 +53,8 @@ pub struct Search<'a> {
 /// The trials of a plan.
 #[derive(Debug)]
 pub struct Drawn {
-    sampler: Sampler,
+    /// Bounties of the scenario.
+    bounties: u64,
     points: Vec<Point>,
     rungs: Vec<Rung>,
     /// The scenario that they change.
@@ -73,8 +74,8 @@ impl Drawn {
     pub fn new(plan: &Plan, space: &Space, base: &Base) -> Result<Drawn> {
         let scanned = base.with(&[])?;
         let points = sampler::points(space, plan.sampler, scanned.seed, Some(plan.trials))?;
-        let rungs = rungs(plan.sampler, plan.bounties);
-        let mut drawn = Drawn { sampler: plan.sampler, points, rungs, scanned, trials: Vec::new(), again: 0 };
+        let rungs = rungs(plan.sampler, plan.judged);
+        let mut drawn = Drawn { bounties: plan.bounties, points, rungs, scanned, trials: Vec::new(), again: 0 };
         let numbers = 0..drawn.points.len() as u32;
         let mut trials: Vec<Trial> = numbers.into_par_iter().map(|number| drawn.trial(base, number, drawn.rungs[0])).collect();
         let mut seen = HashSet::new();
@@ -87,9 +88,9 @@ impl Drawn {
     /// The trial of a point on a rung; its engine has to scan as that of the scenario does.
     fn trial(&self, base: &Base, number: u32, rung: Rung) -> Trial {
         let mut point = self.points[number as usize].clone();
-        if self.sampler == Sampler::Halving {
+        if rung.to != self.bounties {
             let value = toml::Value::Integer(rung.to as i64);
-            point.changes.push(Change { key: BOUNTIES.to_owned(), value, origin: Origin::Flag("--sampler halving") });
+            point.changes.push(Change { key: BOUNTIES.to_owned(), value, origin: Origin::Flag("the sweep") });
         }
         let scenario = base.with(&point.changes).and_then(|scenario| {
             let (asked, known) = (&scenario.engine, &self.scanned.engine);
@@ -98,6 +99,12 @@ impl Drawn {
             anyhow::ensure!(
                 oracle::find(strategy).is_none(),
                 "`{strategy}`: nobody can choose an oracle; `sim compare` shows what they earn"
+            );
+            let profiles = |scenario: &Scenario| scenario.rivals.iter().map(|group| group.profiles.clone()).collect::<HashSet<_>>();
+            let builtin = HashSet::from(["builtin".to_owned()]);
+            anyhow::ensure!(
+                profiles(&scenario).is_subset(&(&profiles(&self.scanned) | &builtin)),
+                "`rivals.N.profiles` names a file, and a space cannot: name it in the scenario"
             );
             anyhow::ensure!(same, "`engine.backends` and `engine.archives` decide what was scanned, so a sweep cannot vary them");
             Ok(scenario)
@@ -171,7 +178,11 @@ impl Search<'_> {
     fn play(&self, trials: &[Trial], counts: &mut Counts, progress: &dyn Progress) -> Result<Option<Vec<Record>>> {
         let mut records: Vec<Option<Record>> = trials
             .iter()
-            .map(|trial| self.folder.known(&trial.id).map(|figures| trial.record(Outcome::Figures(Box::new(figures.clone())))))
+            .map(|trial| {
+                // What failed is tried again.
+                let known = self.folder.known(&trial.id).filter(|outcome| matches!(outcome, Outcome::Figures(_)));
+                known.map(|outcome| trial.record(outcome.clone()))
+            })
             .collect();
         counts.reused += records.iter().flatten().count() as u64;
         // In the order in which their first trials come.

@@ -18,10 +18,12 @@ use anyhow::{Result, anyhow, bail};
 use toml::{Table, Value};
 
 use crate::{
-    settings::{Base, Change, Document, Origin},
+    settings::{Change, Document, Origin},
     text,
 };
 
+/// Key of the number of bounties.
+pub const BOUNTIES: &str = "bounties";
 /// Key of the engine's strategy among settings.
 pub const STRATEGY: &str = "engine.strategy";
 /// Values of one dimension, at most.
@@ -153,6 +155,9 @@ impl Space {
         reader.dimensions(table.get("parameters"), "parameters", &mut parameters)?;
         let mut sets = Vec::new();
         reader.dimensions(table.get("set"), "set", &mut sets)?;
+        if let Some(set) = sets.iter().find(|set| set.name == BOUNTIES) {
+            bail!("{}: trials are compared on the same bounties; say how many with `--set bounties=N`", set.origin);
+        }
         if sets.iter().any(|set| set.name == STRATEGY) {
             bail!("{}: `{STRATEGY}` is not set but chosen: name strategies in `strategies = [...]`", at(&format!("set.{STRATEGY}")));
         }
@@ -182,34 +187,6 @@ impl Space {
             bail!("{}: there is nothing to search; name `strategies = [...]`, or keys below `[set]`", text::shown(file));
         }
         Ok(space)
-    }
-
-    /// Checks that everything that varies has a value that can be played.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the first value of something of which none can.
-    pub fn check(&self, base: &Base) -> Result<()> {
-        let playable = |changes: Vec<Vec<Change>>| {
-            let mut tried = changes.iter().map(|changes| base.with(changes).map(drop));
-            let first = tried.next().unwrap_or(Ok(()));
-            if first.is_err() && tried.any(|tried| tried.is_ok()) { Ok(()) } else { first }
-        };
-        for set in &self.sets {
-            let change = |value: Value| vec![Change { key: set.name.clone(), value, origin: set.origin.clone() }];
-            playable(match &set.values {
-                Values::List(list) => list.iter().cloned().map(change).collect(),
-                Values::Span(span) => [0.0, 0.5, 1.0].into_iter().map(|share| change(span.at(share))).collect(),
-            })?;
-        }
-        for template in &self.strategies {
-            let at = |share: f64| {
-                let value = |place: usize| self.parameters[place].values.draw(share);
-                self.made(Some(template), &value, &|_| Value::Boolean(false)).changes.drain(..1).collect()
-            };
-            playable([0.0, 0.5, 1.0 - f64::EPSILON].map(at).into())?;
-        }
-        Ok(())
     }
 
     /// True if it says which strategies are played.

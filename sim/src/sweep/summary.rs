@@ -10,7 +10,7 @@ use super::{
     sampler::Sampler,
     search::{Counts, rungs},
     space::STRATEGY,
-    trial::{BOUNTIES, Figures, Record},
+    trial::{Figures, Record},
 };
 use crate::run::unanswered;
 use crate::statistics::overfitting::{Blocks, Score, expected_maximum, overfitting_of};
@@ -35,6 +35,10 @@ pub struct Summary {
     pub points: u64,
     pub shard: Option<Shard>,
     pub counts: Counts,
+    /// Bounties that trials were played on: the first ones.
+    pub judged: u64,
+    /// Bounties that were kept from them, to judge the best ones by.
+    pub held_out: u64,
     /// True if the corpus was played more than once.
     pub repeats: bool,
     /// In a search by halves, what each round was about.
@@ -115,7 +119,7 @@ impl Summary {
         let in_round = |round: u32| records.iter().filter(move |record| record.rung == round);
         // Only the first round has all trials, on the same bounties.
         let first: Vec<(&Record, &Figures)> = in_round(0).filter_map(|record| Some((record, record.figures()?))).collect();
-        let rounds = rungs(plan.sampler, plan.bounties).into_iter();
+        let rounds = rungs(plan.sampler, plan.judged).into_iter();
         let rounds = rounds.map(|rung| RoundFacts { trials: in_round(rung.number).count(), bounties: (rung.from, rung.to) });
         let rounds: Vec<RoundFacts> = rounds.filter(|_| plan.sampler == Sampler::Halving).collect();
         let warnings = plan.warnings.iter().cloned().chain(unanswered());
@@ -130,12 +134,14 @@ impl Summary {
             points: plan.trials,
             shard: plan.shard,
             counts,
+            judged: plan.judged,
+            held_out: plan.bounties - plan.judged,
             repeats: plan.repeats,
             rounds,
             best,
             overfitting,
             front: front(&finalists),
-            effects: effects(&first, plan.sampler),
+            effects: effects(&first),
             failures: failures.into_iter().collect(),
             trials: trials.iter().map(|(record, _)| Record::clone(record)).collect(),
         }
@@ -158,7 +164,9 @@ fn overfitted(finalists: &[(&Record, &Figures)]) -> Option<f64> {
     let blocks: Vec<&Blocks> = finalists.iter().filter_map(|(_, figures)| figures.blocks.as_ref()).collect();
     // Markets of different lengths cannot be cut alike.
     let alike = blocks.iter().all(|block| block.length == blocks[0].length);
-    (blocks.len() > 1 && blocks.len() == finalists.len() && alike).then(|| overfitting_of(&blocks, Score::Mean).probability)
+    // Of equals none is overfitted.
+    let differ = blocks.iter().any(|block| block != &blocks[0]);
+    (differ && blocks.len() == finalists.len() && alike).then(|| overfitting_of(&blocks, Score::Mean).probability)
 }
 
 fn warned(
@@ -173,9 +181,9 @@ fn warned(
     if rounds.len() == 1 {
         warnings.push("so few bounties make a single round, so nothing was halved: it takes 4,000 for two".to_owned());
     }
-    let of_market = |key: &str| key != BOUNTIES && !key.starts_with("engine.") && key != "wallets.engine";
+    let of_market = |key: &str| !key.starts_with("engine.") && key != "wallets.engine";
     let varies = |key: &str| all.iter().any(|(other, _)| other.set.get(key) != record.set.get(key));
-    if let Some(key) = record.set.keys().find(|key| of_market(key) && varies(key)) {
+    if let Some(key) = record.chosen().map(|(key, _)| key).find(|key| of_market(key) && varies(key)) {
         warnings.push(format!("`{key}` is nobody's to choose: the best trial may only have had the easiest market; compare within one"));
     }
     if figures.profit_nct <= 0.0 {
@@ -207,7 +215,7 @@ fn front(finalists: &[(&Record, &Figures)]) -> Vec<u32> {
 }
 
 /// What each setting does, where it has several values.
-fn effects(trials: &[(&Record, &Figures)], sampler: Sampler) -> Vec<EffectFacts> {
+fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
     let mut values: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
     for (record, figures) in trials {
         let mut add = |name: String, value: String| values.entry(name).or_default().push((value, figures.per_bounty_nct));
@@ -218,7 +226,7 @@ fn effects(trials: &[(&Record, &Figures)], sampler: Sampler) -> Vec<EffectFacts>
         for (key, value) in own.split('&').filter_map(|pair| pair.split_once('=')) {
             add(format!("{strategy}?{key}"), value.to_owned());
         }
-        for (key, value) in record.chosen(sampler) {
+        for (key, value) in record.chosen() {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             add(key.clone(), value);
         }

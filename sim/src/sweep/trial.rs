@@ -10,10 +10,7 @@ use replay::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    sampler::Sampler,
-    space::{Point, STRATEGY},
-};
+use super::space::{BOUNTIES, Point, STRATEGY};
 use crate::{
     decisions::DecisionDigest,
     score::{OwnScore, ratio},
@@ -21,8 +18,6 @@ use crate::{
     statistics::overfitting::{Blocks, Sharpe},
 };
 
-/// Key of the number of bounties.
-pub const BOUNTIES: &str = "bounties";
 /// Blocks of bounties by which the probability of overfitting is found.
 pub const BLOCKS: usize = 16;
 
@@ -50,7 +45,10 @@ impl Trial {
         let id = match &scenario {
             Ok(scenario) => id(scenario),
             // It has no scenario to be named by.
-            Err(_) => format!("{:016x}", engine::chance::fnv1a64(&format!("{:?}", point.changes))),
+            Err(_) => {
+                let set: Vec<String> = point.changes.iter().map(|change| format!("{}={}", change.key, change.value)).collect();
+                format!("{:016x}", engine::chance::fnv1a64(&set.join("\n")))
+            }
         };
         Trial { number, rung: 0, id, changes: point.changes.clone(), scenario, from: 0 }
     }
@@ -101,9 +99,9 @@ pub enum Outcome {
 }
 
 impl Record {
-    /// What it sets because its point says so: not how many bounties it was allowed in a search by halves.
-    pub fn chosen(&self, sampler: Sampler) -> impl Iterator<Item = (&String, &serde_json::Value)> {
-        self.set.iter().filter(move |(key, _)| sampler != Sampler::Halving || *key != BOUNTIES)
+    /// What it sets because its point says so: not how many bounties it was allowed.
+    pub fn chosen(&self) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+        self.set.iter().filter(|(key, _)| *key != BOUNTIES)
     }
 
     /// Its figures, if it has any.
@@ -142,7 +140,7 @@ pub struct Figures {
     pub locked_mean_nct: f64,
     /// In escrow at most, in NCT.
     pub locked_peak_nct: f64,
-    /// Profit by the mean in escrow.
+    /// Profit by the mean in escrow; nothing if the profit is not that of the whole run.
     pub return_on_locked: Option<f64>,
     /// Deepest fall of the equity, in NCT.
     pub drawdown_nct: f64,
@@ -186,13 +184,13 @@ impl Follower for Watcher {
 impl Watcher {
     /// For figures about bounties from that number on, of so many in all.
     pub fn new(from: u64, bounties: u64) -> Watcher {
-        let profits = Vec::with_capacity(usize::try_from(bounties - from).unwrap_or_default());
+        let profits = Vec::with_capacity(usize::try_from(bounties - from).unwrap_or_default().min(1 << 20));
         Watcher { from, profits, score: OwnScore::default(), decisions: DecisionDigest::default() }
     }
 
     /// The figures, of a run of so many blocks.
     pub fn figures(self, blocks: u64) -> Figures {
-        let Watcher { score, profits, decisions, .. } = self;
+        let Watcher { from, score, profits, decisions } = self;
         let profit = score.components.profit();
         let earned = profit.to_f64();
         let by = |whole: f64| (whole > 0.0).then(|| earned / whole);
@@ -211,7 +209,7 @@ impl Watcher {
             return_on_stake: by(score.staked.to_f64()),
             locked_mean_nct: locked,
             locked_peak_nct: score.capital.peak.to_f64(),
-            return_on_locked: by(locked),
+            return_on_locked: by(locked).filter(|_| from == 0),
             drawdown_nct: score.drawdown.depth.to_f64(),
             lost: score.lost,
             late: abstained(Abstention::Late),

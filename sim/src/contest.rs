@@ -97,7 +97,12 @@ fn run(
 ) -> Result<Track> {
     let bounties = usize::try_from(setup.bounties).context("more bounties than this machine can number")?;
     let score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
-    let (calls, profits, posted) = (vec![Calls::default(); periods.len()], vec![0.0; bounties], vec![BlockNumber(0); bounties]);
+    let (mut profits, mut posted) = (Vec::new(), Vec::new());
+    let room = profits.try_reserve_exact(bounties).and_then(|()| posted.try_reserve_exact(bounties));
+    room.with_context(|| format!("{bounties} bounties are more than this machine can keep; compare on fewer with `--set bounties=N`"))?;
+    profits.resize(bounties, 0.0);
+    posted.resize(bounties, BlockNumber(0));
+    let calls = vec![Calls::default(); periods.len()];
     let mut watcher = Watcher { periods, calls, profits, posted, score };
     let played = execute::play::<std::io::Sink>(setup, strategy, &mut watcher, None::<&mut NoJournal>, interrupted, progress)?;
     let Watcher { calls, profits, posted, score, .. } = watcher;

@@ -404,7 +404,7 @@ impl<'a> Again<'a> {
     /// What a user should know before believing the figures.
     fn warnings(&self) -> Vec<String> {
         let Watched { what_if, losses, unfunded, played, .. } = &self.watched;
-        let mut warnings: Vec<String> = crate::comparison::reacting(self.setup).into_iter().collect();
+        let mut warnings: Vec<String> = self.setup.warnings.iter().cloned().chain(crate::comparison::reacting(self.setup)).collect();
         let (now, then) = (env!("CARGO_PKG_VERSION"), &self.record.name.version);
         if then != now {
             let then = crate::text::cut(then, 30);

@@ -454,7 +454,8 @@ impl Outcome<'_> {
         }
         if let Some((null, profit)) = self.nulls.iter().max_by_key(|(_, profit)| *profit).filter(|(_, profit)| *profit > self.played.engine)
         {
-            warnings.push(format!("`{null}`, which has no idea, earns {profit}: more than the strategy under test"));
+            let profit = profit.to_f64();
+            warnings.push(format!("`{null}`, which has no idea, earns {profit:+.4} NCT: more than the strategy under test"));
         }
         warnings
     }

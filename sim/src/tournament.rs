@@ -43,6 +43,8 @@ use crate::{
 
 /// The version of the data.
 pub const SCHEMA: u32 = 1;
+/// Bounties below which little can be seen.
+const FEW: u64 = 300;
 /// Of all intervals of a column together.
 const CONFIDENCE: f64 = 0.95;
 /// A share that moves by less stands still.
@@ -248,7 +250,12 @@ impl<'a> Arena<'a> {
         let name = |strategy: usize| self.strategies[strategy].clone();
         let unbeaten = |column: &usize| pairs.iter().all(|row| !row[*column].beats);
         let setup = self.setup;
-        let warnings = self.market(&(0..self.seats).map(|seat| seat % self.strategies.len()).collect::<Vec<_>>())?.warnings.clone();
+        let mixed: Vec<usize> = (0..self.seats).map(|seat| seat % self.strategies.len()).collect();
+        let mut warnings = self.market(&mixed)?.warnings.clone();
+        let counted = setup.bounties - self.learning();
+        if counted < FEW {
+            warnings.push(format!("{counted} bounties are few: what is not seen to beat another may do so all the same"));
+        }
         Ok(Some(Tournament {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),

@@ -139,21 +139,25 @@ pub fn overfitting_of(trials: &[&Blocks], score: Score) -> Overfitting {
     let (blocks, length) = (trials[0].sums.len(), trials[0].length);
     assert!(blocks > 0 && blocks.is_multiple_of(2) && blocks <= 24, "halves of {blocks} blocks");
     assert!(trials.iter().all(|trial| trial.sums.len() == blocks && trial.length == length), "blocks of different kinds");
+    let mut firsts = Vec::new();
     let mut first: Vec<usize> = (0..blocks / 2).collect();
-    let mut logits = Vec::new();
     loop {
-        let second: Vec<usize> = (0..blocks).filter(|block| !first.contains(block)).collect();
-        let best = trials.iter().map(|trial| trial.score(&first, score)).enumerate();
-        let best = best.fold((0, f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best }).0;
-        let scores: Vec<f64> = trials.iter().map(|trial| trial.score(&second, score)).collect();
-        let count = |among: &dyn Fn(f64) -> bool| scores.iter().filter(|&&score| among(score)).count() as f64;
-        let rank = count(&|score| score < scores[best]) + 0.5 * (1.0 + count(&|score| score == scores[best]));
-        logits.push(libm::log(rank / (trials.len() as f64 + 1.0 - rank)));
+        firsts.push(first.clone());
         // The last place that can move on does, and those after it follow it closely.
         let Some(place) = (0..first.len()).rev().find(|&place| first[place] < blocks - first.len() + place) else { break };
         let next = first[place] + 1;
         first.iter_mut().skip(place).zip(next..).for_each(|(block, next)| *block = next);
     }
+    let logit = |first: &Vec<usize>| {
+        let second: Vec<usize> = (0..blocks).filter(|block| !first.contains(block)).collect();
+        let best = trials.iter().map(|trial| trial.score(first, score)).enumerate();
+        let best = best.fold((0, f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best }).0;
+        let scores: Vec<f64> = trials.iter().map(|trial| trial.score(&second, score)).collect();
+        let count = |among: &dyn Fn(f64) -> bool| scores.iter().filter(|&&score| among(score)).count() as f64;
+        let rank = count(&|score| score < scores[best]) + 0.5 * (1.0 + count(&|score| score == scores[best]));
+        libm::log(rank / (trials.len() as f64 + 1.0 - rank))
+    };
+    let logits: Vec<f64> = firsts.par_iter().map(logit).collect();
     let probability = logits.iter().filter(|&&logit| logit <= 0.0).count() as f64 / logits.len() as f64;
     Overfitting { probability, logits }
 }

@@ -6,7 +6,7 @@
 //!
 //! Sources: Isaacs 1953 (the stake that maximises expected profit against a pari-mutuel pool); Kelly 1956 (log utility);
 //! Levin (several pools). Where pools are uncertain, or several artifacts share a bid, the gain is a sum of concave
-//! functions, and its one maximum is found by bisection on the derivative.
+//! functions, and its one maximum is where the derivative falls through zero.
 
 /// Halvings of an interval: beyond them, a float does not tell the ends apart.
 const HALVINGS: usize = 64;
@@ -148,6 +148,46 @@ fn falls(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     low
 }
 
+/// Where a falling function goes through zero, to one part in 10^14 of the interval's end; the nearer end, if it does not within the
+/// interval. The ITP method (Oliveira & Takahashi 2021): as fast as secants where the function is tame, and at most one
+/// step slower than halving where it is not.
+fn crossing(low: f64, high: f64, falling: impl Fn(f64) -> f64) -> f64 {
+    if high <= low {
+        return high;
+    }
+    let (mut above, mut below) = (falling(low), falling(high));
+    if below > 0.0 {
+        return high;
+    }
+    if above <= 0.0 {
+        return low;
+    }
+    let (mut low, mut high) = (low, high);
+    let error = 1e-14 * high;
+    let (truncation, halvings) = (0.2 / (high - low), libm::ceil(libm::log2((high - low) / (2.0 * error))));
+    // How far from the middle a step may go, and still be no later than halving.
+    let mut reach = error * libm::exp2(halvings + 1.0);
+    while high - low > 2.0 * error {
+        let middle = 0.5 * (low + high);
+        let secant = low + (high - low) * above / (above - below);
+        let slack = reach - 0.5 * (high - low);
+        let away = middle - secant;
+        let step = truncation * (high - low) * (high - low);
+        let towards = if step <= away.abs() { secant + step.copysign(away) } else { middle };
+        let projected = if (towards - middle).abs() <= slack { towards } else { middle - slack.copysign(away) };
+        // Near ruin the derivative is infinite, and there are no secants.
+        let next = if projected > low && projected < high { projected } else { middle };
+        let value = falling(next);
+        if value > 0.0 {
+            (low, above) = (next, value);
+        } else {
+            (high, below) = (next, value);
+        }
+        reach *= 0.5;
+    }
+    low
+}
+
 /// The bid within the limits that gains most on all `bets` together, and what it gains, the entry not counted.
 fn best_common(utility: Utility, limits: &Limits, bets: &[&Bet]) -> Option<(f64, f64)> {
     let most = limits.most.min(utility.most(limits.fee));
@@ -155,7 +195,7 @@ fn best_common(utility: Utility, limits: &Limits, bets: &[&Bet]) -> Option<(f64,
         return None;
     }
     let slope = |bid: f64| bets.iter().map(|bet| utility.slope(bet, limits.fee, bid)).sum::<f64>();
-    let bid = falls(limits.least, most, |bid| slope(bid) > 0.0);
+    let bid = crossing(limits.least, most, slope);
     Some((bid, bets.iter().map(|bet| utility.gain(bet, limits.fee, bid)).sum()))
 }
 
@@ -294,6 +334,35 @@ mod tests {
             let (bid, _) = single(Utility::Log { wealth: 20.0 }, &limits, &bet).unwrap();
             assert!((bid - kelly(p, prize, winners, 20.0)).abs() < 1e-7, "{bid}");
         }
+    }
+
+    #[test]
+    fn a_crossing_is_found_where_it_is_and_in_few_steps() {
+        let steps = std::cell::Cell::new(0);
+        let tame: [(&dyn Fn(f64) -> f64, f64); 4] = [
+            (&|x| 0.3 - x, 0.3),
+            (&|x| 2.0 / ((1.0 + x) * (1.0 + x)) - 1.0, 2.0_f64.sqrt() - 1.0),
+            (&|x| 1.0 / x - 1.0 / (1.0 - x), 0.5),
+            (&|x| if x < 0.7 { 1.0 } else { -1e-9 }, 0.7),
+        ];
+        for (function, expected) in tame {
+            steps.set(0);
+            let found = crossing(1e-3, 1.0, |x| {
+                steps.set(steps.get() + 1);
+                function(x)
+            });
+            assert!((found - expected).abs() < 1e-13, "{found} for {expected}");
+            assert!(steps.get() <= 50, "{} steps", steps.get());
+        }
+        steps.set(0);
+        crossing(0.0625, 1.0, |x| {
+            steps.set(steps.get() + 1);
+            0.8 * 3.0 * 0.2 / ((0.2 + x) * (0.2 + x)) - 0.6
+        });
+        assert!(steps.get() <= 14, "{} steps", steps.get());
+        assert_eq!((crossing(0.1, 1.0, |_| 1.0), crossing(0.1, 1.0, |_| -1.0), crossing(0.1, 0.05, |_| 1.0)), (1.0, 0.1, 0.05));
+        let ruin = crossing(0.0, 1.0, |x| if x < 1.0 { 0.5 } else { f64::NEG_INFINITY });
+        assert!((ruin - 1.0).abs() < 1e-13, "{ruin}");
     }
 
     #[test]

@@ -97,9 +97,9 @@ impl Utility {
             Utility::Profit { price } => sum(&|scenario, won, lost| scenario.right * won - (1.0 - scenario.right + price) * lost),
             Utility::Log { wealth } => {
                 let rest = wealth - fee;
-                sum(&|scenario, won, lost| {
-                    weighted(scenario.right, libm::log1p(won / rest)) + weighted(1.0 - scenario.right, libm::log1p(-lost / rest))
-                })
+                // What is lost is the same however the pools turn out, and a logarithm takes its time.
+                let loss = libm::log1p(-(bet.share * bid) / rest);
+                sum(&|scenario, won, _| weighted(scenario.right, libm::log1p(won / rest)) + weighted(1.0 - scenario.right, loss))
             }
         }
     }

@@ -328,6 +328,13 @@ impl Follower for OwnScore {
     }
 
     fn closed(&mut self, own: &OwnBounty<'_>) {
+        self.count(own);
+    }
+}
+
+impl OwnScore {
+    /// Counts a bounty that is over; answers what it brought.
+    pub fn count(&mut self, own: &OwnBounty<'_>) -> NctDelta {
         self.bounties += 1;
         self.artifacts += own.artifacts as u64;
         match own.decision {
@@ -335,7 +342,7 @@ impl Follower for OwnScore {
             Decision::Abstained(reason) => *self.abstained.entry(reason).or_default() += 1,
             Decision::Refused(_) => self.refused += 1,
         }
-        let Some((assertion, reward)) = own.stake else { return };
+        let Some((assertion, reward)) = own.stake else { return NctDelta::ZERO };
         let staked = assertion.staked().expect("a stake within the supply");
         self.asserted += 1;
         add(&mut self.staked, staked);
@@ -363,6 +370,7 @@ impl Follower for OwnScore {
                 }
             }
         }
+        profit
     }
 }
 
@@ -418,8 +426,7 @@ impl Observer for Scorecard {
     fn closed(&mut self, closed: &ClosedBounty<'_>) {
         self.unvoted += u64::from(closed.consensus.is_none());
         let own = OwnBounty::from(closed);
-        self.own.closed(&own);
-        let profit = own.profit();
+        let profit = self.own.count(&own);
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);

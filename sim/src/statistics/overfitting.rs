@@ -29,16 +29,19 @@ pub struct Sharpe {
 impl Sharpe {
     /// The Sharpe ratio of a series; `None` if nothing varies, because then it has none.
     pub fn of(x: &[f64]) -> Option<Sharpe> {
-        let (deviation, population) = (series::deviation(x), series::population_deviation(x));
-        if deviation == 0.0 {
+        let n = x.len() as f64;
+        let [second, third, fourth] = series::centred(x).iter().fold([0.0; 3], |[second, third, fourth], value| {
+            let square = value * value;
+            [second + square, third + square * value, fourth + square * square]
+        });
+        if second == 0.0 {
             return None;
         }
-        let standard: Vec<f64> = series::centred(x).iter().map(|value| value / population).collect();
-        let moment = |power: &dyn Fn(f64) -> f64| standard.iter().map(|&z| power(z)).sum::<f64>() / x.len() as f64;
+        let variance = second / n;
         Some(Sharpe {
-            ratio: series::mean(x) / deviation,
-            skewness: moment(&|z| z * z * z),
-            kurtosis: moment(&|z| z * z * z * z),
+            ratio: series::mean(x) / (second / (n - 1.0)).sqrt(),
+            skewness: third / n / (variance * variance.sqrt()),
+            kurtosis: fourth / n / (variance * variance),
             bounties: x.len(),
         })
     }

@@ -175,8 +175,7 @@ impl Follower for Watcher {
     fn closed(&mut self, own: &OwnBounty<'_>) {
         self.decisions.closed(own);
         if own.number >= self.from {
-            self.profits.push(own.profit().to_f64());
-            self.score.closed(own);
+            self.profits.push(self.score.count(own).to_f64());
         }
     }
 }

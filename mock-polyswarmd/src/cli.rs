@@ -180,10 +180,7 @@ impl Cli {
         runtime.block_on(self.serve(&server))?;
         runtime.shutdown_timeout(Duration::from_secs(1));
         if let Some(error) = server.take_error() {
-            return Err(match error {
-                replay::world::PlayError::Invariant(what) => Broken(what).into(),
-                other => other.into(),
-            });
+            return Err(execute::play_error(error));
         }
         // Without anybody who asserted there is nothing to report, unless it was asked for.
         let seated = server.node().chains().world().seat() != AccountId::NOBODY;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use market::{id::AccountId, nct::Nct};
-use replay::world::PlayError;
 use sim::{
-    execute::{Broken, Watcher},
+    execute::{Broken, Watcher, play_error},
     output::RunDirectory,
     run::{NOBODY, Outcome, Run, Visitor},
     settings::{scenario_sha256, scenario_toml},
@@ -43,10 +42,7 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
         AccountId::NOBODY => Visitor { name: NOBODY.to_owned(), wallet: Nct::ZERO },
         account => Visitor { name: world.names()[account.0 as usize].clone(), wallet: recording.gifts(world.market().address(account)) },
     };
-    let played = world.finish(complete).map_err(|error| match error {
-        PlayError::Invariant(what) => Broken(what).into(),
-        other => anyhow::Error::new(other),
-    })?;
+    let played = world.finish(complete).map_err(play_error)?;
     let corpus = format!("# Played over the wire on {}, sha256 {}.", setup.corpus.name(), hex::encode(setup.summary.sha256));
     let scenario = sim::text::plain(&corpus) + "\n\n" + &scenario_toml(&setup.scenario);
     let outcome = Outcome {

@@ -164,18 +164,14 @@ pub fn play<W: std::io::Write>(
         progress(closed - told);
         told = closed;
     };
-    world::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(|error| unbroken(error).unwrap_or_else(|broken| broken))
+    world::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(play_error)
 }
 
-/// The error, unless it is a [`Broken`] invariant.
-///
-/// # Errors
-///
-/// The broken invariant.
-pub fn unbroken(error: PlayError) -> Result<anyhow::Error> {
+/// Why a market could not be played on, as an error that says whether an invariant is [`Broken`].
+pub fn play_error(error: PlayError) -> anyhow::Error {
     match error {
-        PlayError::Invariant(what) => Err(Broken(what).into()),
-        other => Ok(anyhow::Error::new(other)),
+        PlayError::Invariant(what) => Broken(what).into(),
+        other => other.into(),
     }
 }
 

@@ -17,6 +17,11 @@ use crate::{
 /// Errors of a scan that are printed.
 const SHOWN: usize = 20;
 
+/// The beginning of a hash, which is enough to tell it from others.
+fn short(hash: &str) -> String {
+    plain(&hash.chars().take(12).collect::<String>())
+}
+
 /// NCT with four decimals and groups; with its sign for a change.
 fn nct(amount: f64, signed: bool) -> String {
     if !amount.is_finite() {
@@ -414,7 +419,6 @@ fn competitors(run: &Run, out: &mut String) {
 }
 
 fn footer(run: &Run, out: &mut String) {
-    let short = |hash: &str| hash.chars().take(12).collect::<String>();
     let run_name = &run.name;
     out.push_str(&format!(
         "\nRun      sim {}, scenario {}, corpus {}, seed {}\nRepeat   {}\n",

@@ -21,7 +21,7 @@ use market::{
 };
 use replay::{
     plan::Setup,
-    world::{Blind, ClosedBounty, Decision, NoJournal, Observer, PlayError, Played, Seat, World},
+    world::{Blind, ClosedBounty, Decision, NoJournal, Observer, Played, Seat, World},
 };
 
 use super::{
@@ -160,7 +160,9 @@ impl Hindsight<'_> {
         while self.closed.0.is_empty() && !self.over {
             let interrupted = self.interrupted;
             let go_on = match self.world.next() {
-                Some(now) => self.world.mine(now, &mut self.closed, &mut |_| !interrupted.load(Ordering::Relaxed)).map_err(broken)?,
+                Some(now) => {
+                    self.world.mine(now, &mut self.closed, &mut |_| !interrupted.load(Ordering::Relaxed)).map_err(execute::play_error)?
+                }
                 None => false,
             };
             self.over = !go_on;
@@ -170,14 +172,7 @@ impl Hindsight<'_> {
 
     /// What it earned in all.
     fn finish(self) -> Result<NctDelta> {
-        Ok(self.world.finish(true).map_err(broken)?.engine)
-    }
-}
-
-fn broken(error: PlayError) -> anyhow::Error {
-    match error {
-        PlayError::Invariant(what) => Broken(what).into(),
-        other => other.into(),
+        Ok(self.world.finish(true).map_err(execute::play_error)?.engine)
     }
 }
 

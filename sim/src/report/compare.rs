@@ -2,9 +2,9 @@
 
 use comfy_table::CellAlignment;
 
-use super::{lines, name, nct, percent, table};
+use super::{lines, name, nct, percent, short, table};
 use crate::{
-    comparison::{Comparison, ComparisonName, MeanFacts, Role, StrategyFacts},
+    comparison::{Comparison, ComparisonName, MeanFacts, MethodFacts, Role, StrategyFacts, WallTime},
     run::CorpusFacts,
     text::{plain, thousands as count},
     timeline::AllowedBias,
@@ -225,24 +225,29 @@ fn choice(comparison: &Comparison, out: &mut String) {
 }
 
 fn footer(comparison: &Comparison, out: &mut String) {
-    let (called, method, wall) = (&comparison.name, &comparison.method, &comparison.wall);
-    let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    out.push_str(&format!(
+    let Comparison { name, method, command, wall, warnings, .. } = comparison;
+    out.push_str(&footing(method, name, command, wall, warnings));
+}
+
+/// How figures were made, what repeats them, how long that took, and what to know before believing them.
+pub(super) fn footing(method: &MethodFacts, called: &ComparisonName, command: &str, wall: &WallTime, warnings: &[String]) -> String {
+    let mut out = format!(
         "\nMethod   stationary bootstrap, {} resamples, mean block {:.1} bounties; {} sign flips\n",
         count(u64::from(method.resamples)),
         method.block,
         count(u64::from(method.flips))
-    ));
+    );
     out.push_str(&format!(
         "Run      sim {}, scenario {}, corpus {}\nRepeat   {}\n",
         called.version,
         short(&called.scenario_sha256),
         short(&called.corpus_sha256),
-        plain(&comparison.command)
+        plain(command)
     ));
     let rate = wall.bounties_per_second.map_or_else(String::new, |rate| format!(", {} bounties/s", count(rate as u64)));
     out.push_str(&format!("Time     {:.2} s to play{rate}, {:.2} s of statistics\n", wall.play_seconds, wall.statistics_seconds));
-    for warning in &comparison.warnings {
+    for warning in warnings {
         out.push_str(&format!("warning: {}\n", plain(warning)));
     }
+    out
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::CellAlignment;
 
-use super::{change, decimal, lines, name, nct, percent, table};
+use super::{change, decimal, lines, name, nct, percent, short, table};
 use crate::{
     explain::{CostlyFacts, Explanation, GroupFacts, WhatIfFacts, cause::Cause},
     run::Money,
@@ -213,7 +213,6 @@ fn sensitivity(explanation: &Explanation, out: &mut String) {
 
 fn footer(explanation: &Explanation, out: &mut String) {
     let Explanation { name: called, wall, .. } = explanation;
-    let short = |hash: &str| plain(&hash.chars().take(12).collect::<String>());
     out.push_str(&format!(
         "\nRun      sim {}, scenario {}, corpus {}, seed {}\nRepeat   {}\n",
         name(&called.run_version),

@@ -1,6 +1,6 @@
 //! The report of a tournament: every figure comes from [`Tournament`], none is computed here.
 
-use super::{lines, name, nct, table};
+use super::{lines, name, nct, short, table};
 use crate::{
     text::{plain, thousands as count},
     tournament::{Ending, Tournament},
@@ -114,7 +114,6 @@ fn equilibria(tournament: &Tournament, out: &mut String) {
 }
 
 fn footer(tournament: &Tournament, out: &mut String) {
-    let short = |hash: &str| hash.chars().take(12).collect::<String>();
     out.push_str(&format!(
         "\nRun      sim {}, scenario {}, corpus {}\nRepeat   {}\n",
         tournament.version,

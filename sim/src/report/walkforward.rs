@@ -3,7 +3,7 @@
 use comfy_table::CellAlignment;
 
 use super::{
-    compare::{heading, mean, p_value},
+    compare::{footing, heading, mean, p_value},
     lines, name, nct, percent, table,
 };
 use crate::{
@@ -150,24 +150,6 @@ fn total(walked: &WalkForward, out: &mut String) {
 }
 
 fn footer(walked: &WalkForward, out: &mut String) {
-    let (called, method, wall) = (&walked.name, &walked.method, &walked.wall);
-    let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    out.push_str(&format!(
-        "\nMethod   stationary bootstrap, {} resamples, mean block {:.1} bounties; {} sign flips\n",
-        count(u64::from(method.resamples)),
-        method.block,
-        count(u64::from(method.flips))
-    ));
-    out.push_str(&format!(
-        "Run      sim {}, scenario {}, corpus {}\nRepeat   {}\n",
-        called.version,
-        short(&called.scenario_sha256),
-        short(&called.corpus_sha256),
-        plain(&walked.command)
-    ));
-    let rate = wall.bounties_per_second.map_or_else(String::new, |rate| format!(", {} bounties/s", count(rate as u64)));
-    out.push_str(&format!("Time     {:.2} s to play{rate}, {:.2} s of statistics\n", wall.play_seconds, wall.statistics_seconds));
-    for warning in &walked.warnings {
-        out.push_str(&format!("warning: {}\n", plain(warning)));
-    }
+    let WalkForward { name, method, command, wall, warnings, .. } = walked;
+    out.push_str(&footing(method, name, command, wall, warnings));
 }

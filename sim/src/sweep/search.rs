@@ -306,9 +306,12 @@ impl Search<'_> {
 /// A trial that cannot be played, unless what is wrong is this program.
 fn failure(error: TapeError) -> Result<Outcome> {
     let error = match error {
-        TapeError::Play(error) => execute::unbroken(error)?,
+        TapeError::Play(error) => execute::play_error(error),
         other => anyhow::Error::new(other),
     };
+    if error.is::<Broken>() {
+        return Err(error);
+    }
     Ok(Outcome::Failed(format!("{error:#}")))
 }
 

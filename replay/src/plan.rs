@@ -162,8 +162,7 @@ impl Setup {
         }
         let population = population(&scenario, &rules, &corpus, &summary, folder)?;
         let inputs = population.inputs().to_vec();
-        let artifacts = u64::from(scenario.ambassadors.artifacts);
-        let bounties = if scenario.bounties == 0 { summary.rows.div_ceil(artifacts) } else { scenario.bounties };
+        let bounties = scenario.bounties_on(summary.rows);
         let mut warnings = warnings(&scenario, &rules, &summary, &population, bounties);
         let filter = Filter::new(&scenario.engine.filter).map_err(|error| ScenarioError::Engine(EngineConfigError::Filter(error)))?;
         if filter.asks_for_names() {
@@ -252,6 +251,11 @@ impl Setup {
         })
     }
 
+    /// True if there are more bounties than the corpus has, so that artifacts come again.
+    pub fn repeats(&self) -> bool {
+        self.bounties > self.scenario.pass(self.summary.rows)
+    }
+
     /// Number of backends of the engine under test.
     pub fn backends(&self) -> usize {
         self.sources.len()
@@ -314,7 +318,7 @@ pub fn choose_backends(engine: &mut EngineConfig, corpus: &Corpus) -> Result<Opt
 
 fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, population: &Population, bounties: u64) -> Vec<String> {
     let mut warnings = Vec::new();
-    let per_pass = summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts));
+    let per_pass = scenario.pass(summary.rows);
     if bounties > per_pass {
         warnings.push(format!(
             "{bounties} bounties are more than the corpus has: it is played {:.1} times over",

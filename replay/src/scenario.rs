@@ -278,6 +278,16 @@ fn out_of_range(key: impl Into<String>, value: impl ToString, expected: impl Int
 }
 
 impl Scenario {
+    /// Bounties in which every artifact of a corpus of so many rows comes once.
+    pub fn pass(&self, rows: u64) -> u64 {
+        rows.div_ceil(u64::from(self.ambassadors.artifacts))
+    }
+
+    /// Bounties that are posted on a corpus of so many rows.
+    pub fn bounties_on(&self, rows: u64) -> u64 {
+        if self.bounties == 0 { self.pass(rows) } else { self.bounties }
+    }
+
     /// The rules in force: the named set with the scenario's switches and numbers.
     ///
     /// # Errors

@@ -564,8 +564,7 @@ impl Outcome<'_> {
         let mut warnings = self.markets[0].warnings.clone();
         warnings.extend(self.checked.warnings.iter().cloned());
         warnings.extend(crate::run::unanswered());
-        let Setup { summary, scenario, .. } = &*self.markets[0];
-        if self.markets[0].bounties > summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts)) {
+        if self.markets[0].repeats() {
             warnings.push("the same artifacts count several times: intervals are narrower than such a corpus can bear, and what learns meets them again".to_owned());
         }
         warnings.extend(reacting(&self.markets[0]));

@@ -423,9 +423,7 @@ impl Outcome<'_> {
 
     /// True if the engine learns, and artifacts come again after it has learned what they are: nothing is held out then.
     fn met_before(&self) -> bool {
-        let Setup { scenario, summary, bounties, .. } = self.setup;
-        let pass = summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts));
-        *bounties > pass && self.visitor.is_none() && scenario.engine.judge().learns()
+        self.setup.repeats() && self.visitor.is_none() && self.setup.scenario.engine.judge().learns()
     }
 
     /// What a user should know before believing the result: the setup's warnings, and those that only a run can tell.

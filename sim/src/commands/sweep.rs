@@ -273,7 +273,7 @@ impl SweepArgs {
                 Some(folder) if self.space.is_none() => folder.plan.judged,
                 _ => (setup.bounties - (setup.bounties as f64 * self.hold_out / 100.0).round() as u64).max(1),
             },
-            repeats: setup.bounties > setup.summary.rows.div_ceil(u64::from(setup.scenario.ambassadors.artifacts)),
+            repeats: setup.repeats(),
             warnings: setup.warnings.clone(),
             shard: self.shard,
             space: text,

@@ -204,7 +204,7 @@ impl Search<'_> {
                 }
             }
         }
-        let length = |place: &usize| trials[*place].scenario.as_ref().map_or(0, |scenario| self.bounties(scenario));
+        let length = |place: &usize| trials[*place].scenario.as_ref().map_or(0, |scenario| scenario.bounties_on(self.setup.summary.rows));
         progress.begin(groups.iter().flatten().map(length).sum());
         let (played, closed) = (AtomicU64::new(0), AtomicU64::new(0));
         let done = std::sync::Mutex::new(Vec::new());
@@ -232,14 +232,6 @@ impl Search<'_> {
             records[place] = Some(record);
         }
         Ok(records.into_iter().collect())
-    }
-
-    /// Bounties of a scenario's market.
-    fn bounties(&self, scenario: &Scenario) -> u64 {
-        match scenario.bounties {
-            0 => self.setup.summary.rows.div_ceil(u64::from(scenario.ambassadors.artifacts)),
-            bounties => bounties,
-        }
     }
 
     /// Plays trials that meet the same market.

@@ -83,6 +83,29 @@ fn binomial(trials: u32, hits: u32, rate: f64) -> (f64, f64) {
     }
 }
 
+/// What a probability and its interval let expect of an artifact.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Expected {
+    /// Which of the ranges of like probabilities.
+    range: usize,
+    /// Hits of the rarer class: `p (1 - p)`.
+    hits: f64,
+    /// The rate in each part of the normal distribution.
+    rates: [f64; NODES],
+}
+
+impl Expected {
+    /// Of an artifact of which `p` was said, with that interval.
+    pub fn of(p: f64, interval: (f64, f64)) -> Expected {
+        let (centre, wide) = (logit(inside(p)), spread(interval));
+        Expected {
+            range: RANGES.iter().take_while(|&&end| p >= end).count(),
+            hits: p * (1.0 - p),
+            rates: NORMAL.map(|node| logistic(centre + wide * node)),
+        }
+    }
+}
+
 /// The test.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Coverage {
@@ -96,15 +119,13 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Adds what became of an artifact of which `p` was said, with that interval.
-    pub fn add(&mut self, p: f64, interval: (f64, f64), malicious: bool) {
-        let (centre, wide) = (logit(inside(p)), spread(interval));
-        let group = &mut self.open[RANGES.iter().take_while(|&&end| p >= end).count()];
+    /// Adds what became of an artifact of which that was expected.
+    pub fn add(&mut self, expected: &Expected, malicious: bool) {
+        let group = &mut self.open[expected.range];
         group.artifacts += 1;
         group.malicious += u32::from(malicious);
-        group.hits += p * (1.0 - p);
-        for (node, (sum, squares)) in NORMAL.iter().zip(&mut group.expected) {
-            let rate = logistic(centre + wide * node);
+        group.hits += expected.hits;
+        for (rate, (sum, squares)) in expected.rates.iter().zip(&mut group.expected) {
             (*sum, *squares) = (*sum + rate, *squares + rate * rate);
         }
         if group.hits >= HITS || group.artifacts == MOST {
@@ -177,7 +198,7 @@ mod tests {
             let before = coverage.groups;
             while coverage.groups == before {
                 let p = stated[chance.below(stated.len() as u64) as usize];
-                coverage.add(p, around(p, wide), chance.uniform() < logistic(logit(truth(p)) + error));
+                coverage.add(&Expected::of(p, around(p, wide)), chance.uniform() < logistic(logit(truth(p)) + error));
             }
         }
         coverage

@@ -17,7 +17,8 @@
 //!   the figure says little.
 
 use engine::{
-    coverage::Coverage,
+    chance::mix64,
+    coverage::{Coverage, Expected},
     distill::DistilledVerdict,
     odds::{inside, log_loss, logit},
 };
@@ -49,6 +50,65 @@ impl Bin {
     }
 }
 
+/// A verdict with what scoring it takes, whatever becomes of its artifact.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Forecast {
+    probability: f64,
+    interval: (f64, f64),
+    /// Which of the bins in log-odds, and which tenth.
+    bin: usize,
+    tenth: usize,
+    /// Log-loss if the artifact is benign, and if it is malicious.
+    losses: [f64; 2],
+    /// `1 - 2p`, and its part of the squared denominator of Spiegelhalter's z.
+    slope: f64,
+    variance: f64,
+    expected: Expected,
+}
+
+impl From<&DistilledVerdict> for Forecast {
+    fn from(verdict: &DistilledVerdict) -> Forecast {
+        let &DistilledVerdict { probability: p, interval } = verdict;
+        let place = (logit(inside(p)) / FARTHEST + 1.0) / 2.0 * FINE as f64;
+        let slope = 1.0 - 2.0 * p;
+        Forecast {
+            probability: p,
+            interval,
+            // What is below 0 becomes 0.
+            bin: (place as usize).min(FINE - 1),
+            tenth: ((p * TENTHS as f64) as usize).min(TENTHS - 1),
+            losses: [false, true].map(|malicious| log_loss(p, malicious)),
+            slope,
+            variance: slope * slope * p * (1.0 - p),
+            expected: Expected::of(p, interval),
+        }
+    }
+}
+
+/// Forecasts met of late: engines say the same few things again and again, and logarithms take their time.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Met(Vec<Option<Forecast>>);
+
+/// How many are kept, each in a place that follows from what was said.
+const KEPT: usize = 64;
+
+impl Met {
+    /// That of a verdict.
+    pub fn of(&mut self, verdict: &DistilledVerdict) -> &Forecast {
+        if self.0.is_empty() {
+            self.0.resize(KEPT, None);
+        }
+        let (low, high) = verdict.interval;
+        let said = [verdict.probability, low, high].map(f64::to_bits);
+        let place = mix64(said.into_iter().fold(0, |all, bits| mix64(all ^ bits))) as usize % KEPT;
+        let kept = &mut self.0[place];
+        if kept.as_ref().is_some_and(|kept| kept.probability != verdict.probability || kept.interval != verdict.interval) {
+            *kept = None;
+        }
+        kept.get_or_insert_with(|| verdict.into())
+    }
+}
+
 /// Forecasts and what became of them.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Forecasts {
@@ -66,24 +126,21 @@ pub struct Forecasts {
 }
 
 impl Forecasts {
-    /// Counts a verdict.
-    pub fn add(&mut self, verdict: &DistilledVerdict, malicious: bool) {
-        let p = verdict.probability;
+    /// Counts a forecast.
+    pub fn add(&mut self, forecast: &Forecast, malicious: bool) {
+        let p = forecast.probability;
         let y = f64::from(u8::from(malicious));
         if self.bins.is_empty() {
             self.bins.resize(FINE, Bin::default());
         }
-        let place = (logit(inside(p)) / FARTHEST + 1.0) / 2.0 * FINE as f64;
-        // What is below 0 becomes 0.
-        self.bins[(place as usize).min(FINE - 1)].add(p, malicious);
-        self.tenths[((p * TENTHS as f64) as usize).min(TENTHS - 1)].add(p, malicious);
+        self.bins[forecast.bin].add(p, malicious);
+        self.tenths[forecast.tenth].add(p, malicious);
         self.brier += (p - y) * (p - y);
-        self.log_loss += log_loss(p, malicious);
-        let slope = 1.0 - 2.0 * p;
-        self.spiegelhalter.0 += (y - p) * slope;
-        self.spiegelhalter.1 += slope * slope * p * (1.0 - p);
-        self.width += verdict.interval.1 - verdict.interval.0;
-        self.coverage.add(p, verdict.interval, malicious);
+        self.log_loss += forecast.losses[usize::from(malicious)];
+        self.spiegelhalter.0 += (y - p) * forecast.slope;
+        self.spiegelhalter.1 += forecast.variance;
+        self.width += forecast.interval.1 - forecast.interval.0;
+        self.coverage.add(&forecast.expected, malicious);
     }
 
     /// Both together, as if one had followed the other; groups that neither filled are left out.
@@ -237,7 +294,9 @@ mod tests {
 
     fn forecasts(points: &[(f64, bool)]) -> Forecasts {
         let mut forecasts = Forecasts::default();
-        points.iter().for_each(|&(p, malicious)| forecasts.add(&DistilledVerdict { probability: p, interval: (p, p) }, malicious));
+        points
+            .iter()
+            .for_each(|&(p, malicious)| forecasts.add(&(&DistilledVerdict { probability: p, interval: (p, p) }).into(), malicious));
         forecasts
     }
 
@@ -328,7 +387,7 @@ mod tests {
         let coverage = |stated: f64, truth: f64, spread: f64| {
             let (mut chance, mut forecasts) = (Key::root(4).stream(), Forecasts::default());
             let verdict = DistilledVerdict { probability: stated, interval: around(stated, spread) };
-            (0..200_000).for_each(|_| forecasts.add(&verdict, chance.uniform() < truth));
+            (0..200_000).for_each(|_| forecasts.add(&(&verdict).into(), chance.uniform() < truth));
             let facts = forecasts.facts().unwrap();
             assert!(facts.interval_groups >= 15 && facts.interval_artifacts > 150_000);
             facts.interval_coverage.unwrap()

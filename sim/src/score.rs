@@ -15,7 +15,7 @@ use replay::{
 };
 use serde::Serialize;
 
-use crate::forecast::Forecasts;
+use crate::forecast::{Forecasts, Met};
 
 /// File types that are told apart; further ones are counted together.
 const TYPES: usize = 64;
@@ -310,6 +310,8 @@ pub struct Scorecard {
     pub own: OwnScore,
     /// Its probabilities on the bounties before [`Scorecard::held_out_from`], and from there on.
     pub forecasts: [Foretold; 2],
+    /// What scoring those of late takes.
+    met: Met,
     /// Number of the first bounty that is held out: the last three tenths of the run, where what learns has learned.
     pub held_out_from: u64,
     /// The consensus against the corpus label.
@@ -385,9 +387,10 @@ impl Scorecard {
         let foretold = &mut self.forecasts[usize::from(closed.plan.number >= self.held_out_from)];
         for (artifact, verdict) in closed.verdicts.iter().enumerate() {
             if let Some(verdict) = verdict {
-                foretold.label.add(verdict, closed.plan.labels.contains(artifact));
+                let forecast = self.met.of(verdict);
+                foretold.label.add(forecast, closed.plan.labels.contains(artifact));
                 if let Some(consensus) = closed.consensus {
-                    foretold.consensus.add(verdict, consensus.contains(artifact));
+                    foretold.consensus.add(forecast, consensus.contains(artifact));
                 }
             }
         }

@@ -171,7 +171,7 @@ fn staking_vectors_calibration() {
     let points: Vec<(f64, bool)> = scores.into_iter().zip(malicious.into_iter().map(|y| y == 1.0)).collect();
     let (mut forecasts, mut table) = (Forecasts::default(), Table::default());
     for &(p, malicious) in &points {
-        forecasts.add(&DistilledVerdict { probability: p, interval: (p, p) }, malicious);
+        forecasts.add(&(&DistilledVerdict { probability: p, interval: (p, p) }).into(), malicious);
         table.add(p >= 0.5, malicious);
     }
     let (facts, expected) = (forecasts.facts().unwrap(), &calibration["expect"]);

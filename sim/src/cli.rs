@@ -26,6 +26,7 @@ use crate::{
         walkforward::WalkForwardArgs,
     },
     exit::{self, Exit, OrExit as _},
+    progress::{self, Told},
 };
 
 const EXAMPLES: &str = "\
@@ -53,6 +54,9 @@ Exit codes:
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How progress is told on stderr; lines of JSON also with --quiet and to a file
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t)]
+    progress: Told,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +79,7 @@ enum Command {
 
 impl Cli {
     fn run(self, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        progress::choose(self.progress);
         match self.command {
             Command::Replay(args) => args.run(out),
             Command::Compare(args) => args.run(out),

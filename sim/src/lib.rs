@@ -1,5 +1,6 @@
 //! In-process backtests: everything that the `sim` command does, so that it can be tested without a terminal.
 pub mod text; // foreign text made safe to print, columns
+pub mod layout; // tables and paragraphs within the width of a terminal
 pub mod exit; // exit codes, and errors as one line
 pub mod vectors; // golden vectors of the real contracts
 pub mod settings; // what the user typed -> Scenario

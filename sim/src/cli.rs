@@ -8,13 +8,15 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     commands::{
         compare::CompareArgs,
+        completions::{CompletionsArgs, ManArgs},
         config::ConfigArgs,
         corpus::CorpusArgs,
+        doctor::DoctorArgs,
         explain::ExplainArgs,
         model::ModelArgs,
         replay::ReplayArgs,
@@ -43,6 +45,7 @@ Examples:
   sim explain run                            where the profit of a `replay --out run` was lost
   sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
+  sim doctor                                 what is installed, and what for
 
 Exit codes:
   0 all is well; 1 internal error; 2 usage or input; 3 a gate failed;
@@ -75,6 +78,9 @@ enum Command {
     Corpus(CorpusArgs),
     Model(ModelArgs),
     Strategies(StrategiesArgs),
+    Doctor(DoctorArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Cli {
@@ -94,6 +100,9 @@ impl Cli {
             Command::Corpus(args) => args.run(out),
             Command::Model(args) => args.run(out),
             Command::Strategies(args) => args.run(out),
+            Command::Doctor(args) => args.run(out),
+            Command::Completions(args) => args.run(Cli::command(), out),
+            Command::Man(args) => args.run(Cli::command(), out),
         }
     }
 }
@@ -141,8 +150,6 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -24,5 +24,6 @@ pub mod walkforward; // an evaluation in time as data: walkforward.json
 pub mod explain; // why a run earned what it earned
 pub mod tournament; // strategies against each other, as data
 pub mod shipped; // the corpora that come with this program
+pub mod doctor; // what is on this machine, and what that enables
 pub mod commands; // one file per subcommand
 pub mod cli; // names the subcommands

@@ -5,6 +5,7 @@ pub mod sweep;
 pub mod walkforward;
 pub mod explain;
 pub mod tournament;
+pub mod doctor;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 

@@ -19,7 +19,7 @@ use crate::{
         Unfit,
         bootstrap::{DRAWN, RESAMPLES},
     },
-    timeline::{BiasArgs, Checked, Timeline},
+    timeline::{BiasArgs, Checked},
 };
 
 const EXAMPLES: &str = "\
@@ -81,10 +81,7 @@ impl CompareArgs {
             None => Checked::default(),
             Some(split) => {
                 let parts = split.named(setup.bounties);
-                let bar = progress.phase("reading dates", "artifacts", Some(setup.summary.rows));
-                let timeline = Timeline::read(&setup, &|rows| bar.inc(rows))?;
-                bar.finish_and_clear();
-                timeline.check(&parts, parts[2].1, &self.biases).or_exit(Exit::Usage)?
+                stage::timeline(&setup, progress)?.check(&parts, parts[2].1, &self.biases).or_exit(Exit::Usage)?
             }
         };
         let names: Vec<String> = strategies.iter().map(|(name, _)| name.clone()).collect();

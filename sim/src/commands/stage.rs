@@ -18,6 +18,7 @@ use crate::{
     report,
     settings::{Settings, SettingsArgs, scenario_sha256, scenario_toml},
     shipped, text,
+    timeline::Timeline,
 };
 
 /// What is played.
@@ -138,6 +139,17 @@ impl Stage {
         let _ =
             writeln!(stderr(), "run: sim {}, scenario {hash}, corpus {name} {corpus}, seed {}", env!("CARGO_PKG_VERSION"), scenario.seed);
     }
+}
+
+/// When the artifacts of a market were first seen.
+///
+/// # Errors
+///
+/// If the corpus cannot be read.
+pub fn timeline(setup: &Setup, progress: Progress) -> Result<Timeline> {
+    let played = setup.bounties.saturating_mul(u64::from(setup.scenario.ambassadors.artifacts));
+    let bar = progress.phase("reading dates", "artifacts", Some(played.min(setup.summary.rows)));
+    Timeline::read(setup, &|rows| bar.inc(rows))
 }
 
 /// A word as a shell takes it.

@@ -18,7 +18,7 @@ use crate::{
         Unfit,
         bootstrap::{DRAWN, RESAMPLES},
     },
-    timeline::{BiasArgs, Cut, Part, Period, Timeline},
+    timeline::{BiasArgs, Cut, Part, Period},
     walkforward::Outcome,
 };
 
@@ -78,9 +78,7 @@ impl WalkForwardArgs {
         self.contest.report.check().or_exit(Exit::Usage)?;
         let interrupted = execute::interruption()?;
         let Some(Stage { setup, scenario_sha256, .. }) = self.stage.set(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
-        let bar = progress.phase("reading dates", "artifacts", Some(setup.summary.rows));
-        let timeline = Timeline::read(&setup, &|rows| bar.inc(rows))?;
-        bar.finish_and_clear();
+        let timeline = stage::timeline(&setup, progress)?;
         let cut = self.period.map_or(Cut::Folds(self.folds), Cut::Calendar);
         let periods = timeline.periods(cut, self.train / 100.0).or_exit(Exit::Usage)?;
         let judged = (periods[0].0, setup.bounties);

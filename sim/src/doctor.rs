@@ -192,8 +192,10 @@ fn clamd() -> Finding {
         }
         None => "install clamav-daemon, and let `freshclam` fetch signatures",
     };
-    let state =
-        installed.map_or_else(|| "not found".to_owned(), |path| format!("{}, but none listens on its usual socket", text::shown(&path)));
+    let state = match installed {
+        Some(program) => format!("{}, {}, but none listens on its usual socket", text::shown(&program), signatures()),
+        None => "not found".to_owned(),
+    };
     Finding { name: "clamd", health: Health::Missing, found: state, enables, advice: Some(advice.to_owned()) }
 }
 

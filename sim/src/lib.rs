@@ -11,6 +11,7 @@ pub mod run; // a finished run as data: run.json
 pub mod cache; // verdicts on disk
 pub mod scan; // what the backends say of a corpus
 pub mod report; // the report in a terminal
+pub mod look; // what pages look like
 pub mod progress; // progress of long work
 pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files

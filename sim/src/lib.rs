@@ -5,6 +5,9 @@ pub mod vectors; // golden vectors of the real contracts
 pub mod settings; // what the user typed -> Scenario
 pub mod forecast; // how good probabilities were
 pub mod statistics; // what figures of many bounties prove
+pub mod money; // amounts as data
+pub mod curve; // equity and capital over time, in few points
+pub mod groups; // figures by family and by month
 pub mod score; // what is counted while a run is played
 pub mod decisions; // all that an engine did, as one hash
 pub mod run; // a finished run as data: run.json

@@ -93,7 +93,7 @@ fn sweep(setup: &Arc<Setup>, trials: u64, jobs: usize) -> f64 {
     let start = Instant::now();
     let base = Base::read(&SettingsArgs { scenario: Some(folder.scenario()), ..SettingsArgs::default() }).expect("the same scenario");
     let space = Space::parse(Path::new("space"), SPACE).expect("a space");
-    let drawn = Drawn::new(&folder.plan, &space, &base).expect("trials");
+    let drawn = Drawn::new(&folder.plan, &space, &base, &|_| {}).expect("trials");
     let search = Search { folder: &folder, base: &base, setup, jobs, interrupted: &AtomicBool::new(false) };
     let (counts, records) = search.run(drawn, &Silent).expect("a sweep that holds");
     folder.finish(&records.expect("nobody interrupts it")).expect("a table");
@@ -109,7 +109,7 @@ fn bare(setup: &Arc<Setup>, trials: u64, jobs: usize) -> f64 {
     fs::write(&file, scenario_toml(&setup.scenario)).expect("a file");
     let base = Base::read(&SettingsArgs { scenario: Some(file), ..SettingsArgs::default() }).expect("the same scenario");
     let space = Space::parse(Path::new("space"), SPACE).expect("a space");
-    let drawn = Drawn::new(&plan(setup, trials), &space, &base).expect("trials");
+    let drawn = Drawn::new(&plan(setup, trials), &space, &base, &|_| {}).expect("trials");
     let start = Instant::now();
     let tape = Tape::record(setup, &AtomicBool::new(false)).expect("a market that can be taped");
     let closed = AtomicU64::new(0);

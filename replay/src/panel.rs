@@ -56,12 +56,12 @@ pub enum PanelError {
     Population(#[from] PopulationError),
 }
 
-/// Writes a panel of `rows` artifacts into the new folder `folder`.
+/// Writes a panel of `rows` artifacts into the new folder `folder`; `progress` hears how many are written.
 ///
 /// # Errors
 ///
 /// If the folder exists or cannot be written.
-pub fn write(folder: &Path, rows: u64, seed: u64) -> Result<(), PanelError> {
+pub fn write(folder: &Path, rows: u64, seed: u64, progress: &mut dyn FnMut(u64)) -> Result<(), PanelError> {
     let mut manifest = Manifest::new("panel", "recorded verdicts of 20 engines, drawn from figures fitted on real ones");
     manifest.license = Some("CC0-1.0".to_owned());
     manifest.source = Some(format!("`sim corpus panel DIR --rows {rows} --seed {seed}`"));
@@ -116,6 +116,7 @@ pub fn write(folder: &Path, rows: u64, seed: u64) -> Result<(), PanelError> {
             first_seen: Some(FIRST_SEEN + clock as i64),
             recorded,
         })?;
+        progress(number + 1);
     }
     writer.finish()?;
     Ok(())

@@ -8,13 +8,15 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     commands::{
         compare::CompareArgs,
+        completions::{CompletionsArgs, ManArgs},
         config::ConfigArgs,
         corpus::CorpusArgs,
+        doctor::DoctorArgs,
         explain::ExplainArgs,
         model::ModelArgs,
         replay::ReplayArgs,
@@ -26,6 +28,7 @@ use crate::{
         walkforward::WalkForwardArgs,
     },
     exit::{self, Exit, OrExit as _},
+    progress::{self, Told},
 };
 
 const EXAMPLES: &str = "\
@@ -42,6 +45,7 @@ Examples:
   sim explain run                            where the profit of a `replay --out run` was lost
   sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
+  sim doctor                                 what is installed, and what for
 
 Exit codes:
   0 all is well; 1 internal error; 2 usage or input; 3 a gate failed;
@@ -53,6 +57,9 @@ Exit codes:
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How progress is told on stderr; lines of JSON also with --quiet and to a file
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t)]
+    progress: Told,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,10 +78,14 @@ enum Command {
     Corpus(CorpusArgs),
     Model(ModelArgs),
     Strategies(StrategiesArgs),
+    Doctor(DoctorArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Cli {
     fn run(self, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        progress::choose(self.progress);
         match self.command {
             Command::Replay(args) => args.run(out),
             Command::Compare(args) => args.run(out),
@@ -89,6 +100,9 @@ impl Cli {
             Command::Corpus(args) => args.run(out),
             Command::Model(args) => args.run(out),
             Command::Strategies(args) => args.run(out),
+            Command::Doctor(args) => args.run(out),
+            Command::Completions(args) => args.run(Cli::command(), out),
+            Command::Man(args) => args.run(Cli::command(), out),
         }
     }
 }
@@ -136,8 +150,6 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

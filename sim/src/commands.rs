@@ -2,8 +2,10 @@
 
 pub mod compare;
 pub mod config;
+pub mod completions;
 pub mod contest;
 pub mod corpus;
+pub mod doctor;
 pub mod explain;
 pub mod model;
 pub mod replay;

@@ -5,10 +5,12 @@ pub mod sweep;
 pub mod walkforward;
 pub mod explain;
 pub mod tournament;
+pub mod doctor;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
+    layout,
     run::{EXTERNAL, JudgedFacts, Money, NOBODY, Run},
     scan::{BackendReport, ScanReport},
     text::{cut, plain, thousands as count},
@@ -68,9 +70,22 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-/// The table without blanks at the ends of its lines.
+/// The table as it fits where it is printed.
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    layout::lines(table, layout::width())
+}
+
+/// The report as it fits where it is printed.
+fn paragraphs(report: &str) -> String {
+    layout::folded(report, layout::width())
+}
+
+/// `  what            value  note`: a fact, its value above the one before, and what else there is to know.
+fn fact(what: &str, value: &str, note: &str) -> String {
+    // In a narrow terminal values stand at its right end.
+    let room = layout::width().unwrap_or(usize::MAX).clamp(24, 46) - 2;
+    let padding = room.saturating_sub(what.chars().count());
+    format!("  {what}{value:>padding$}  {note}").trim_end().to_owned() + "\n"
 }
 
 /// The report of a scan of the corpus `corpus`.
@@ -122,7 +137,7 @@ pub fn scan(corpus: &str, engine: &str, scan: &ScanReport) -> String {
     if !scan.complete {
         out.push_str("interrupted: what is scanned is kept; the same command goes on from here\n");
     }
-    out
+    paragraphs(&out)
 }
 
 /// A scan in one line.
@@ -172,7 +187,7 @@ pub fn text(run: &Run) -> String {
     types(run, &mut out);
     competitors(run, &mut out);
     footer(run, &mut out);
-    out
+    paragraphs(&out)
 }
 
 fn header(run: &Run, out: &mut String) {
@@ -222,12 +237,8 @@ fn header(run: &Run, out: &mut String) {
 
 fn profit(run: &Run, out: &mut String) {
     let engine = &run.engine;
-    let mut line = |what: &str, value: String, note: String| {
-        let text = format!("  {what:<26}{value:>18}  {note}");
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
-    line("\nProfit in NCT", String::new(), String::new());
+    out.push_str("\nProfit in NCT\n");
+    let mut line = |what: &str, value: String, note: String| out.push_str(&fact(what, &value, &note));
     let components = &engine.components;
     line("bounty share", change(&components.bounty_share), String::new());
     line("losers' share", change(&components.losers_share), String::new());

@@ -1,4 +1,4 @@
-//! Words for a terminal: foreign text made safe to print, the nearest known name, plain columns, wrapped lines.
+//! Words for a terminal: foreign text made safe to print, the nearest known name, wrapped lines.
 //!
 //! What is printed is decided in `commands`.
 
@@ -92,43 +92,6 @@ pub fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
 }
 
-/// How a column's cells stand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Align {
-    /// Text.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// Rows as aligned columns, two spaces apart; what the last column cannot hold within [`WIDTH`] is wrapped.
-pub fn columns(aligns: &[Align], rows: &[Vec<String>]) -> String {
-    let width = |text: &str| text.chars().count();
-    let widths: Vec<usize> =
-        (0..aligns.len()).map(|index| rows.iter().filter_map(|row| row.get(index)).map(|cell| width(cell)).max().unwrap_or(0)).collect();
-    let last = aligns.len().saturating_sub(1);
-    let indent: usize = widths[..last].iter().map(|width| width + 2).sum();
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (index, cell) in row.iter().enumerate() {
-            let padding = " ".repeat(widths[index].saturating_sub(width(cell)));
-            match aligns[index] {
-                Align::Left if index == last => {
-                    line.push_str(&wrapped(cell, WIDTH.saturating_sub(indent).max(24)).join(&format!("\n{:indent$}", "")))
-                }
-                Align::Left => line.extend([cell.as_str(), &padding]),
-                Align::Right => line.extend([padding.as_str(), cell]),
-            }
-            if index < last {
-                line.push_str("  ");
-            }
-        }
-        out.extend([line.trim_end(), "\n"]);
-    }
-    out
-}
-
 /// `text` in lines of at most `width` characters, broken between words.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -161,14 +124,6 @@ mod tests {
     fn the_nearest_name_is_near() {
         assert_eq!(nearest("cuont", ["count", "amount"]), Some("count"));
         assert_eq!(nearest("colour", ["count", "amount"]), None);
-    }
-
-    #[test]
-    fn columns_stand_in_line_and_the_last_one_wraps() {
-        let rows = [vec!["a".to_owned(), "10".to_owned(), "word ".repeat(16)], vec!["long".to_owned(), "9".to_owned(), "x".to_owned()]];
-        let text = columns(&[Align::Left, Align::Right, Align::Left], &rows);
-        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
-        assert!(text.ends_with("\nlong   9  x\n"), "{text}");
     }
 
     #[test]

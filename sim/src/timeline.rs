@@ -183,17 +183,18 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Reads the corpus once more, as far as it is played.
+    /// Reads the corpus once more, as far as it is played; `progress` hears how many artifacts are read.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
-    pub fn read(setup: &Setup) -> Result<Timeline> {
+    pub fn read(setup: &Setup, progress: &dyn Fn(u64)) -> Result<Timeline> {
         let per_bounty = u64::from(setup.scenario.ambassadors.artifacts);
         let played = usize::try_from(setup.bounties.saturating_mul(per_bounty)).unwrap_or(usize::MAX);
         let sighting =
             |row: datasets::Row| Sighting { line: row.line, first_seen: row.first_seen, malicious: row.truth == Truth::Malicious };
-        let sightings = setup.corpus.rows()?.take(played).map(|row| row.map(sighting)).collect::<Result<_, _>>()?;
+        let sightings =
+            setup.corpus.rows()?.take(played).inspect(|_| progress(1)).map(|row| row.map(sighting)).collect::<Result<_, _>>()?;
         Ok(Timeline::new(sightings, per_bounty, setup.bounties))
     }
 

@@ -26,6 +26,8 @@ use crate::{
 use lightgbm::Forest;
 use linear::Linear;
 
+/// Whether models in ONNX can be run by this build.
+pub const HAS_ONNX: bool = cfg!(feature = "onnx");
 /// Largest file of a model, in bytes.
 const FILE_LIMIT: u64 = 256 << 20;
 

@@ -15,8 +15,11 @@ use crate::{
     exit::{Exit, OrExit},
     progress::Progress,
     report,
-    statistics::Unfit,
-    timeline::{BiasArgs, Checked, Timeline},
+    statistics::{
+        Unfit,
+        bootstrap::{DRAWN, RESAMPLES},
+    },
+    timeline::{BiasArgs, Checked},
 };
 
 const EXAMPLES: &str = "\
@@ -78,7 +81,7 @@ impl CompareArgs {
             None => Checked::default(),
             Some(split) => {
                 let parts = split.named(setup.bounties);
-                Timeline::read(&setup)?.check(&parts, parts[2].1, &self.biases).or_exit(Exit::Usage)?
+                stage::timeline(&setup, progress)?.check(&parts, parts[2].1, &self.biases).or_exit(Exit::Usage)?
             }
         };
         let names: Vec<String> = strategies.iter().map(|(name, _)| name.clone()).collect();
@@ -108,7 +111,7 @@ impl CompareArgs {
             }
             bounties = bounties.saturating_mul(2).min(setup.bounties);
         };
-        let spinner = progress.waiting("resampling");
+        let spinner = progress.resampling(3 * u64::from(RESAMPLES), &DRAWN);
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
         let compared = threads.install(|| outcome.compare(&interrupted));
         spinner.finish_and_clear();

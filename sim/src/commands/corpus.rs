@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    io::Write,
+    io::{Write, stderr},
     path::{Path, PathBuf},
 };
 
@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use super::Format;
 use crate::{
     exit::{Exit, OrExit},
+    layout::{self, Align},
+    progress::{Bar, Progress},
     shipped,
-    text::{self, Align, thousands},
+    text::{self, thousands},
 };
 
 /// Look into a corpus, check it, or write the starter corpus
@@ -35,6 +37,9 @@ enum CorpusCommand {
         /// How it is printed
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+        /// Nothing on stderr but errors
+        #[arg(long)]
+        quiet: bool,
     },
     /// Check a corpus from first row to last
     Check {
@@ -43,6 +48,9 @@ enum CorpusCommand {
         /// Also hash every artifact's file and compare it with the table
         #[arg(long)]
         files: bool,
+        /// Nothing on stderr but errors
+        #[arg(long)]
+        quiet: bool,
     },
     /// Write a panel: recorded verdicts of twenty engines, drawn from figures fitted on real ones
     Panel {
@@ -54,11 +62,17 @@ enum CorpusCommand {
         /// Seed of every draw
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Nothing on stderr but errors
+        #[arg(long)]
+        quiet: bool,
     },
     /// Write the starter corpus: sixty small generated files that engines can really scan
     Starter {
         /// Folder to write; must not exist yet
         dir: PathBuf,
+        /// Nothing on stderr but errors
+        #[arg(long)]
+        quiet: bool,
     },
 }
 
@@ -70,24 +84,39 @@ impl CorpusArgs {
     /// If the corpus is wrong, or the output cannot be written.
     pub fn run(self, out: &mut dyn Write) -> Result<Exit> {
         match self.command {
-            CorpusCommand::Info { corpus, format } => info(&corpus, format, out)?,
-            CorpusCommand::Check { corpus, files } => check(&corpus, files, out)?,
-            CorpusCommand::Panel { dir, rows, seed } => {
-                panel::write(&dir, rows, seed).or_exit(Exit::Usage)?;
-                let _ = writeln!(std::io::stderr(), "wrote a panel of {} artifacts to {}", thousands(rows), text::shown(&dir));
+            CorpusCommand::Info { corpus, format, quiet } => info(&corpus, format, Progress::new(quiet), out)?,
+            CorpusCommand::Check { corpus, files, quiet } => check(&corpus, files, Progress::new(quiet), out)?,
+            CorpusCommand::Panel { dir, rows, seed, quiet } => {
+                let bar = Progress::new(quiet).phase("drawing a panel", "artifacts", Some(rows));
+                panel::write(&dir, rows, seed, &mut |rows| bar.set_position(rows)).or_exit(Exit::Usage)?;
+                bar.finish_and_clear();
+                tell(quiet, format!("wrote a panel of {} artifacts to {}", thousands(rows), text::shown(&dir)));
             }
-            CorpusCommand::Starter { dir } => {
+            CorpusCommand::Starter { dir, quiet } => {
                 starter::write_starter(&dir)?;
                 let shown = text::shown(&dir);
-                let _ = writeln!(std::io::stderr(), "wrote the starter corpus to {shown}; play it with `sim replay {shown}`");
+                tell(quiet, format!("wrote the starter corpus to {shown}; play it with `sim replay {shown}`"));
             }
         }
         Ok(Exit::Success)
     }
 }
 
-fn check(path: &Path, files: bool, out: &mut dyn Write) -> Result<()> {
-    let summary = Corpus::open(&shipped::find(Some(path)))?.check(CheckOptions { files }, &mut |_rows| {})?;
+fn tell(quiet: bool, what: String) {
+    if !quiet {
+        // Nobody has to listen.
+        let _ = writeln!(stderr(), "{what}");
+    }
+}
+
+fn check(path: &Path, files: bool, progress: Progress, out: &mut dyn Write) -> Result<()> {
+    let corpus = Corpus::open(&shipped::find(Some(path)))?;
+    let mut summary = checked(&corpus, progress)?;
+    if files {
+        // What is wrong with the table is known before the long work, and how long that is.
+        let bar = progress.phase("hashing files", "artifacts", Some(summary.rows));
+        summary = corpus.check(CheckOptions { files }, &mut |rows| bar.set_position(rows))?;
+    }
     let (rows, malicious, benign) = (thousands(summary.rows), thousands(summary.malicious), thousands(summary.benign));
     write!(out, "ok: {rows} artifacts, {malicious} malicious, {benign} benign")?;
     if files {
@@ -95,6 +124,11 @@ fn check(path: &Path, files: bool, out: &mut dyn Write) -> Result<()> {
     }
     writeln!(out, "; sha256 {}", hex::encode(summary.sha256))?;
     Ok(())
+}
+
+fn checked(corpus: &Corpus, progress: Progress) -> Result<CorpusSummary> {
+    let spinner = progress.spinner("checking the corpus");
+    Ok(corpus.check(CheckOptions::default(), &mut |rows| spinner.set_position(rows))?)
 }
 
 /// What one recorded engine said, counted.
@@ -117,13 +151,14 @@ fn share((part, whole): (u64, u64)) -> Option<f64> {
 }
 
 /// One pass over the rows for all recorded engines.
-fn recorded(corpus: &Corpus) -> Result<Vec<Said>> {
+fn recorded(corpus: &Corpus, bar: &Bar) -> Result<Vec<Said>> {
     let mut engines = vec![Said::default(); corpus.engines().len()];
     if engines.is_empty() {
         return Ok(engines);
     }
-    for row in corpus.rows()? {
+    for (done, row) in (1..).zip(corpus.rows()?) {
         let row = row?;
+        bar.set_position(done);
         for (engine, said) in engines.iter_mut().zip(&row.recorded) {
             let Some(said) = said else { continue };
             let counts = if row.truth == Truth::Malicious { &mut engine.malicious } else { &mut engine.benign };
@@ -134,10 +169,12 @@ fn recorded(corpus: &Corpus) -> Result<Vec<Said>> {
     Ok(engines)
 }
 
-fn info(path: &Path, format: Format, out: &mut dyn Write) -> Result<()> {
+fn info(path: &Path, format: Format, progress: Progress, out: &mut dyn Write) -> Result<()> {
     let corpus = Corpus::open(&shipped::find(Some(path)))?;
-    let summary = corpus.check(CheckOptions::default(), &mut |_rows| {})?;
-    let engines = recorded(&corpus)?;
+    let summary = checked(&corpus, progress)?;
+    let bar = progress.phase("counting verdicts", "artifacts", Some(summary.rows));
+    let engines = recorded(&corpus, &bar)?;
+    bar.finish_and_clear();
     match format {
         Format::Text => info_text(&corpus, &summary, &engines, out),
         Format::Json => {
@@ -213,7 +250,7 @@ fn info_text(corpus: &Corpus, summary: &CorpusSummary, engines: &[Said], out: &m
         },
     ));
     let rows: Vec<Vec<String>> = facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]).collect();
-    out.write_all(text::columns(&[Align::Left, Align::Left], &rows).as_bytes())?;
+    out.write_all(layout::columns(&[Align::Left, Align::Left], &rows).as_bytes())?;
 
     let mut types: Vec<(&str, (u64, u64))> = summary.types.iter().map(|(name, counts)| (name.as_str(), *counts)).collect();
     types.sort_by_key(|(_, (malicious, benign))| Reverse(malicious + benign));
@@ -225,7 +262,7 @@ fn info_text(corpus: &Corpus, summary: &CorpusSummary, engines: &[Said], out: &m
         rows.push(row(format!("{} more", types.len() - TYPES_SHOWN), rest));
     }
     writeln!(out)?;
-    out.write_all(text::columns(&[Align::Left, Align::Right, Align::Right], &rows).as_bytes())?;
+    out.write_all(layout::columns(&[Align::Left, Align::Right, Align::Right], &rows).as_bytes())?;
 
     writeln!(out)?;
     if engines.is_empty() {
@@ -238,6 +275,6 @@ fn info_text(corpus: &Corpus, summary: &CorpusSummary, engines: &[Said], out: &m
         let name = text::cut(&column.name, 40);
         rows.push(vec![name, rate(said.coverage(summary.rows)), rate(share(said.malicious)), rate(share(said.benign))]);
     }
-    out.write_all(text::columns(&[Align::Left, Align::Right, Align::Right, Align::Right], &rows).as_bytes())?;
+    out.write_all(layout::columns(&[Align::Left, Align::Right, Align::Right, Align::Right], &rows).as_bytes())?;
     Ok(())
 }

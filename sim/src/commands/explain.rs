@@ -16,10 +16,11 @@ use super::{
 use crate::{
     execute,
     exit::{Exit, OrExit},
-    explain::{Again, record::Record, sensitivity, what_if::Factor},
+    explain::{Again, capital, record::Record, sensitivity, what_if::Factor},
     progress::Progress,
     report,
     settings::SettingsArgs,
+    statistics::bootstrap::DRAWN,
 };
 
 const EXAMPLES: &str = "\
@@ -106,7 +107,7 @@ impl ExplainArgs {
             let Some(changed) = execute::answer(changed)? else { return Ok(interrupted_early(quiet)) };
             again.changed = Some(changed);
         }
-        let spinner = progress.waiting("resampling");
+        let spinner = progress.resampling(capital::draws(setup.bounties as usize), &DRAWN);
         let explanation = threads.install(|| again.explain());
         spinner.finish_and_clear();
         match self.format {

@@ -20,9 +20,10 @@ use serde::Serialize;
 use super::Format;
 use crate::{
     exit::{Exit, OrExit},
+    layout::{self, Align},
     progress::Progress,
     shipped,
-    text::{self, Align, thousands},
+    text::{self, thousands},
 };
 
 const EXAMPLES: &str = "\
@@ -150,7 +151,7 @@ impl TrainArgs {
         let spinner = progress.spinner("checking the corpus");
         let summary = corpus.check(CheckOptions { files: false }, &mut |rows| spinner.set_position(rows))?;
         spinner.finish_and_clear();
-        let bar = progress.scan(summary.rows);
+        let bar = progress.phase("reading files", "artifacts", Some(summary.rows));
         let examples = read_examples(&corpus, &|rows| bar.inc(rows));
         bar.finish_and_clear();
         let (mut examples, left_out) = examples?;
@@ -164,7 +165,7 @@ impl TrainArgs {
         let test_begins = examples.get(learn).and_then(|example| example.first_seen).filter(|_| by_time).map(text::moment);
         let rows: Vec<(Features, bool)> = examples.into_iter().map(|example| (example.features, example.malicious)).collect();
         let (learned, held_out) = rows.split_at(learn.min(rows.len()));
-        let spinner = progress.spinner("fitting");
+        let spinner = progress.waiting("fitting");
         let written = train::fit(learned, self.ridge).context("cannot train a model").or_exit(Exit::Usage);
         spinner.finish_and_clear();
         let written = written?;
@@ -331,11 +332,11 @@ impl TrainReport {
             "Model of `{}`: logistic regression on {} features, ridge {}\nSplit by {}{begins}; threshold {}\n\n",
             self.corpus, self.features, self.ridge, self.split, self.threshold
         );
-        text += &text::columns(&align, &rows);
+        text += &layout::columns(&align, &rows);
         text += "\nLargest weights, per standard deviation:\n";
         let weights: Vec<Vec<String>> =
             self.largest.iter().map(|(name, weight)| vec![format!("  {name}"), format!("{weight:+.3}")]).collect();
-        text += &text::columns(&[Align::Left, Align::Right], &weights);
+        text += &layout::columns(&[Align::Left, Align::Right], &weights);
         for warning in &self.warnings {
             text += &format!("\nwarning: {warning}");
         }

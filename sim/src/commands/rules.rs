@@ -11,7 +11,9 @@ use market::{
 
 use crate::{
     exit::{Exit, OrExit},
-    text::{self, Align},
+    layout::{self, Align},
+    progress::Progress,
+    text,
     vectors::{self, Outcome},
 };
 
@@ -44,6 +46,9 @@ enum RulesCommand {
         /// .jsonl or .jsonl.gz files, one vector to a line, or folders of them
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Nothing on stderr but errors
+        #[arg(long)]
+        quiet: bool,
     },
 }
 
@@ -58,7 +63,7 @@ impl RulesArgs {
             RulesCommand::List => list(out)?,
             RulesCommand::Show { name } => show(find(&name)?, out)?,
             RulesCommand::Diff { a, b } => diff(find(&a)?, find(&b)?, out)?,
-            RulesCommand::Verify { files } => return verify(&files, out),
+            RulesCommand::Verify { files, quiet } => return verify(&files, Progress::new(quiet), out),
         }
         Ok(Exit::Success)
     }
@@ -91,7 +96,7 @@ fn list(out: &mut dyn Write) -> Result<()> {
             vec![rules.name.to_owned(), rules.alias.to_owned(), format!("{default}{}", about(rules))]
         })
         .collect();
-    Ok(out.write_all(text::columns(&[Align::Left, Align::Left, Align::Left], &rows).as_bytes())?)
+    Ok(out.write_all(layout::columns(&[Align::Left, Align::Left, Align::Left], &rows).as_bytes())?)
 }
 
 /// A field's value, in the two ways of showing it.
@@ -200,7 +205,7 @@ fn show(rules: &RuleSet, out: &mut dyn Write) -> Result<()> {
 }
 
 fn write_comment(text: &str, out: &mut dyn Write) -> Result<()> {
-    for line in text::wrapped(text, text::WIDTH - 2) {
+    for line in text::wrapped(text, layout::of_sentences() - 2) {
         writeln!(out, "# {line}")?;
     }
     Ok(())
@@ -223,13 +228,13 @@ fn diff(a: &RuleSet, b: &RuleSet, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "no differences")?;
         return Ok(());
     }
-    Ok(out.write_all(text::columns(&[Align::Left, Align::Left, Align::Left], &rows).as_bytes())?)
+    Ok(out.write_all(layout::columns(&[Align::Left, Align::Left, Align::Left], &rows).as_bytes())?)
 }
 
 /// Characters of a differing value that are shown.
 const VALUE_SHOWN: usize = 200;
 
-fn verify(paths: &[PathBuf], out: &mut dyn Write) -> Result<Exit> {
+fn verify(paths: &[PathBuf], progress: Progress, out: &mut dyn Write) -> Result<Exit> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -243,10 +248,12 @@ fn verify(paths: &[PathBuf], out: &mut dyn Write) -> Result<Exit> {
         }
     }
     let (mut all, mut all_mismatches, mut all_skipped) = (0, 0, Vec::new());
+    let bar = progress.phase("verifying", "vectors", None);
     for file in &files {
         let (mut count, mut skipped, mut mismatches) = (0_u64, Vec::new(), Vec::new());
         let report = |checked: vectors::Checked| {
             count += 1;
+            bar.inc(1);
             match checked.outcome {
                 Outcome::Agrees => {}
                 Outcome::Skipped(about) => skipped.push(about),

@@ -91,7 +91,9 @@ impl ScanningArgs {
         interrupted: &AtomicBool,
         progress: Progress,
     ) -> Result<(VerdictTable, ScanReport)> {
+        let loading = progress.waiting("loading backends");
         let scanner = Scanner::new(&scenario.engine, engine_folder).or_exit(Exit::Usage)?;
+        loading.finish_and_clear();
         let cache = match &self.cache {
             Some(folder) => folder.clone(),
             None if scanner.is_empty() => PathBuf::new(),

@@ -18,6 +18,7 @@ use crate::{
     report,
     settings::{Settings, SettingsArgs, scenario_sha256, scenario_toml},
     shipped, text,
+    timeline::Timeline,
 };
 
 /// What is played.
@@ -140,6 +141,17 @@ impl Stage {
     }
 }
 
+/// When the artifacts of a market were first seen.
+///
+/// # Errors
+///
+/// If the corpus cannot be read.
+pub fn timeline(setup: &Setup, progress: Progress) -> Result<Timeline> {
+    let played = setup.bounties.saturating_mul(u64::from(setup.scenario.ambassadors.artifacts));
+    let bar = progress.phase("reading dates", "artifacts", Some(played.min(setup.summary.rows)));
+    Timeline::read(setup, &|rows| bar.inc(rows))
+}
+
 /// A word as a shell takes it.
 pub fn quoted(word: &str) -> String {
     let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c));
@@ -147,15 +159,15 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// The command as it was typed, quoted for a shell, without what changes nothing about its result: `--out` (a folder is
-/// written once), `--jobs`, `--format`, `--quiet`, and those of the cache.
+/// written once), `--jobs`, `--format`, `--quiet`, `--progress`, and those of the cache.
 pub fn command() -> String {
     let mut words = vec!["sim".to_owned()];
     let mut typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = typed.next() {
         let (flag, value) = word.split_once('=').map_or((word.as_str(), false), |(flag, _)| (flag, true));
         match flag {
-            "--out" | "--jobs" | "--format" | "--cache" if !value => drop(typed.next()),
-            "--out" | "--jobs" | "--format" | "--cache" | "--rescan" | "--quiet" => {}
+            "--out" | "--jobs" | "--format" | "--cache" | "--progress" if !value => drop(typed.next()),
+            "--out" | "--jobs" | "--format" | "--cache" | "--progress" | "--rescan" | "--quiet" => {}
             _ => words.push(quoted(&word)),
         }
     }

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::Format;
 use crate::{
     exit::{Exit, OrExit},
+    layout::{self, Align},
     settings::engine_strategy,
-    text::{self, Align},
+    text,
 };
 
 const OWN: &str = "\
@@ -108,7 +109,7 @@ impl StrategiesArgs {
         match (self.command.unwrap_or(StrategiesCommand::List), self.format) {
             (StrategiesCommand::List, Format::Text) => {
                 let rows: Vec<Vec<String>> = Described::all().map(|strategy| vec![strategy.name.to_owned(), strategy.line()]).collect();
-                out.write_all(text::columns(&[Align::Left, Align::Left], &rows).as_bytes())?;
+                out.write_all(layout::columns(&[Align::Left, Align::Left], &rows).as_bytes())?;
             }
             (StrategiesCommand::List, Format::Json) => print(&Described::all().collect::<Vec<_>>(), out)?,
             (StrategiesCommand::Show { name }, Format::Text) => show(&name, &find(&name)?, out)?,
@@ -137,7 +138,7 @@ fn find(specification: &str) -> Result<Described> {
 fn show(specification: &str, strategy: &Described, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "{}\n", text::plain(specification))?;
     let mut paragraph = |words: &str| -> Result<()> {
-        for line in text::wrapped(words, text::WIDTH - 2) {
+        for line in text::wrapped(words, layout::of_sentences() - 2) {
             writeln!(out, "  {line}")?;
         }
         Ok(())
@@ -152,7 +153,7 @@ fn show(specification: &str, strategy: &Described, out: &mut dyn Write) -> Resul
         writeln!(out, "\nParameters, with their defaults:")?;
         let row = |parameter: &Parameter| vec![format!("  {}={}", parameter.name, parameter.default), parameter.meaning.to_owned()];
         let rows: Vec<Vec<String>> = strategy.parameters.iter().map(row).collect();
-        out.write_all(text::columns(&[Align::Left, Align::Left], &rows).as_bytes())?;
+        out.write_all(layout::columns(&[Align::Left, Align::Left], &rows).as_bytes())?;
     }
     writeln!(out, "\nFor the engine under test:")?;
     writeln!(out, "  sim replay CORPUS --strategy '{}'", text::plain(specification))?;
@@ -163,7 +164,7 @@ fn show(specification: &str, strategy: &Described, out: &mut dyn Write) -> Resul
             writeln!(out, "  sim replay CORPUS --set 'rivals.0.strategies=[\"{}\"]'", text::plain(specification))?;
         }
         Err(stake::StrategyError::EngineOnly { reason, .. }) => {
-            for line in text::wrapped(&format!("Rivals cannot use it: {reason}."), text::WIDTH) {
+            for line in text::wrapped(&format!("Rivals cannot use it: {reason}."), layout::of_sentences()) {
                 writeln!(out, "{line}")?;
             }
         }

@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
-use indicatif::ProgressBar;
 use replay::scenario::Scenario;
 
 use super::{
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     execute,
     exit::{Exit, OrExit},
-    progress::Progress,
+    progress::{self, Progress},
     report,
     settings::{self, Base, SettingsArgs, scenario_sha256},
     shipped,
@@ -133,18 +132,22 @@ impl RegistryArgs {
 
 /// Shows how far a search is.
 struct Bar<'a> {
-    bar: &'a ProgressBar,
+    bar: &'a progress::Bar,
 }
 
 impl search::Progress for Bar<'_> {
     fn begin(&self, bounties: u64) {
         self.bar.inc_length(bounties);
-        self.bar.reset_eta();
     }
 
     fn closed(&self, bounties: u64) {
         self.bar.inc(bounties);
     }
+}
+
+fn draw(progress: Progress, plan: &Plan, space: &Space, base: &Base) -> Result<Drawn> {
+    let bar = progress.phase("drawing trials", "points", Some(plan.trials));
+    Drawn::new(plan, space, base, &|points| bar.inc(points))
 }
 
 impl SweepArgs {
@@ -172,7 +175,7 @@ impl SweepArgs {
         }
         let mut registry = Registry::open(&registry_folder, &folder.plan.corpus.sha256).or_exit(Exit::Usage)?;
 
-        let drawn = Drawn::new(&folder.plan, &space, &base)?;
+        let drawn = draw(progress, &folder.plan, &space, &base)?;
         let unplayable: Vec<&str> = drawn.trials.iter().filter_map(|trial| trial.scenario.as_ref().err()).map(String::as_str).collect();
         if let (Some(first), false) = (unplayable.first(), quiet) {
             let (count, all) = (text::thousands(unplayable.len() as u64), text::thousands(drawn.trials.len() as u64));
@@ -281,7 +284,7 @@ impl SweepArgs {
         let folder = match kept {
             None => {
                 // Where nothing can be played, there is nothing to keep.
-                let drawn = Drawn::new(&plan, &space, &Base::parse(Path::new("scenario"), &stage.scenario_toml)?)?;
+                let drawn = draw(progress, &plan, &space, &Base::parse(Path::new("scenario"), &stage.scenario_toml)?)?;
                 if drawn.trials.iter().all(|trial| trial.scenario.is_err())
                     && let Some(why) = drawn.trials.first().and_then(|trial| trial.scenario.as_ref().err())
                 {
@@ -411,7 +414,7 @@ impl MergeArgs {
         }
         let space = Space::parse(Path::new(KEPT), &first.plan.space)?;
         let (mut records, mut missing) = (Vec::new(), Vec::new());
-        for trial in Drawn::new(&first.plan, &space, &base)?.trials {
+        for trial in draw(Progress::new(self.quiet), &first.plan, &space, &base)?.trials {
             let mut found = parts.iter().filter_map(|part| part.known(&trial.id));
             let Some(outcome) = found.next() else {
                 missing.push(trial.number);

@@ -14,8 +14,11 @@ use crate::{
     exit::{Exit, OrExit},
     progress::Progress,
     report,
-    statistics::Unfit,
-    timeline::{BiasArgs, Cut, Part, Period, Timeline},
+    statistics::{
+        Unfit,
+        bootstrap::{DRAWN, RESAMPLES},
+    },
+    timeline::{BiasArgs, Cut, Part, Period},
     walkforward::Outcome,
 };
 
@@ -75,7 +78,7 @@ impl WalkForwardArgs {
         self.contest.report.check().or_exit(Exit::Usage)?;
         let interrupted = execute::interruption()?;
         let Some(Stage { setup, scenario_sha256, .. }) = self.stage.set(progress, &interrupted)? else { return Ok(Exit::Interrupted) };
-        let timeline = Timeline::read(&setup)?;
+        let timeline = stage::timeline(&setup, progress)?;
         let cut = self.period.map_or(Cut::Folds(self.folds), Cut::Calendar);
         let periods = timeline.periods(cut, self.train / 100.0).or_exit(Exit::Usage)?;
         let judged = (periods[0].0, setup.bounties);
@@ -102,7 +105,7 @@ impl WalkForwardArgs {
             play: started.elapsed(),
             jobs,
         };
-        let spinner = progress.waiting("resampling");
+        let spinner = progress.resampling(u64::from(RESAMPLES), &DRAWN);
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
         let evaluated = threads.install(|| outcome.evaluate());
         spinner.finish_and_clear();

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use replay::world::ClosedBounty;
 
 use crate::statistics::{
-    bootstrap::{LEAST, Plan},
+    bootstrap::{LEAST, Plan, RESAMPLES},
     metrics, series,
 };
 
@@ -211,8 +211,7 @@ impl Demands {
             return None;
         }
         let needs = series::sorted(&plan.each(n, |places| self.need(places.iter().map(|&place| place as usize), &mut Vec::new())));
-        let runs = (DRAWS / (PATHS as usize * n)).clamp(RUNS.1, RUNS.0);
-        let others = Plan { resamples: runs as u32, seed: plan.seed ^ fnv1a64("other runs"), ..*plan };
+        let others = Plan { resamples: other_runs(n), seed: plan.seed ^ fnv1a64("other runs"), ..*plan };
         let of_other = |number: u32| {
             let paths =
                 Plan { resamples: PATHS, seed: plan.seed ^ fnv1a64("paths of other runs").wrapping_add(u64::from(number)), ..*plan };
@@ -237,6 +236,16 @@ impl Demands {
         };
         Some(std::array::from_fn(deposit))
     }
+}
+
+/// Runs that might have been, of `n` bounties.
+fn other_runs(n: usize) -> u32 {
+    (DRAWS / (PATHS as usize * n.max(1))).clamp(RUNS.1, RUNS.0) as u32
+}
+
+/// About how many resamples say what a wallet must hold for `n` bounties: for who waits.
+pub fn draws(n: usize) -> u64 {
+    2 * u64::from(RESAMPLES) + u64::from(other_runs(n)) * u64::from(1 + PATHS)
 }
 
 /// The market's own rule of thumb for a deposit: bounties per day, times the mean bid, times the days that it is locked.

@@ -2,7 +2,7 @@
 
 use comfy_table::CellAlignment;
 
-use super::{lines, name, nct, percent, short, table};
+use super::{lines, name, nct, paragraphs, percent, short, table};
 use crate::{
     comparison::{Comparison, ComparisonName, MeanFacts, MethodFacts, Role, StrategyFacts, WallTime},
     run::CorpusFacts,
@@ -18,7 +18,7 @@ pub fn text(comparison: &Comparison) -> String {
     risks(comparison, &mut out);
     choice(comparison, &mut out);
     footer(comparison, &mut out);
-    out
+    paragraphs(&out)
 }
 
 /// What was done, on which corpus, in which markets.

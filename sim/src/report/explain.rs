@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::CellAlignment;
 
-use super::{change, decimal, lines, name, nct, percent, short, table};
+use super::{change, decimal, fact, lines, name, nct, paragraphs, percent, short, table};
 use crate::{
     explain::{CostlyFacts, Explanation, GroupFacts, WhatIfFacts, cause::Cause},
     run::Money,
@@ -28,7 +28,7 @@ pub fn text(explanation: &Explanation) -> String {
     capital(explanation, &mut out);
     sensitivity(explanation, &mut out);
     footer(explanation, &mut out);
-    out
+    paragraphs(&out)
 }
 
 fn header(explanation: &Explanation, out: &mut String) {
@@ -154,11 +154,7 @@ fn what_if(explanation: &Explanation, out: &mut String) {
 fn capital(explanation: &Explanation, out: &mut String) {
     let facts = &explanation.capital;
     out.push_str("\nCapital in NCT\n");
-    let mut line = |what: &str, value: String, note: String| {
-        let text = format!("  {what:<26}{value:>18}  {note}");
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
+    let mut line = |what: &str, value: String, note: String| out.push_str(&fact(what, &value, &note));
     line("wallet", nct(facts.wallet.nct, false), format!("{} would have been enough for this run", nct(facts.needed_nct, false)));
     let quantiles: Vec<String> =
         facts.locked_quantiles.iter().map(|quantile| format!("{:.0} %: {}", 100.0 * quantile.share, nct(quantile.nct, false))).collect();

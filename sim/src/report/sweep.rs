@@ -2,7 +2,7 @@
 
 use comfy_table::CellAlignment;
 
-use super::{decimal, lines, name, nct, percent, table};
+use super::{decimal, lines, name, nct, paragraphs, percent, table};
 use crate::{
     sweep::{
         sampler::Sampler,
@@ -29,7 +29,7 @@ pub fn text(summary: &Summary) -> String {
     for warning in &summary.warnings {
         out.push_str(&format!("warning: {}\n", plain(warning)));
     }
-    out
+    paragraphs(&out)
 }
 
 fn header(summary: &Summary, out: &mut String) {

@@ -1,6 +1,6 @@
 //! The report of a tournament: every figure comes from [`Tournament`], none is computed here.
 
-use super::{lines, name, nct, short, table};
+use super::{lines, name, nct, paragraphs, short, table};
 use crate::{
     text::{plain, thousands as count},
     tournament::{Ending, Tournament},
@@ -15,7 +15,7 @@ pub fn text(tournament: &Tournament) -> String {
     ending(tournament, &mut out);
     equilibria(tournament, &mut out);
     footer(tournament, &mut out);
-    out
+    paragraphs(&out)
 }
 
 fn header(tournament: &Tournament, out: &mut String) {

@@ -4,7 +4,7 @@ use comfy_table::CellAlignment;
 
 use super::{
     compare::{footing, heading, mean, p_value},
-    lines, name, nct, percent, table,
+    lines, name, nct, paragraphs, percent, table,
 };
 use crate::{
     comparison::Role,
@@ -22,7 +22,7 @@ pub fn text(walked: &WalkForward) -> String {
     alone(walked, &mut out);
     total(walked, &mut out);
     footer(walked, &mut out);
-    out
+    paragraphs(&out)
 }
 
 fn header(walked: &WalkForward, out: &mut String) {

@@ -4,6 +4,8 @@
 //! Each resample has its own stream of chance, at the address (`stationary-bootstrap`, seed, number), so resamples may be
 //! drawn in any order, and several series are resampled in step: a row of places is drawn once for all of them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use engine::chance::{Key, fnv1a64};
 use rayon::prelude::*;
 
@@ -16,6 +18,9 @@ use super::{
 pub const LEAST: usize = 10;
 /// Resamples where nothing else is said.
 pub const RESAMPLES: u32 = 1_999;
+
+/// Resamples that this process has drawn so far: for who waits, nothing else depends on it.
+pub static DRAWN: AtomicU64 = AtomicU64::new(0);
 
 /// How to resample.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -51,6 +56,7 @@ impl Plan {
             };
             place as u32
         }));
+        DRAWN.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `work` on the places of each resample, in order of their numbers.

@@ -66,18 +66,19 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// Draws the trials of a plan.
+    /// Draws the trials of a plan; `progress` hears of points that are drawn.
     ///
     /// # Errors
     ///
     /// If the space has no such points.
-    pub fn new(plan: &Plan, space: &Space, base: &Base) -> Result<Drawn> {
+    pub fn new(plan: &Plan, space: &Space, base: &Base, progress: &(dyn Fn(u64) + Sync)) -> Result<Drawn> {
         let scanned = base.with(&[])?;
         let points = sampler::points(space, plan.sampler, scanned.seed, Some(plan.trials))?;
         let rungs = rungs(plan.sampler, plan.judged);
         let mut drawn = Drawn { bounties: plan.bounties, points, rungs, scanned, trials: Vec::new(), again: 0 };
         let numbers = 0..drawn.points.len() as u32;
-        let mut trials: Vec<Trial> = numbers.into_par_iter().map(|number| drawn.trial(base, number, drawn.rungs[0])).collect();
+        let mut trials: Vec<Trial> =
+            numbers.into_par_iter().map(|number| drawn.trial(base, number, drawn.rungs[0])).inspect(|_| progress(1)).collect();
         let mut seen = HashSet::new();
         trials.retain(|trial| seen.insert(trial.id.clone()));
         drawn.again = (drawn.points.len() - trials.len()) as u64;

@@ -437,6 +437,8 @@ pub struct BountyPlan {
     pub number: u64,
     /// The endless corpus' row that is its first artifact.
     first_row: u64,
+    /// Its number in the corpus, if the rows are kept in memory.
+    first_kept: Option<usize>,
     /// Its guid.
     pub guid: Guid,
     /// Number of the ambassador who posts it; [`VISITOR`] for somebody from outside.
@@ -464,6 +466,11 @@ pub struct BountyPlan {
 }
 
 impl BountyPlan {
+    /// Number of an artifact's row in the corpus, from 0, if the rows are kept in memory: the same row comes again and again.
+    pub fn kept_row(&self, artifact: usize) -> Option<usize> {
+        self.first_kept.map(|first| first + artifact)
+    }
+
     /// What will become of it if it was posted `age` blocks ago; `asserted` says which of its rivals have asserted so far.
     pub(crate) fn future(&self, asserted: &[Option<u32>], age: u64, rules: &RuleSet) -> Future {
         let votes = self.votes.len() as u64;
@@ -535,6 +542,7 @@ impl Planner {
             let mut plan = self.spent.pop().unwrap_or_default();
             plan.number = number;
             plan.first_row = first_row;
+            plan.first_kept = setup.cached.as_ref().map(|_| (first_row % rows) as usize);
             plan.artifacts.clear();
             plan.artifacts.extend((first_row..row_of(number + 1)).map(|row| exhibits.get(row).facts.clone()));
             if number % per_pass == 0 {
@@ -654,6 +662,7 @@ impl Setup {
     /// the label of an artifact is not: then arbiters have nothing to vote by, and rivals leave it alone.
     pub(crate) fn adopt(&self, plan: &mut BountyPlan, artifacts: &[Brought]) -> bool {
         plan.ambassador = VISITOR;
+        plan.first_kept = None;
         plan.labels = ArtifactSet::EMPTY;
         plan.artifacts.clear();
         plan.file_types.clear();

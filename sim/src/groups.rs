@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use market::nct::NctDelta;
+use replay::plan::ArtifactFacts;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -68,82 +69,121 @@ impl GroupScore {
     }
 }
 
-/// By family.
+/// By family and by month.
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct Groups {
+    /// By family.
+    pub families: Families,
+    /// By month.
+    pub months: Months,
+    /// Places of family and month by number of the row, for rows that were met and are kept in memory: what an artifact is
+    /// need not be looked up again.
+    rows: Vec<Option<(u16, u16)>>,
+}
+
+impl Groups {
+    /// Counts an artifact, in whose place among the kept rows its groups are remembered, if it has one; see
+    /// [`GroupScore::add`].
+    #[inline]
+    pub fn add(&mut self, row: Option<usize>, facts: &Arc<ArtifactFacts>, malicious: bool, called: Option<bool>, profit: NctDelta) {
+        let known = row.and_then(|row| self.rows.get(row).copied().flatten());
+        let (family, month) = known.unwrap_or_else(|| self.find(row, facts));
+        self.families.scores[usize::from(family)].add(malicious, called, profit);
+        self.months.scores[usize::from(month)].add(malicious, called, profit);
+    }
+
+    fn find(&mut self, row: Option<usize>, facts: &ArtifactFacts) -> (u16, u16) {
+        let places = (self.families.place(facts.family.as_ref()), self.months.place(facts.first_seen));
+        if let Some(row) = row {
+            if row >= self.rows.len() {
+                self.rows.resize(row + 1, None);
+            }
+            self.rows[row] = Some(places);
+        }
+        places
+    }
+}
+
+/// Place of the score of what is in no group, and of the groups that are not told apart.
+const WITHOUT: u16 = 0;
+const OTHERS: u16 = 1;
+
+/// By family.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Families {
-    places: HashMap<Arc<str>, usize>,
+    places: HashMap<Arc<str>, u16>,
     scores: Vec<GroupScore>,
-    others: GroupScore,
-    without: GroupScore,
+}
+
+impl Default for Families {
+    fn default() -> Families {
+        Families { places: HashMap::new(), scores: vec![GroupScore::default(); 2] }
+    }
 }
 
 impl Families {
-    /// The score of a family.
-    #[inline]
-    pub fn of(&mut self, family: Option<&Arc<str>>) -> &mut GroupScore {
-        let Some(family) = family else { return &mut self.without };
+    /// The place of a family's score.
+    fn place(&mut self, family: Option<&Arc<str>>) -> u16 {
+        let Some(family) = family else { return WITHOUT };
         match self.places.get(family) {
-            Some(&place) => &mut self.scores[place],
-            None if self.scores.len() == GROUPS => &mut self.others,
+            Some(&place) => place,
+            None if self.places.len() == GROUPS => OTHERS,
             None => {
-                self.places.insert(family.clone(), self.scores.len());
+                let place = self.scores.len() as u16;
+                self.places.insert(family.clone(), place);
                 self.scores.push(GroupScore::default());
-                self.scores.last_mut().expect("pushed a moment ago")
+                place
             }
         }
     }
 
     /// The families with most artifacts.
     pub fn facts(&self) -> GroupsFacts {
-        let mut all: Vec<(&str, &GroupScore)> = self.places.iter().map(|(name, &place)| (&**name, &self.scores[place])).collect();
+        let of = |place: u16| &self.scores[usize::from(place)];
+        let mut all: Vec<(&str, &GroupScore)> = self.places.iter().map(|(name, &place)| (&**name, of(place))).collect();
         all.sort_by(|(a, of_a), (b, of_b)| of_b.artifacts.cmp(&of_a.artifacts).then(a.cmp(b)));
         let (told, left_out) = all.split_at(all.len().min(FAMILIES));
-        let others = left_out.iter().fold(self.others, |sum, (_, score)| sum.and(score));
+        let others = left_out.iter().fold(*of(OTHERS), |sum, (_, score)| sum.and(score));
         GroupsFacts {
             groups: told.iter().map(|(name, score)| score.facts(name)).collect(),
             others: others.facts_if_any("all others"),
-            without: self.without.facts_if_any("no family"),
+            without: of(WITHOUT).facts_if_any("no family"),
         }
     }
 }
 
-/// A month, by the Unix seconds of its beginning and of that of the next one.
-#[derive(Clone, PartialEq, Debug)]
+/// A month, by the Unix seconds of its beginning and of that of the next one, and the place of its score.
+#[derive(Clone, Copy, PartialEq, Debug)]
 struct Month {
     from: i64,
     until: i64,
-    score: GroupScore,
+    place: u16,
 }
 
 /// By the month, in UTC, in which artifacts were first seen.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Months {
     /// In order of time.
     months: Vec<Month>,
-    /// Place of the last one that was asked for: neighbours are mostly of one month.
-    last: usize,
-    others: GroupScore,
-    without: GroupScore,
+    scores: Vec<GroupScore>,
+}
+
+impl Default for Months {
+    fn default() -> Months {
+        Months { months: Vec::new(), scores: vec![GroupScore::default(); 2] }
+    }
 }
 
 impl Months {
-    /// The score of the month of a moment, in Unix seconds.
-    #[inline]
-    pub fn of(&mut self, first_seen: Option<i64>) -> &mut GroupScore {
-        let Some(seconds) = first_seen else { return &mut self.without };
-        if !self.months.get(self.last).is_some_and(|month| (month.from..month.until).contains(&seconds)) {
-            match self.find(seconds) {
-                Some(place) => self.last = place,
-                None => return &mut self.others,
-            }
-        }
-        &mut self.months[self.last].score
+    /// The place of the score of the month of a moment, in Unix seconds.
+    fn place(&mut self, first_seen: Option<i64>) -> u16 {
+        first_seen.map_or(WITHOUT, |seconds| self.find(seconds).unwrap_or(OTHERS))
     }
 
-    fn find(&mut self, seconds: i64) -> Option<usize> {
-        let place = self.months.partition_point(|month| month.until <= seconds);
-        if self.months.get(place).is_some_and(|month| month.from <= seconds) {
-            return Some(place);
+    fn find(&mut self, seconds: i64) -> Option<u16> {
+        let at = self.months.partition_point(|month| month.until <= seconds);
+        if let Some(month) = self.months.get(at).filter(|month| month.from <= seconds) {
+            return Some(month.place);
         }
         if self.months.len() == GROUPS {
             return None;
@@ -151,19 +191,22 @@ impl Months {
         let first = in_utc(seconds)?.first_of_month().ok()?.start_of_day().ok()?;
         let next = first.date().last_of_month().tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?;
         let (from, until) = (first.timestamp().as_second(), next.timestamp().as_second());
-        self.months.insert(place, Month { from, until, score: GroupScore::default() });
+        let place = self.scores.len() as u16;
+        self.months.insert(at, Month { from, until, place });
+        self.scores.push(GroupScore::default());
         Some(place)
     }
 
     /// The last months.
     pub fn facts(&self) -> GroupsFacts {
         let (left_out, told) = self.months.split_at(self.months.len().saturating_sub(MONTHS));
-        let others = left_out.iter().fold(self.others, |sum, month| sum.and(&month.score));
+        let of = |place: u16| &self.scores[usize::from(place)];
+        let others = left_out.iter().fold(*of(OTHERS), |sum, month| sum.and(of(month.place)));
         let name = |month: &Month| in_utc(month.from).map_or_else(String::new, |moment| moment.strftime("%Y-%m").to_string());
         GroupsFacts {
-            groups: told.iter().map(|month| month.score.facts(&name(month))).collect(),
+            groups: told.iter().map(|month| of(month.place).facts(&name(month))).collect(),
             others: others.facts_if_any("all others"),
-            without: self.without.facts_if_any("no date"),
+            without: of(WITHOUT).facts_if_any("no date"),
         }
     }
 }
@@ -213,6 +256,11 @@ mod tests {
 
     use super::*;
 
+    fn count(months: &mut Months, first_seen: Option<i64>) {
+        let place = months.place(first_seen);
+        months.scores[usize::from(place)].add(true, None, NctDelta::ZERO);
+    }
+
     fn told(facts: &GroupsFacts) -> Vec<(&str, u64)> {
         facts.rows().map(|group| (group.name.as_str(), group.artifacts)).collect()
     }
@@ -222,11 +270,12 @@ mod tests {
         let mut families = Families::default();
         for number in 0..5_000_u64 {
             let name: Arc<str> = format!("family {}", if number % 2 == 0 { 0 } else { number }).into();
-            families.of(Some(&name)).add(true, Some(true), NctDelta::from(Nct::whole(1)));
+            let place = families.place(Some(&name));
+            families.scores[usize::from(place)].add(true, Some(true), NctDelta::from(Nct::whole(1)));
         }
-        families.of(None).add(false, None, NctDelta::ZERO);
+        families.scores[usize::from(WITHOUT)].add(false, None, NctDelta::ZERO);
         let facts = families.facts();
-        assert_eq!(families.scores.len(), GROUPS);
+        assert_eq!(families.places.len(), GROUPS);
         assert_eq!((facts.groups.len(), facts.groups[0].artifacts, facts.groups[0].name.as_str()), (FAMILIES, 2_500, "family 0"));
         assert_eq!(facts.rows().map(|group| group.artifacts).sum::<u64>(), 5_001);
         assert_eq!(facts.rows().map(|group| group.profit.nct).sum::<f64>(), 5_000.0);
@@ -240,10 +289,10 @@ mod tests {
         let moments =
             ["2024-02-29T23:59:59Z", "2024-03-01T00:00:00Z", "2023-12-31T12:00:00Z", "2024-03-31T23:59:59Z", "1969-12-31T23:59:59Z"];
         for moment in moments {
-            months.of(Some(second(moment))).add(true, None, NctDelta::ZERO);
+            count(&mut months, Some(second(moment)));
         }
-        months.of(None).add(true, None, NctDelta::ZERO);
-        months.of(Some(i64::MAX)).add(true, None, NctDelta::ZERO);
+        count(&mut months, None);
+        count(&mut months, Some(i64::MAX));
         let facts = months.facts();
         let expected = [("1969-12", 1), ("2023-12", 1), ("2024-02", 1), ("2024-03", 2), ("all others", 1), ("no date", 1)];
         assert_eq!(told(&facts), expected);
@@ -252,7 +301,7 @@ mod tests {
     #[test]
     fn dates_all_over_the_calendar_do_not_fill_the_memory() {
         let mut months = Months::default();
-        (0..40_000).for_each(|month| months.of(Some(month * 2_678_400)).add(true, None, NctDelta::ZERO));
+        (0..40_000).for_each(|month| count(&mut months, Some(month * 2_678_400)));
         assert_eq!(months.months.len(), GROUPS);
         assert_eq!(months.facts().rows().map(|group| group.artifacts).sum::<u64>(), 40_000);
     }

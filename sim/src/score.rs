@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     curve::Curve,
     forecast::{Forecasts, Met},
-    groups::{Families, Months},
+    groups::Groups,
 };
 
 /// File types that are told apart; further ones are counted together.
@@ -326,10 +326,8 @@ pub struct Scorecard {
     pub rivals: Vec<RivalScore>,
     /// By file type.
     pub types: TypeScores,
-    /// By family.
-    pub families: Families,
-    /// By the month in which artifacts were first seen.
-    pub months: Months,
+    /// By family, and by the month in which artifacts were first seen.
+    pub groups: Groups,
     /// Equity and capital over time.
     pub curve: Curve,
 }
@@ -460,9 +458,7 @@ impl Observer for Scorecard {
             if let Some(called) = called {
                 score.label.add(called, malicious);
             }
-            let facts = &closed.plan.artifacts[artifact];
-            self.families.of(facts.family.as_ref()).add(malicious, called, profit);
-            self.months.of(facts.first_seen).add(malicious, called, profit);
+            self.groups.add(closed.plan.kept_row(artifact), &closed.plan.artifacts[artifact], malicious, called, profit);
             let (for_malicious, for_benign) = opinions[artifact];
             if for_malicious + for_benign > 0 {
                 let panel = for_malicious >= for_benign;

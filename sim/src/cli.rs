@@ -18,6 +18,7 @@ use crate::{
         explain::ExplainArgs,
         model::ModelArgs,
         replay::ReplayArgs,
+        report::ReportArgs,
         rules::RulesArgs,
         scan::ScanArgs,
         strategies::StrategiesArgs,
@@ -41,6 +42,7 @@ Examples:
   sim walkforward my-corpus --period month   what choosing by the past would have earned
   sim explain run                            where the profit of a `replay --out run` was lost
   sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
+  sim report run -o report.html              a page about what commands wrote
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
 
 Exit codes:
@@ -65,6 +67,7 @@ enum Command {
     WalkForward(Box<WalkForwardArgs>),
     Explain(Box<ExplainArgs>),
     Tournament(Box<TournamentArgs>),
+    Report(ReportArgs),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -83,6 +86,7 @@ impl Cli {
             Command::WalkForward(args) => args.run(out),
             Command::Explain(args) => args.run(out),
             Command::Tournament(args) => args.run(out),
+            Command::Report(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),

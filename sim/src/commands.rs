@@ -7,6 +7,7 @@ pub mod corpus;
 pub mod explain;
 pub mod model;
 pub mod replay;
+pub mod report;
 pub mod rules;
 pub mod scan;
 pub mod stage;

@@ -149,7 +149,7 @@ fn profits(comparison: &Comparison) -> Markup {
             @if comparison.watched { "Intervals of differences hold at all times, for all candidates at once: who looks whenever they like is not fooled." }
             @else {
                 "p: sign-flip test of the difference. Adjusted: better than the baseline, with all that were tried considered (Romano and Wolf). Best?: "
-                "`no` is told from the best by its interval and by the model confidence set (" (format!("{:.0}", 100.0 * comparison.method.set_confidence)) " %)."
+                code { "no" } " is told from the best by its interval and by the model confidence set (" (format!("{:.0}", 100.0 * comparison.method.set_confidence)) " %)."
             }
         }
     }

@@ -50,9 +50,9 @@ pub(super) fn waterfall(explanation: &Explanation) -> Markup {
         plain(""),
         plain(format!("{}, never late and never short of Nectar", cut(&facts.oracle, NAME))),
     ];
-    let rows = steps.iter().map(|step| {
-        vec![plain(step.cause.name()), change(&step.cost), share(step.share), count(step.bounties), plain(step.cause.meaning())]
-    });
+    let rows = steps
+        .iter()
+        .map(|step| vec![plain(step.cause.name()), cost(&step.cost), share(step.share), count(step.bounties), plain(step.cause.meaning())]);
     let caption = "From the run's profit to the most that could have been made of each bounty";
     let columns = [Text("step"), Number("NCT"), Number("share"), Number("bounties"), Text("meaning")];
     let steps_table = table(caption, &columns, [first].into_iter().chain(rows).chain([last]));
@@ -70,7 +70,7 @@ pub(super) fn waterfall(explanation: &Explanation) -> Markup {
         let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| plain("-"), name);
         vec![
             html! { (bounty.bounty) },
-            change(&bounty.cost),
+            cost(&bounty.cost),
             change(&bounty.profit),
             or_none(&bounty.file_type),
             or_none(&bounty.family),
@@ -102,6 +102,11 @@ pub(super) fn waterfall(explanation: &Explanation) -> Markup {
     }
 }
 
+/// What was lost, which is not good because it is more than nothing.
+fn cost(money: &Money) -> Markup {
+    plain(nct(money.nct, true))
+}
+
 /// `scan error +3.2000, mis-sized stake +0.5000`
 fn dearest_of(steps: &std::collections::BTreeMap<crate::explain::cause::Cause, Money>) -> String {
     let mut steps: Vec<_> = steps.iter().collect();
@@ -114,7 +119,7 @@ fn groups(caption: &str, what: &'static str, groups: &[GroupFacts]) -> Markup {
     if groups.len() < 2 {
         return Markup::default();
     }
-    let rows = groups.iter().map(|group| vec![name(&group.name), change(&group.cost), plain(dearest_of(&group.steps))]);
+    let rows = groups.iter().map(|group| vec![name(&group.name), cost(&group.cost), plain(dearest_of(&group.steps))]);
     html! { details { summary { (caption) } (table(caption, &[Text(what), Number("NCT lost"), Text("dearest causes")], rows)) } }
 }
 
@@ -130,7 +135,7 @@ pub(super) fn capital(explanation: &Explanation) -> Markup {
     });
     let thumb = &facts.rule_of_thumb;
     html! {
-        h3 { "What a wallet should hold" }
+        p { strong { "What a wallet should hold" } }
         (figures(&[
             ("Enough for this run, NCT", amount(facts.needed_nct), format!("the wallet had {}", nct(facts.wallet.nct, false))),
             ("Ruin, at most", share(Some(ruin.bound)), format!("Lundberg's bound, bounties independent: {theta}")),

@@ -363,10 +363,17 @@ fn reliability(run: &Run) -> Markup {
         decimal(Some(all[0].1.ece_equal_width))
     );
     let note = "By tenths of the probability. On the diagonal, as many were malicious as was said; the larger a point, the more artifacts.";
-    html! { div.columns { (Chart::new("reliability", caption, summary, json!({ "series": series })).note(note).over(&table)) div.stack { (scores) p.muted.small {
-        "Brier = reliability - resolution + uncertainty. ECE: mean distance to the diagonal. z: beyond ±1.96 calibration is doubtful. "
-        "Covered: groups of like artifacts within their 90 % intervals, of how many."
-    } } } }
+    html! {
+        div.columns {
+            (Chart::new("reliability", caption, summary, json!({ "series": series })).note(note).alone())
+            (table)
+        }
+        (scores)
+        p.muted.small {
+            "Brier = reliability - resolution + uncertainty. ECE: mean distance to the diagonal. z: beyond ±1.96 calibration is doubtful. "
+            "Covered: groups of like artifacts within their 90 % intervals, of how many."
+        }
+    }
 }
 
 /// A chart of profits by group over its table.
@@ -403,7 +410,10 @@ fn by_group(what: &'static str, caption: &str, note: &str, groups: &[&GroupFacts
     let summary = best.map_or_else(String::new, |best| format!("Most with {}: {} NCT.", cut(&best.name, NAME), nct(best.profit.nct, true)));
     let kind = if what == "month" { "columns" } else { "bars" };
     let size = if bars.len() < 6 && kind == "bars" { "short" } else { "" };
-    html! { h3 { (caption) } (Chart::new(kind, format!("Profit by {what}"), summary, json!({ "bars": bars, "unit": "NCT" })).note(note).size(size).alone()) (table) }
+    // One bar is as long as any.
+    let several = bars.len() > 1;
+    let chart = Chart::new(kind, format!("Profit by {what}"), summary, json!({ "bars": bars, "unit": "NCT" }));
+    html! { @if several { (chart.note(note).size(size).alone()) } (table) }
 }
 
 fn groups(run: &Run) -> Markup {

@@ -253,11 +253,13 @@
       const turned = grid && grid.x !== x;
       const cells = grid ? grid.cells.map(cell => [turned ? cell[1] : cell[0], turned ? cell[0] : cell[1], ...cell.slice(2)]) : [];
       const means = cells.map(cell => cell[2]);
-      const [least, most] = [Math.min(...means, 0), Math.max(...means, 1e-12)];
+      // All on one side of nothing: told by how they differ.
+      const [lowest, highest] = [Math.min(...means), Math.max(...means)];
+      const [least, most] = lowest < 0 ? [-Math.max(-lowest, highest, 1e-12), Math.max(-lowest, highest, 1e-12)] : [lowest, Math.max(highest, lowest + 1e-12)];
+      const far = value => Math.abs((value - (least < 0 ? 0 : least)) / (most - (least < 0 ? 0 : least))) > 0.55;
       const label = { hideOverlap: false, interval: 0, formatter: name => cut(name, base.narrow ? 10 : 20) };
       return {
         ...base,
-        title: undefined,
         grid: { ...base.grid, top: 28, bottom: 84 },
         xAxis: axis(look, { type: "category", data: data.axes[x].values, name: data.axes[x].name, nameLocation: "middle", nameGap: 30, label }),
         yAxis: axis(look, { type: "category", data: data.axes[y].values, name: data.axes[y].name, nameTextStyle: { color: look.muted, align: "left" }, label }),
@@ -268,8 +270,9 @@
         },
         tooltip: { ...base.tooltip, formatter: part => `${data.axes[x].values[part.value[0]]}, ${data.axes[y].values[part.value[1]]}\nmean ${full(part.value[2])} ${data.unit}\nbest ${full(cells[part.dataIndex][4])}\n${full(cells[part.dataIndex][3])} trials` },
         series: [{
-          type: "heatmap", data: cells.map(cell => cell.slice(0, 3)), itemStyle: { borderColor: look.surface, borderWidth: 2 },
-          label: { show: cells.length <= 60 && !base.narrow, formatter: part => brief(part.value[2]), color: look.text, textBorderColor: look.surface, textBorderWidth: 2 },
+          type: "heatmap", itemStyle: { borderColor: look.surface, borderWidth: 2 },
+          data: cells.map(cell => ({ value: cell.slice(0, 3), label: { color: far(cell[2]) ? look.surface : look.text } })),
+          label: { show: cells.length <= 60 && !base.narrow, formatter: part => brief(part.value[2]), fontWeight: 600 },
         }],
       };
     },
@@ -336,28 +339,32 @@
 
   // On paper, charts are light, as wide as the paper, and tables stay as they were folded.
   let before;
+  let printing = false;
   addEventListener("beforeprint", () => {
     before = root.dataset.theme;
     root.dataset.theme = "light";
+    printing = true;
     drawAll(PRINTED);
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before;
     else delete root.dataset.theme;
+    printing = false;
     drawAll();
   });
 
   // From here on, boxes of charts have a size.
   root.dataset.charts = "0";
   drawAll();
-  let width = innerWidth;
-  let pending = 0;
-  addEventListener("resize", () => {
-    if (innerWidth === width) return;
-    width = innerWidth;
-    cancelAnimationFrame(pending);
-    pending = requestAnimationFrame(() => drawAll());
+  const watcher = new ResizeObserver(boxes => {
+    if (printing) return;
+    const now = look();
+    for (const { target } of boxes) {
+      const chart = charts.find(chart => chart.box === target);
+      if (chart.drawn.getWidth() !== target.clientWidth) draw(chart, now);
+    }
   });
+  for (const chart of charts) watcher.observe(chart.box);
   root.dataset.charts = String(charts.length);
   performance.mark("charts drawn");
 })();

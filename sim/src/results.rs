@@ -145,7 +145,9 @@ fn sweep(path: &Path, registry: &Path) -> Result<Summary> {
     let plan = folder::read_plan(path)?;
     let mut records = folder::read(path)?;
     records.sort_by_key(|record| (record.number, record.rung));
-    let registry = Registry::open(registry, &plan.corpus.sha256)?;
+    let mut registry = Registry::open(registry, &plan.corpus.sha256)?;
+    // The registry of another account has not heard of them.
+    registry.know(records.iter(), path);
     let failed = records.iter().filter(|record| record.figures().is_none()).count() as u64;
     let counts = Counts { reused: records.len() as u64 - failed, failed, ..Counts::default() };
     Ok(Summary::new(&plan, counts, &records, &registry))

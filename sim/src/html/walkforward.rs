@@ -41,7 +41,9 @@ fn ran(walked: &WalkForward) -> Markup {
 fn total(walked: &WalkForward) -> Markup {
     let walk = &walked.walk;
     let difference = &walk.difference;
-    let told = if difference.distinct {
+    let told = if walk.profit_nct == walk.baseline_nct && difference.per_bounty.nct == 0.0 {
+        "the same".to_owned()
+    } else if difference.distinct {
         format!("{}, p {}", interval(difference.per_bounty.interval), p_value(difference.p))
     } else {
         format!("not distinguishable; {} would have shown", nct(difference.detectable_nct, false))

@@ -26,13 +26,20 @@ struct Point {
     equity: NctDelta,
     low: NctDelta,
     high: NctDelta,
+    drawdown: NctDelta,
     locked: Nct,
 }
 
 impl Point {
     /// Both as one, the second of which follows the first.
     fn and(self, next: Point) -> Point {
-        Point { low: self.low.min(next.low), high: self.high.max(next.high), locked: self.locked.max(next.locked), ..next }
+        Point {
+            low: self.low.min(next.low),
+            high: self.high.max(next.high),
+            drawdown: self.drawdown.max(next.drawdown),
+            locked: self.locked.max(next.locked),
+            ..next
+        }
     }
 }
 
@@ -57,10 +64,10 @@ impl Curve {
         self.open.locked = self.open.locked.max(locked);
     }
 
-    /// A bounty is over; the profit of all so far is `equity`.
+    /// A bounty is over; the profit of all so far is `equity`, and was `peak` at most.
     #[inline]
-    pub fn add(&mut self, block: BlockNumber, equity: NctDelta) {
-        let point = Point { block, equity, low: equity, high: equity, locked: self.open.locked };
+    pub fn add(&mut self, block: BlockNumber, equity: NctDelta, peak: NctDelta) {
+        let point = Point { block, equity, low: equity, high: equity, drawdown: peak - equity, locked: self.open.locked };
         self.open = if self.bounties == 0 { point } else { self.open.and(point) };
         self.bounties += 1;
         if self.bounties == 1 << self.doublings {
@@ -86,6 +93,7 @@ impl Curve {
             equity_nct: point.equity.to_f64(),
             low_nct: point.low.to_f64(),
             high_nct: point.high.to_f64(),
+            drawdown_nct: point.drawdown.to_f64(),
             locked_nct: point.locked.to_f64(),
         };
         CurveFacts { bounties_per_point: 1 << self.doublings, points: self.points.iter().chain(open).map(facts).collect() }
@@ -136,6 +144,8 @@ pub struct PointFacts {
     pub low_nct: f64,
     /// The most.
     pub high_nct: f64,
+    /// The deepest that it was below the most before.
+    pub drawdown_nct: f64,
     /// The most that was in escrow meanwhile.
     pub locked_nct: f64,
 }
@@ -166,10 +176,11 @@ mod tests {
     }
 
     fn curve(profits: impl IntoIterator<Item = i64>) -> Curve {
-        let (mut curve, mut equity) = (Curve::default(), NctDelta::ZERO);
+        let (mut curve, mut equity, mut peak) = (Curve::default(), NctDelta::ZERO, NctDelta::ZERO);
         for (block, profit) in (1..).zip(profits) {
             equity += signed(profit);
-            curve.add(BlockNumber(block), equity);
+            peak = peak.max(equity);
+            curve.add(BlockNumber(block), equity, peak);
         }
         curve
     }
@@ -199,7 +210,9 @@ mod tests {
             let facts = curve(profits).facts();
             assert!(facts.points.len() <= POINTS + 1 && facts.points.len() as u64 * facts.bounties_per_point >= count as u64, "{count}");
             let least = facts.points.iter().map(|point| point.low_nct).fold(f64::INFINITY, f64::min);
-            assert_eq!(least, fall as f64 - 1000.0, "{count}");
+            assert_eq!(least, fall as f64 - 100_000.0, "{count}");
+            let deepest = facts.points.iter().map(|point| point.drawdown_nct).fold(0.0, f64::max);
+            assert_eq!(deepest, 100_000.0, "{count}");
             assert_eq!(facts.points.last().map(|point| (point.block, point.equity_nct)), Some((count as u64, count as f64 - 2.0)));
         }
     }
@@ -208,12 +221,12 @@ mod tests {
     fn capital_that_stays_locked_is_in_every_point() {
         let mut curve = Curve::default();
         curve.lock(Nct::whole(5));
-        curve.add(BlockNumber(1), NctDelta::ZERO);
-        curve.add(BlockNumber(2), NctDelta::ZERO);
+        curve.add(BlockNumber(1), NctDelta::ZERO, NctDelta::ZERO);
+        curve.add(BlockNumber(2), NctDelta::ZERO, NctDelta::ZERO);
         curve.lock(Nct::whole(9));
         curve.lock(Nct::whole(2));
-        curve.add(BlockNumber(3), NctDelta::ZERO);
-        curve.add(BlockNumber(4), NctDelta::ZERO);
+        curve.add(BlockNumber(3), NctDelta::ZERO, NctDelta::ZERO);
+        curve.add(BlockNumber(4), NctDelta::ZERO, NctDelta::ZERO);
         assert_eq!(curve.facts().points.iter().map(|point| point.locked_nct).collect::<Vec<_>>(), [5.0, 5.0, 9.0, 2.0]);
     }
 

@@ -439,7 +439,7 @@ impl Observer for Scorecard {
         self.unvoted += u64::from(closed.consensus.is_none());
         let own = OwnBounty::from(closed);
         let profit = self.own.count(&own);
-        self.curve.add(closed.now, self.own.drawdown.equity);
+        self.curve.add(closed.now, self.own.drawdown.equity, self.own.drawdown.peak);
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);

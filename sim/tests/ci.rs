@@ -159,7 +159,8 @@ fn filled(value: &str, inputs: &BTreeMap<String, String>) -> String {
 fn github(engine: &str) -> (Repository, Output) {
     let (workflow, action): (Workflow, Action) = (read("github.yml"), read("action.yml"));
     let repository = Repository::new(engine);
-    let used = workflow.jobs["backtest"].steps.iter().find(|step| step.uses.as_ref().is_some_and(|uses| uses.contains("docs/ci@"))).unwrap();
+    let used =
+        workflow.jobs["backtest"].steps.iter().find(|step| step.uses.as_ref().is_some_and(|uses| uses.contains("docs/ci@"))).unwrap();
     assert!(used.with.keys().all(|name| action.inputs.contains_key(name)), "{:?}", used.with);
     let mut inputs: BTreeMap<String, String> =
         action.inputs.iter().filter_map(|(name, input)| Some((name.clone(), input.default.clone()?))).collect();
@@ -172,8 +173,7 @@ fn github(engine: &str) -> (Repository, Output) {
     let mut last = None;
     for step in action.runs.steps.iter().filter(|step| step.name.as_deref() != Some("Build the simulator")) {
         let Some(script) = &step.run else { continue };
-        let mut env: BTreeMap<String, String> =
-            step.env.iter().map(|(name, value)| (name.clone(), filled(value, &inputs))).collect();
+        let mut env: BTreeMap<String, String> = step.env.iter().map(|(name, value)| (name.clone(), filled(value, &inputs))).collect();
         env.insert("GITHUB_ACTION_PATH".to_owned(), recipes().to_string_lossy().into_owned());
         for (name, file) in [("GITHUB_OUTPUT", "output"), ("GITHUB_STEP_SUMMARY", "summary.md")] {
             env.insert(name.to_owned(), repository.home.path().join(file).to_string_lossy().into_owned());

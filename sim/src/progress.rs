@@ -56,6 +56,11 @@ impl Progress {
         self.new_bar(ProgressBar::new(artifacts), "{wide_bar} {human_pos}/{human_len} artifacts, {rate}/s{msg}, {eta} left")
     }
 
+    /// Rounds of a measurement; how many there will be is told on the way.
+    pub fn rounds(&self) -> ProgressBar {
+        self.new_bar(ProgressBar::new(0), "{wide_bar} {human_pos}/{human_len} rounds, {elapsed}, {eta} left")
+    }
+
     /// A replay of so many bounties.
     pub fn bar(&self, bounties: u64, nulls: bool) -> ProgressBar {
         let what = if nulls { "bounties, null strategies' included" } else { "bounties" };

@@ -199,8 +199,8 @@ pub enum Against {
 /// Figures that cannot be told apart where two sides share a process.
 const SHARED: [&str; 2] = ["peak_memory", "peak_memory_child"];
 
-/// What two runs of one program differ by on a machine that does not drift at all: memory is laid out anew, and threads land
-/// on other processors. Measured by `validate-gates --runs`.
+/// What is allowed for between two runs of one program, as a share, however steady the probes are: memory is laid out anew, and
+/// threads land on other processors, which no probe in either of them can see.
 const BETWEEN_RUNS: f64 = 0.03;
 
 /// Measured figures and exact ones, with gates over them.
@@ -318,7 +318,7 @@ impl Judged<'_> {
                 return None;
             }
             // The same reckoning as a gate's: how far the figure is above what it is in the base.
-            let gate = Gate::at_least_base(name);
+            let gate = Gate::at_least_base(name, figure.unit);
             let margin = gate.judge(&self.evidence(name), self.confidence).margin?;
             let of = |share: Option<f64>| share.map(|share| 1.0 + share);
             Some((name.clone(), Ratio { estimate: 1.0 + margin.estimate, low: of(margin.low), high: of(margin.high) }))

@@ -6,6 +6,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// What a figure is counted in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Unit {
@@ -235,6 +237,30 @@ pub fn replay() -> impl Iterator<Item = &'static Figure> {
 pub enum Value {
     Number(f64),
     Text(String),
+}
+
+/// A figure for reading, with its unit.
+pub fn shown(value: &Value, unit: Unit) -> String {
+    let number = match value {
+        Value::Text(text) => return text::cut(text, 12),
+        Value::Number(number) => *number,
+    };
+    match unit {
+        Unit::Seconds if number.abs() < 1e-3 => format!("{:.1} us", number * 1e6),
+        Unit::Seconds if number.abs() < 1.0 => format!("{:.2} ms", number * 1e3),
+        Unit::Seconds => format!("{number:.3} s"),
+        Unit::Bytes if number.abs() < 1e4 => format!("{number:.0} B"),
+        Unit::Bytes => format!("{:.2} MB", number / 1e6),
+        Unit::Share => format!("{:.2} %", 100.0 * number),
+        Unit::Nct => format!("{number:.4} NCT"),
+        Unit::Cores => format!("{number:.2} cores"),
+        Unit::FilesPerSecond | Unit::BountiesPerSecond | Unit::MegabytesPerSecond => {
+            let rate = if number.abs() < 100.0 { format!("{number:.2}") } else { text::thousands(number.round().max(0.0) as u64) };
+            format!("{rate} {}", unit.name())
+        }
+        Unit::Count if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => text::thousands(number as u64),
+        Unit::Count | Unit::Hash => format!("{number:.4}"),
+    }
 }
 
 /// All figures that a report of that subject may have, those of these backends included, by full name.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    figures::{Figure, Kind, Unit, Value},
+    figures::{Figure, Kind, Unit, Value, shown},
     statistics::bootstrap::{Interval, LEAST, Plan, Resampled},
     text,
 };
@@ -40,6 +40,8 @@ pub struct Gate {
     pub text: String,
     /// Full name of the figure.
     pub figure: String,
+    /// What it is counted in.
+    pub unit: Unit,
     /// How it must compare.
     pub operator: Operator,
     /// With what.
@@ -77,11 +79,6 @@ impl Operator {
             Operator::Equal => figure == bound,
             Operator::Unequal => figure != bound,
         }
-    }
-
-    /// Whether more is good.
-    const fn upwards(self) -> bool {
-        matches!(self, Operator::AtLeast | Operator::Above)
     }
 }
 
@@ -183,7 +180,7 @@ impl Gate {
         if !bound.uses_base() && bound.value(0.0).is_infinite() {
             return Err(wrong("the right side is infinite".to_owned()));
         }
-        Ok(Gate { text: typed.to_owned(), figure: name.to_owned(), operator, bound })
+        Ok(Gate { text: typed.to_owned(), figure: name.to_owned(), unit: about.unit, operator, bound })
     }
 }
 
@@ -461,9 +458,9 @@ pub struct Evidence {
 
 impl Gate {
     /// `FIGURE >= base`: its margin is how far the figure is above the base.
-    pub fn at_least_base(figure: &str) -> Gate {
+    pub fn at_least_base(figure: &str, unit: Unit) -> Gate {
         let (text, figure) = (format!("{figure} >= base"), figure.to_owned());
-        Gate { text, figure, operator: Operator::AtLeast, bound: Expression::Base }
+        Gate { text, figure, unit, operator: Operator::AtLeast, bound: Expression::Base }
     }
 
     /// Judges the gate; measured figures by intervals of confidence `level`.
@@ -492,8 +489,13 @@ impl Gate {
             (Known::Exact(value), Known::Exact(base)) => {
                 let (holds, bound) = self.compared(value, base);
                 let outcome = if holds { Outcome::Pass } else { Outcome::Fail };
-                let relation = if holds { "" } else { "not " };
-                let why = format!("{} is {relation}{} {}", said(value), self.operator, said(&bound));
+                let (relation, [own, other]) = (if holds { "" } else { "not " }, [value, &bound].map(|value| self.said(Some(value))));
+                let same = own == other && value != &bound;
+                // Exact is exact: where rounding hides a difference, all digits are shown.
+                let why = match (value, &bound) {
+                    (Value::Number(value), Value::Number(bound)) if same => format!("{value} is {relation}{} {bound}", self.operator),
+                    _ => format!("{own} is {relation}{} {other}", self.operator),
+                };
                 answer(outcome, Some(value.clone()), Some(bound), why)
             }
             (Known::Rounds(rounds), _) => {
@@ -523,6 +525,10 @@ impl Gate {
             }
             (_, _, base) => (self.operator == Operator::Unequal, base.clone()),
         }
+    }
+
+    fn said(&self, value: Option<&Value>) -> String {
+        value.map_or_else(|| "unknown".to_owned(), |value| shown(value, self.unit))
     }
 
     fn judge_rounds(&self, rounds: &[f64], bases: &[f64], drift: Option<f64>, level: f64) -> Answer {
@@ -563,10 +569,12 @@ impl Gate {
             (_, true) => Outcome::Fail,
             _ => Outcome::CannotTell,
         };
-        let (margin, side) = (answer.margin.expect("it was set"), if self.operator.upwards() { "least" } else { "most" });
         let percent = |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:+.1} %", 100.0 * share));
+        let margin = answer.margin.expect("it was set");
         answer.why = format!(
-            "{} from the {side} that is allowed, between {} and {} with {} % confidence, {} rounds",
+            "{}, and the bound is {}: off by {}, between {} and {} ({} % confidence, {} rounds)",
+            self.said(answer.value.as_ref()),
+            self.said(answer.bound.as_ref()),
             percent(Some(margin.estimate)),
             percent(margin.low),
             percent(margin.high),
@@ -638,13 +646,6 @@ fn margin_apart(rounds: &[f64], bounds: &[f64], drift: f64, level: f64) -> Resul
     let each = 0.5 * (1.0 + level);
     let (figure, bound) = (interval(&logarithms(rounds)?, each)?, interval(&logarithms(bounds)?, each)?);
     Ok(Interval { estimate: figure.estimate - bound.estimate, low: figure.low - bound.high - drift, high: figure.high - bound.low + drift })
-}
-
-fn said(value: &Value) -> String {
-    match value {
-        Value::Number(number) => format!("{number}"),
-        Value::Text(text) => text::cut(text, 16),
-    }
 }
 
 /// The confidence of the interval at a look, the first being 0: however often one looks, a gate is answered wrongly in at most

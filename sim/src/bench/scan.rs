@@ -194,7 +194,7 @@ impl<'a> ScanSide<'a> {
     fn look_at(&self, scanner: &Scanner, place: usize, row: &Row, tail: &[u8], pass: &mut Pass) {
         let answers = match scan::subject(self.corpus, scanner, row, tail) {
             Ok(subject) => {
-                pass.bytes += subject.content.as_ref().map_or(0, |content| content.len() as u64);
+                pass.bytes += subject.content.as_ref().map_or(0, |content| (content.len() - tail.len()) as u64);
                 let (subject, begun) = (Arc::new(subject), Instant::now());
                 let answers = scanner.scan(&subject).answers;
                 let _ = pass.whole.record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));

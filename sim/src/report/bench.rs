@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{lines, name, nct, table};
+use super::{lines, name, table};
 use crate::{
     bench::{BaseKind, BenchReport, FigureReport},
-    figures::{self, Better, Figure, Kind, Subject, Unit, Value},
+    figures::{self, Better, Figure, Kind, Subject, Value, shown},
     gate::{Answer, Outcome},
     text::{Align, columns, cut, plain, thousands},
 };
@@ -249,28 +249,6 @@ fn verdict(report: &BenchReport) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     format!("of {} gate{}: {}", report.gates.len(), if report.gates.len() == 1 { "" } else { "s" }, said.join(", "))
-}
-
-/// A figure for reading.
-pub fn shown(value: &Value, unit: Unit) -> String {
-    let number = match value {
-        Value::Text(text) => return cut(text, 12),
-        Value::Number(number) => *number,
-    };
-    match unit {
-        Unit::Seconds if number.abs() < 1e-3 => format!("{:.1} us", number * 1e6),
-        Unit::Seconds if number.abs() < 1.0 => format!("{:.2} ms", number * 1e3),
-        Unit::Seconds => format!("{number:.3} s"),
-        Unit::Bytes if number.abs() < 1e4 => format!("{number} B"),
-        Unit::Bytes => format!("{:.2} MB", number / 1e6),
-        Unit::Share => format!("{:.2} %", 100.0 * number),
-        Unit::Nct => nct(number, false),
-        Unit::Cores => format!("{number:.2}"),
-        Unit::FilesPerSecond | Unit::BountiesPerSecond | Unit::MegabytesPerSecond if number.abs() < 100.0 => format!("{number:.2}"),
-        Unit::FilesPerSecond | Unit::BountiesPerSecond | Unit::MegabytesPerSecond => thousands(number.round().max(0.0) as u64),
-        Unit::Count if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => thousands(number as u64),
-        Unit::Count | Unit::Hash => format!("{number:.4}"),
-    }
 }
 
 /// Every figure that reports of these have.

@@ -12,6 +12,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     commands::{
+        bench::BenchArgs,
         compare::CompareArgs,
         completions::{CompletionsArgs, ManArgs},
         config::ConfigArgs,
@@ -37,6 +38,7 @@ Examples:
   sim corpus starter my-corpus               write a small corpus to play with
   sim replay my-corpus                       play it and print the report
   sim scan my-corpus --engine engine.toml    what an engine's backends say of it
+  sim bench scan my-corpus --engine new.toml --against old.toml --gate 'files_per_s >= base * 0.95'
   sim replay my-corpus --strategy null/min   the same market, another strategy
   sim config --set rivals.0.count=5          every setting, and where it comes from
   sim model train my-corpus -o model.toml    a model for the engine's `model` backend
@@ -76,6 +78,7 @@ enum Command {
     Tournament(Box<TournamentArgs>),
     Report(ReportArgs),
     Scan(Box<ScanArgs>),
+    Bench(BenchArgs),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
     Corpus(CorpusArgs),
@@ -99,6 +102,7 @@ impl Cli {
             Command::Tournament(args) => args.run(out),
             Command::Report(args) => args.run(out),
             Command::Scan(args) => args.run(out),
+            Command::Bench(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),
             Command::Corpus(args) => args.run(out),

@@ -1,5 +1,6 @@
 //! The subcommands, one file each. Each takes its arguments apart, and writes data to `out` and nothing else.
 
+pub mod bench;
 pub mod compare;
 pub mod config;
 pub mod completions;

@@ -12,6 +12,9 @@ pub mod groups; // figures by family and by month
 pub mod score; // what is counted while a run is played
 pub mod decisions; // all that an engine did, as one hash
 pub mod run; // a finished run as data: run.json
+pub mod figures; // figures by name, with their units
+pub mod gate; // conditions over figures, and whether they hold
+pub mod usage; // what this process takes of the machine
 pub mod cache; // verdicts on disk
 pub mod scan; // what the backends say of a corpus
 pub mod report; // the report in a terminal
@@ -19,6 +22,7 @@ pub mod look; // what pages look like
 pub mod progress; // progress of long work
 pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files
+pub mod bench; // a measurement as data: figures, rounds, baselines
 pub mod timeline; // when artifacts were first seen, periods, and biases of evaluations in time
 pub mod contest; // several strategies in the same markets
 pub mod hindsight; // the best that fixed stakes would have earned

@@ -102,6 +102,11 @@ impl Progress {
         self.phase("scanning", "artifacts", Some(artifacts))
     }
 
+    /// Rounds of a measurement; how many there will be is told on the way.
+    pub fn rounds(&self) -> Bar {
+        self.phase("measuring", "rounds", Some(0))
+    }
+
     /// A replay of so many bounties.
     pub fn bar(&self, bounties: u64, nulls: bool) -> Bar {
         self.phase("playing", if nulls { "bounties, null strategies' included" } else { "bounties" }, Some(bounties))
@@ -166,6 +171,11 @@ impl Bar {
         self.bar.inc_length(more);
         self.bar.reset_eta();
         self.tell();
+    }
+
+    /// So many are to be done in all.
+    pub fn set_length(&self, total: u64) {
+        self.bar.set_length(total);
     }
 
     /// Words behind the rate.

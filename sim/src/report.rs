@@ -1,5 +1,6 @@
 //! The report in a terminal: every figure comes from [`Run`], none is computed here.
 
+pub mod bench;
 pub mod compare;
 pub mod sweep;
 pub mod walkforward;

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
@@ -26,13 +25,14 @@ use engine::{
 };
 use hdrhistogram::Histogram;
 use replay::{plan::announced, verdicts::VerdictTable};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     cache::{Shelf, Verdict},
     exit::{Exit, OrExit},
     text,
+    usage::peak_memory,
 };
 
 /// Longest that answers are kept back before they are written: what a crash costs at most.
@@ -132,7 +132,7 @@ pub struct Latency {
 }
 
 /// One answer that could not be had.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ScanErrorReport {
     /// Line or row of the corpus' table.
     pub line: u64,
@@ -310,35 +310,34 @@ fn next_missing(rows: &mut Rows, scanner: &Scanner, shelves: &[Shelf], wishes: &
 
 /// Reads an artifact, makes sure that it is the one that the table speaks of, and asks the backends.
 fn look_at(corpus: &Corpus, scanner: &Scanner, job: Job) -> Done {
-    let mut subject =
-        Subject { sha256: job.row.id.0, file_type: job.row.file_type.as_deref().map(str::to_owned), size: job.row.size, content: None };
-    let problem = match read(corpus, scanner, &job.row) {
-        Ok(content) => {
-            subject.content = content;
-            None
+    let subject = match subject(corpus, scanner, &job.row, &[]) {
+        Ok(subject) => subject,
+        Err(failure) => {
+            let answers = job.wanted.iter().map(|_| Answer::failed(failure.clone())).collect();
+            return Done { job, bytes: None, answers: Some(answers) };
         }
-        Err(failure) => Some(failure),
     };
     let bytes = subject.content.as_ref().map(|content| content.len() as u64);
-    let answers = match problem {
-        Some(failure) => job.wanted.iter().map(|_| Answer::failed(failure.clone())).collect(),
-        None => {
-            let mut scan = scanner.scan_with(&Arc::new(subject), &job.wanted);
-            // Who is asked first has the archives opened.
-            if let Some(index) = job.wanted.iter().position(|&wanted| wanted) {
-                scan.answers[index].micros = scan.answers[index].micros.saturating_add(scan.opening_micros);
-            }
-            scan.answers
-        }
-    };
-    Done { job, bytes, answers: Some(answers) }
+    let mut scan = scanner.scan_with(&Arc::new(subject), &job.wanted);
+    // Who is asked first has the archives opened.
+    if let Some(index) = job.wanted.iter().position(|&wanted| wanted) {
+        scan.answers[index].micros = scan.answers[index].micros.saturating_add(scan.opening_micros);
+    }
+    Done { job, bytes, answers: Some(scan.answers) }
 }
 
-fn read(corpus: &Corpus, scanner: &Scanner, row: &Row) -> Result<Option<Vec<u8>>, Failure> {
+/// An artifact with its content, which is what the table says or an error; `tail` is added to it after that.
+///
+/// # Errors
+///
+/// If the file cannot be had, or is another one.
+pub fn subject(corpus: &Corpus, scanner: &Scanner, row: &Row, tail: &[u8]) -> Result<Subject, Failure> {
+    let file_type = row.file_type.as_deref().map(str::to_owned);
+    let mut subject = Subject { sha256: row.id.0, file_type, size: row.size, content: None };
     if row.path.is_none() {
-        return Ok(None);
+        return Ok(subject);
     }
-    let content = corpus.read_artifact(row, scanner.size_limit()).map_err(|error| {
+    let mut content = corpus.read_artifact(row, scanner.size_limit()).map_err(|error| {
         let kind = match error {
             CorpusError::MissingArtifact { .. } => FailureKind::Missing,
             CorpusError::ArtifactTooLarge { .. } => FailureKind::TooLarge,
@@ -346,10 +345,19 @@ fn read(corpus: &Corpus, scanner: &Scanner, row: &Row) -> Result<Option<Vec<u8>>
         };
         Failure::new(kind, error.to_string())
     })?;
-    if Sha256::digest(&content)[..] != row.id.0 {
+    let mut hash = Sha256::new();
+    hash.update(&content);
+    if hash.clone().finalize()[..] != row.id.0 {
         return Err(Failure::new(FailureKind::Changed, "its SHA-256 is not the table's; restore the file or correct the table"));
     }
-    Ok(Some(content))
+    if !tail.is_empty() {
+        content.extend_from_slice(tail);
+        hash.update(tail);
+        subject.sha256 = hash.finalize().into();
+        subject.size = subject.size.map(|size| size + tail.len() as u64);
+    }
+    subject.content = Some(content);
+    Ok(subject)
 }
 
 /// Books what a thread has done.
@@ -464,13 +472,6 @@ impl Counted {
         self.report.micros = Latency { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: self.micros.max() };
         self.report
     }
-}
-
-/// The most memory that this process has had so far, in bytes, as Linux tells it.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 #[cfg(test)]

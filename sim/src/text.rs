@@ -74,6 +74,16 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
+/// The known names that `name` was probably meant to be: the nearest one, and those that it is a part of or that are a part of
+/// it; four at most.
+pub fn nearest_few<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let part = |known: &&str| name.len() > 2 && (known.contains(name) || name.contains(*known));
+    let mut few: Vec<String> = nearest(name, known.clone()).into_iter().chain(known.filter(part)).map(str::to_owned).collect();
+    few.dedup();
+    few.truncate(4);
+    few
+}
+
 /// A number with a comma between thousands.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -1,0 +1,415 @@
+//! A measurement as data: figures with their rounds and intervals, what they are compared with, and gates.
+//!
+//! The figure of a measured series is the geometric mean of its warm rounds, because gates compare ratios; its interval is
+//! that of [`gate::interval`]. How rounds are taken is in [`rounds`]; the same report in other programs' formats in [`export`].
+
+pub mod probe; // how steady the machine is
+pub mod rounds; // sides in turns
+pub mod scan; // scanners as a side
+pub mod replay; // a market as a side
+pub mod program; // programs as sides
+pub mod instructions; // counted by valgrind
+pub mod baseline; // reports that are kept
+pub mod export; // the report as others read it
+
+use std::{collections::BTreeMap, fs, thread};
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    baseline::Saved,
+    probe::Probe,
+    rounds::{Facts, Measured, Series},
+};
+use crate::{
+    figures::{self, Better, Figure, Kind, Subject, Unit, Value},
+    gate::{self, Answer, Base, Evidence, Gate, Known, Outcome},
+    scan::ScanErrorReport,
+    statistics::bootstrap::LEAST,
+};
+
+/// Version of the schema of the report; grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// A measurement.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct BenchReport {
+    pub schema: u32,
+    /// What was measured.
+    pub bench: Subject,
+    pub name: BenchName,
+    /// Command that measures again.
+    pub command: String,
+    /// False if it was interrupted: then it covers what was done.
+    pub complete: bool,
+    /// What all gates together came to; `pass` without any.
+    pub outcome: Outcome,
+    pub gates: Vec<Answer>,
+    pub machine: Machine,
+    pub rounds: RoundFacts,
+    pub probe: Option<Probe>,
+    /// By name.
+    pub figures: BTreeMap<String, FigureReport>,
+    /// What the figures are compared with.
+    pub base: Option<BaseReport>,
+    /// The first errors of scanning.
+    pub errors: Vec<ScanErrorReport>,
+    pub warnings: Vec<String>,
+}
+
+/// What was measured, and on what.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BenchName {
+    pub version: String,
+    pub corpus: String,
+    pub corpus_sha256: String,
+    /// Name of the engine.
+    pub engine: String,
+    /// Its strategy; of a scan none.
+    pub strategy: Option<String>,
+    /// SHA-256 of the resolved scenario.
+    pub scenario_sha256: String,
+}
+
+/// Where it was measured.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of the processor, as the system tells.
+    pub cpu: String,
+    /// Processors that this process may use.
+    pub cores: usize,
+    /// Operating system and architecture.
+    pub system: String,
+    /// How this program was built: `release` or `debug`.
+    pub build: String,
+}
+
+impl Machine {
+    /// This one.
+    pub fn here() -> Machine {
+        let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = about.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(':'));
+        Machine {
+            cpu: model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.trim().to_owned()),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        }
+    }
+}
+
+/// How much was measured.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct RoundFacts {
+    /// Warm rounds, of each side if there are two.
+    pub warm: u32,
+    /// Times through the corpus in a warm round.
+    pub passes: u32,
+    pub cold: u32,
+    /// Rounds before the warm ones that do not count.
+    pub warm_up: u32,
+    /// How often was looked whether all gates can be told.
+    pub looks: u32,
+    /// Threads.
+    pub jobs: usize,
+    /// Confidence of intervals.
+    pub confidence: f64,
+    /// Seed of the bytes that were added to artifacts; `null` if none were.
+    pub perturbed: Option<u64>,
+    /// The smallest change, as a share, that as many rounds as these show four times in five, by what they did themselves;
+    /// `null` without another side.
+    pub detectable: Option<f64>,
+}
+
+/// A figure and what it comes from.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct FigureReport {
+    pub value: Value,
+    pub unit: Unit,
+    pub better: Better,
+    pub kind: Kind,
+    /// Of the mean of its rounds; `null` if they are too few, or it is exact.
+    pub interval: Option<[f64; 2]>,
+    /// One value for each round, if it is measured.
+    pub rounds: Vec<f64>,
+}
+
+impl FigureReport {
+    fn known(&self) -> Known {
+        match self.kind {
+            Kind::Exact => Known::Exact(self.value.clone()),
+            Kind::Measured => Known::Rounds(self.rounds.clone()),
+        }
+    }
+}
+
+/// Where `base` comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseKind {
+    /// Measured in turns with the figures.
+    Against,
+    /// Measured at another time.
+    Baseline,
+}
+
+/// What figures are compared with.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct BaseReport {
+    pub kind: BaseKind,
+    /// As it was named.
+    pub label: String,
+    /// Why measured figures cannot be compared with it.
+    pub unusable: Option<String>,
+    /// How far the machine may have drifted since, as a share; `null` if both were measured in turns.
+    pub drift: Option<f64>,
+    /// By name.
+    pub figures: BTreeMap<String, FigureReport>,
+    /// Figures by those of `base`, with intervals.
+    pub ratios: BTreeMap<String, Ratio>,
+}
+
+/// A figure by what it is in `base`.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Ratio {
+    pub estimate: f64,
+    /// `null` if nobody knows.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+}
+
+/// What is compared with, while it is measured.
+#[derive(Clone, Debug)]
+pub enum Against {
+    Nothing,
+    /// Rounds in turns.
+    Side {
+        label: String,
+        facts: Facts,
+        /// Both sides share a process, and so its memory.
+        one_process: bool,
+    },
+    /// A report that was kept; an error says why there is none.
+    Saved {
+        label: String,
+        saved: Box<Result<Saved, String>>,
+    },
+}
+
+/// Figures that cannot be told apart where two sides share a process.
+const SHARED: [&str; 2] = ["peak_memory", "peak_memory_child"];
+
+/// What is allowed for between two runs of one program, as a share, however steady the probes are: memory is laid out anew, and
+/// threads land on other processors, which no probe in either of them can see.
+const BETWEEN_RUNS: f64 = 0.03;
+
+/// Measured figures and exact ones, with gates over them.
+pub struct Judged<'a> {
+    pub subject: Subject,
+    pub gates: &'a [Gate],
+    pub confidence: f64,
+    pub probe: Option<&'a Probe>,
+    pub against: &'a Against,
+    /// Of the side under test.
+    pub facts: &'a Facts,
+    pub measured: &'a Measured,
+}
+
+impl Judged<'_> {
+    /// The answers to all gates; measured ones by intervals as wide as the look demands.
+    pub fn answers(&self, look: u32) -> Vec<Answer> {
+        let measured = self.gates.iter().filter(|gate| self.is_measured(&gate.figure)).count();
+        let level = gate::level(self.confidence, look, measured);
+        self.gates.iter().map(|gate| gate.judge(&self.evidence(&gate.figure), level)).collect()
+    }
+
+    /// Whether more rounds may still tell what these answers do not.
+    pub fn more_may_tell(&self, answers: &[Answer]) -> bool {
+        answers.iter().any(|answer| {
+            let grows = self.measured.ours.get(&answer.figure).is_some_and(|rounds| rounds.len() >= self.measured.rounds as usize);
+            let judged = answer.margin.is_some() || (self.measured.rounds as usize) < LEAST;
+            answer.outcome == Outcome::CannotTell && grows && judged
+        })
+    }
+
+    fn is_measured(&self, name: &str) -> bool {
+        !self.facts.exact.contains_key(name)
+    }
+
+    fn evidence(&self, name: &str) -> Evidence {
+        let figure = known(&self.measured.ours, self.facts, name).ok_or_else(|| missing(name));
+        Evidence { figure, base: self.base(name) }
+    }
+
+    fn base(&self, name: &str) -> Base {
+        match self.against {
+            Against::Nothing => Base::None("there is nothing to compare with; name it with --against or --baseline".to_owned()),
+            Against::Side { one_process: true, .. } if SHARED.contains(&name) => {
+                Base::None("both engines share this process and its memory; --against a command tells them apart".to_owned())
+            }
+            Against::Side { facts, .. } => match self.measured.other.as_ref().and_then(|other| known(other, facts, name)) {
+                Some(known) => Base::Paired(known),
+                None => Base::None(format!("the other side has no `{name}`")),
+            },
+            Against::Saved { saved, .. } => match &**saved {
+                Err(why) => Base::None(why.clone()),
+                Ok(saved) => self.of_saved(saved, name),
+            },
+        }
+    }
+
+    fn of_saved(&self, saved: &Saved, name: &str) -> Base {
+        let Some(figure) = saved.figures.get(name) else { return Base::None(format!("the baseline has no `{name}`")) };
+        match (figure.kind, self.drift(saved)) {
+            (Kind::Exact, _) => Base::Paired(figure.known()),
+            (Kind::Measured, Err(why)) => Base::None(why),
+            // Memory does not depend on how fast the machine is today.
+            (Kind::Measured, Ok(_)) if figure.unit == Unit::Bytes => Base::Earlier { known: figure.known(), drift: BETWEEN_RUNS },
+            (Kind::Measured, Ok(drift)) => Base::Earlier { known: figure.known(), drift },
+        }
+    }
+
+    /// How far figures may be apart though nothing changed, in logarithms; or why they cannot be compared.
+    fn drift(&self, saved: &Saved) -> Result<f64, String> {
+        let here = Machine::here();
+        let differ = |what: &str, then: &str, now: &str| format!("the baseline was measured on another {what} ({then}, now {now})");
+        if saved.machine.build != here.build {
+            return Err(differ("build", &saved.machine.build, &here.build));
+        }
+        if saved.machine != here {
+            let name = |machine: &Machine| format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.system);
+            return Err(differ("machine", &name(&saved.machine), &name(&here)));
+        }
+        match (&saved.probe, self.probe) {
+            (Some(then), Some(now)) if then.threads == now.threads => Ok(probe::drift(then, now) + BETWEEN_RUNS),
+            (Some(_), Some(_)) => Err("the baseline was measured with another number of threads; give the same --jobs".to_owned()),
+            _ => Err("without a noise probe of both, nobody knows how far the machine drifted; leave out --no-probe".to_owned()),
+        }
+    }
+
+    /// All figures, in one map.
+    pub fn figures(&self) -> BTreeMap<String, FigureReport> {
+        reports(self.subject, &self.measured.ours, self.facts, self.confidence)
+    }
+
+    /// What they are compared with.
+    pub fn base_report(&self, figures: &BTreeMap<String, FigureReport>) -> Option<BaseReport> {
+        let (kind, label, unusable, drift, theirs) = match self.against {
+            Against::Nothing => return None,
+            Against::Side { label, facts, one_process } => {
+                let none = Series::new();
+                let mut theirs = reports(self.subject, self.measured.other.as_ref().unwrap_or(&none), facts, self.confidence);
+                if *one_process {
+                    theirs.retain(|name, _| !SHARED.contains(&name.as_str()));
+                }
+                (BaseKind::Against, label.clone(), None, None, theirs)
+            }
+            Against::Saved { label, saved } => match &**saved {
+                Err(why) => (BaseKind::Baseline, label.clone(), Some(why.clone()), None, BTreeMap::new()),
+                Ok(saved) => {
+                    let drift = self.drift(saved);
+                    let share = drift.as_ref().ok().map(|&drift| libm::expm1(drift));
+                    (BaseKind::Baseline, label.clone(), drift.err(), share, saved.figures.clone())
+                }
+            },
+        };
+        let ratio = |name: &String, figure: &FigureReport| {
+            if figure.kind == Kind::Exact || !theirs.contains_key(name) || figure.unit == Unit::Hash {
+                return None;
+            }
+            // The same reckoning as a gate's: how far the figure is above what it is in the base.
+            let gate = Gate::at_least_base(name, figure.unit);
+            let margin = gate.judge(&self.evidence(name), self.confidence).margin?;
+            let of = |share: Option<f64>| share.map(|share| 1.0 + share);
+            Some((name.clone(), Ratio { estimate: 1.0 + margin.estimate, low: of(margin.low), high: of(margin.high) }))
+        };
+        let ratios = figures.iter().filter_map(|(name, figure)| ratio(name, figure)).collect();
+        Some(BaseReport { kind, label, unusable, drift, figures: theirs, ratios })
+    }
+
+    /// The smallest change that as many rounds as these show, by what the rounds themselves did; a share.
+    pub fn seen(&self) -> Option<f64> {
+        let (ours, other) = (self.measured.ours.get("seconds")?, self.measured.other.as_ref()?.get("seconds")?);
+        let ratios: Vec<f64> = ours.iter().zip(other).map(|(own, other)| libm::log(own / other)).collect();
+        probe::detectable_of(&ratios, ratios.len())
+    }
+}
+
+fn missing(name: &str) -> String {
+    match name {
+        "instructions" => "instructions were not counted; ask for them with --instructions".to_owned(),
+        _ => format!("there is no `{name}` here: it is not defined for this input, or the system does not tell"),
+    }
+}
+
+fn known(series: &Series, facts: &Facts, name: &str) -> Option<Known> {
+    let exact = facts.exact.get(name).cloned().map(Known::Exact);
+    exact.or_else(|| series.get(name).filter(|rounds| !rounds.is_empty()).cloned().map(Known::Rounds))
+}
+
+/// Figures by name; what nobody knows by that name is left out.
+fn reports(subject: Subject, series: &Series, facts: &Facts, confidence: f64) -> BTreeMap<String, FigureReport> {
+    let names = series.keys().chain(facts.exact.keys());
+    let about = |name: &String| Some((name.clone(), figures::find(subject, name)?));
+    let report = |(name, figure): (String, Figure)| {
+        let known = known(series, facts, &name)?;
+        let (rounds, interval) = match &known {
+            Known::Exact(_) => (Vec::new(), None),
+            Known::Rounds(rounds) => (rounds.clone(), interval(rounds, confidence)),
+        };
+        let Figure { unit, better, kind, .. } = figure;
+        Some((name, FigureReport { value: known.value(), unit, better, kind, interval, rounds }))
+    };
+    names.filter_map(about).filter_map(report).collect()
+}
+
+/// The interval of a figure, from the logarithms of its rounds where these have some.
+fn interval(rounds: &[f64], confidence: f64) -> Option<[f64; 2]> {
+    let positive = rounds.iter().all(|&round| round > 0.0);
+    let series: Vec<f64> = rounds.iter().map(|&round| if positive { libm::log(round) } else { round }).collect();
+    let interval = gate::interval(&series, confidence).ok()?;
+    let ends = [interval.low, interval.high].map(|end| if positive { libm::exp(end) } else { end });
+    ends.iter().all(|end| end.is_finite()).then_some(ends)
+}
+
+/// Gates while rounds are taken: one that was told stays so, because its interval was as wide as looking again demands.
+#[derive(Debug)]
+pub struct Court<'a> {
+    gates: &'a [Gate],
+    answers: Vec<Option<Answer>>,
+}
+
+impl<'a> Court<'a> {
+    /// Over these gates.
+    pub fn new(gates: &'a [Gate]) -> Court<'a> {
+        Court { gates, answers: vec![None; gates.len()] }
+    }
+
+    /// Looks at what is measured; true if more rounds would tell no more.
+    pub fn look(&mut self, judged: &Judged<'_>) -> bool {
+        let found = judged.answers(judged.measured.looks);
+        for (answer, found) in self.answers.iter_mut().zip(found) {
+            if answer.as_ref().is_none_or(|answer| answer.outcome == Outcome::CannotTell) {
+                *answer = Some(found);
+            }
+        }
+        let open: Vec<Answer> = self.answers.iter().flatten().cloned().collect();
+        !judged.more_may_tell(&open)
+    }
+
+    /// The answers at the end. What depends on how far the machine drifted is judged by all that was seen of that.
+    pub fn answers(self, judged: &Judged<'_>) -> Vec<Answer> {
+        let last = judged.measured.looks.saturating_sub(1);
+        let now = judged.answers(last);
+        let drifts = matches!(judged.against, Against::Saved { .. });
+        let pick = |((gate, answer), now): ((&Gate, Option<Answer>), Answer)| {
+            answer.filter(|_| !(drifts && gate.bound.uses_base())).unwrap_or(now)
+        };
+        self.gates.iter().zip(self.answers).zip(now).map(pick).collect()
+    }
+}
+
+/// The worst of the answers.
+pub fn outcome(answers: &[Answer]) -> Outcome {
+    answers.iter().map(|answer| answer.outcome).max().unwrap_or(Outcome::Pass)
+}

@@ -1,0 +1,129 @@
+//! The report as other programs read it: Bencher, github-action-benchmark, JUnit viewers, hyperfine's friends.
+
+use anyhow::{Context as _, Result};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use serde_json::{Map, Value as Json, json};
+
+use super::{BenchReport, FigureReport};
+use crate::{
+    figures::{Better, Unit, Value},
+    gate::Outcome,
+    statistics::series,
+    text,
+};
+
+/// What the measurement is called elsewhere: the same as long as command, corpus, engine and strategy have the same names.
+pub fn title(report: &BenchReport) -> String {
+    let name = &report.name;
+    let strategy = name.strategy.iter().map(|strategy| format!(" {strategy}")).collect::<String>();
+    text::plain(&format!("{} {} {}{strategy}", report.bench.name(), name.corpus, name.engine))
+}
+
+fn number(figure: &FigureReport) -> Option<f64> {
+    match figure.value {
+        Value::Number(number) if number.is_finite() => Some(number),
+        _ => None,
+    }
+}
+
+/// Bencher Metric Format: one benchmark, a measure for each figure that is a number.
+pub fn bmf(report: &BenchReport) -> Json {
+    let measure = |(name, figure): (&String, &FigureReport)| {
+        let mut metric = Map::from_iter([("value".to_owned(), json!(number(figure)?))]);
+        if let Some([low, high]) = figure.interval {
+            metric.extend([("lower_value".to_owned(), json!(low)), ("upper_value".to_owned(), json!(high))]);
+        }
+        Some((slug(name), Json::Object(metric)))
+    };
+    let measures: Map<String, Json> = report.figures.iter().filter_map(measure).collect();
+    json!({ title(report): measures })
+}
+
+/// A measure's name as Bencher makes slugs: lower case, digits and hyphens.
+fn slug(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    name.chars().map(plain).collect()
+}
+
+/// github-action-benchmark: the figures that get better that way.
+pub fn github(report: &BenchReport, better: Better) -> Json {
+    let title = title(report);
+    let entry = |(name, figure): (&String, &FigureReport)| {
+        let mut entry = Map::from_iter([
+            ("name".to_owned(), json!(format!("{title}: {}", text::plain(name)))),
+            ("unit".to_owned(), json!(figure.unit.name())),
+            ("value".to_owned(), json!(number(figure)?)),
+        ]);
+        if let Some([low, high]) = figure.interval {
+            entry.insert("range".to_owned(), json!(format!("{low:.6} to {high:.6}")));
+            entry.insert("extra".to_owned(), json!(format!("{} rounds", figure.rounds.len())));
+        }
+        Some(Json::Object(entry))
+    };
+    report.figures.iter().filter(|(_, figure)| figure.better == better && figure.unit != Unit::Hash).filter_map(entry).collect()
+}
+
+/// hyperfine's `--export-json`: a result for our side and, measured in turns, for the other.
+pub fn hyperfine(report: &BenchReport) -> Json {
+    let ours = (title(report), &report.figures);
+    let other = report.base.as_ref().map(|base| (text::plain(&base.label), &base.figures));
+    let result = |(command, figures): (String, &std::collections::BTreeMap<String, FigureReport>)| {
+        let rounds = |name: &str| figures.get(name).map_or(&[][..], |figure| &figure.rounds);
+        let times = rounds("seconds");
+        let (sorted, mean) = (series::sorted(times), |name: &str| series::mean(rounds(name)));
+        let (&least, &most) = (sorted.first()?, sorted.last()?);
+        let memory: Vec<u64> = rounds("peak_memory").iter().map(|&bytes| bytes as u64).collect();
+        Some(json!({
+            "command": command,
+            "mean": series::mean(times),
+            "stddev": (times.len() > 1).then(|| series::deviation(times)),
+            "median": series::quantile(&sorted, 0.5),
+            "user": mean("cpu_seconds_user"),
+            "system": mean("cpu_seconds_system"),
+            "min": least,
+            "max": most,
+            "times": times,
+            "memory_usage_byte": memory,
+            "exit_codes": vec![0; times.len()],
+            "parameters": {},
+        }))
+    };
+    let results: Vec<Json> = [Some(ours), other].into_iter().flatten().filter_map(result).collect();
+    json!({ "results": results })
+}
+
+/// JUnit's XML: a test case for each gate.
+///
+/// # Errors
+///
+/// If it cannot be written as XML.
+pub fn junit(report: &BenchReport) -> Result<String> {
+    let title = title(report);
+    let mut suite = TestSuite::new(title.as_str());
+    for answer in &report.gates {
+        let mut status = match answer.outcome {
+            Outcome::Pass => TestCaseStatus::success(),
+            Outcome::CannotTell => TestCaseStatus::skipped(),
+            Outcome::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        };
+        let why = text::plain(&answer.why);
+        match answer.outcome {
+            Outcome::Pass => {}
+            Outcome::CannotTell => drop(status.set_message(format!("cannot be told on this machine: {why}"))),
+            Outcome::Fail => drop(status.set_message(why.as_str()).set_type("gate")),
+        }
+        let mut case = TestCase::new(text::plain(&answer.gate), status);
+        case.set_classname(format!("sim.bench.{}", report.bench.name())).set_system_out(why);
+        suite.add_test_case(case);
+    }
+    for (name, figure) in &report.figures {
+        let value = match &figure.value {
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text::plain(text),
+        };
+        suite.add_property(Property::new(text::plain(name), value));
+    }
+    let mut junit = Report::new("sim bench");
+    junit.add_test_suite(suite);
+    junit.to_string().context("cannot write JUnit's XML")
+}

@@ -1,0 +1,476 @@
+//! The scanners of an engine as a side of a measurement: a corpus through them again and again, no verdict kept.
+//!
+//! A cold round builds every backend anew and asks the system to forget the files (posix_fadvise(2)), as far as a program
+//! may; the processor, the disc and services such as clamd stay as they are. The very first one sees the artifacts as they
+//! are: accuracy, errors and the hash of all answers are its. Later ones see some bytes more at the end of each, others in
+//! every pass, so that no cache of a scanner knows them; where that changes answers, the report says so.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    panic,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use anyhow::Result;
+use datasets::{Corpus, Row, Truth};
+use engine::{
+    artifact::{FailureKind, ScanResult},
+    chance::{Key, fnv1a64},
+    config::{BackendKind, EngineConfig},
+    filter::Filter,
+    scanner::{Answer, Scanner},
+};
+use hdrhistogram::Histogram;
+use market::{block::BlockNumber, id::Guid};
+use replay::plan::announced;
+use rustix::fs::{Advice, fadvise};
+use sha2::{Digest as _, Sha256};
+
+use super::rounds::{Facts, Observation, Side};
+use crate::{
+    exit::{Exit, OrExit},
+    figures::{Value, of_backend},
+    scan::{self, ScanErrorReport},
+    score::ratio,
+    text,
+    usage::{Processor, forget_peak, largest_child, peak_memory},
+};
+
+/// Errors that are told one by one.
+const ERRORS: usize = 1000;
+/// Repeats on the same bytes that are so many times faster than the first are suspicious.
+const SUSPICIOUS: f64 = 2.0;
+/// And only if they save so many microseconds an artifact: what is faster than that is warm, not remembered.
+const SAVED: f64 = 50.0;
+
+/// What is measured.
+#[derive(Debug)]
+pub struct ScanSide<'a> {
+    corpus: &'a Corpus,
+    rows: &'a [Row],
+    engine: EngineConfig,
+    folder: PathBuf,
+    jobs: usize,
+    /// Of the bytes that are added; none if none are.
+    perturb: Option<u64>,
+    interrupted: &'a AtomicBool,
+    scanner: Option<Scanner>,
+    /// Passes so far.
+    passes: u64,
+    clean: Option<Clean>,
+    /// Answers that are other ones with bytes added, in the pass with most of them.
+    changed: u64,
+    /// Microseconds of each backend in passes after the first, and how many those were.
+    repeats: (Vec<f64>, u32),
+    /// Files that could not be put out of memory.
+    kept: u64,
+}
+
+/// The first pass, over the artifacts as they are.
+#[derive(Debug)]
+struct Clean {
+    facts: Facts,
+    /// What each backend said of each artifact, as a number.
+    codes: Vec<u8>,
+    /// Microseconds of each backend.
+    micros: Vec<f64>,
+}
+
+/// One pass.
+struct Pass {
+    bytes: u64,
+    /// Nanoseconds of all backends on one artifact.
+    whole: Histogram<u64>,
+    /// Microseconds of each backend.
+    each: Vec<Histogram<u64>>,
+    /// Sums of those.
+    micros: Vec<f64>,
+    /// All answers by place of the row, if they are asked for.
+    answers: Vec<(usize, Vec<Answer>)>,
+    /// Answers other than in the first pass.
+    changed: u64,
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are among those it knows")
+}
+
+impl Pass {
+    fn new(backends: usize) -> Pass {
+        let each = vec![histogram(); backends];
+        Pass { bytes: 0, whole: histogram(), each, micros: vec![0.0; backends], answers: Vec::new(), changed: 0 }
+    }
+
+    fn add(&mut self, other: Pass) {
+        self.bytes += other.bytes;
+        self.changed += other.changed;
+        self.answers.extend(other.answers);
+        // They grow to whatever comes.
+        let _ = self.whole.add(&other.whole);
+        for (own, more) in self.each.iter_mut().zip(&other.each) {
+            let _ = own.add(more);
+        }
+        self.micros.iter_mut().zip(other.micros).for_each(|(own, more)| *own += more);
+    }
+}
+
+/// How the corpus is scanned.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// Threads.
+    pub jobs: usize,
+    /// Seed of the bytes that are added to artifacts in all passes but the first; none are added without one.
+    pub perturb: Option<u64>,
+    /// Set by Ctrl-C.
+    pub interrupted: &'a AtomicBool,
+}
+
+impl<'a> ScanSide<'a> {
+    /// The backends of an engine that look at artifacts, on these rows of a corpus; files of the engine are relative to
+    /// `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If no backend looks at artifacts, or one cannot be set up.
+    pub fn new(corpus: &'a Corpus, rows: &'a [Row], engine: EngineConfig, folder: PathBuf, how: How<'a>) -> Result<ScanSide<'a>> {
+        let How { jobs, perturb, interrupted } = how;
+        let scanner = Scanner::new(&engine, &folder).or_exit(Exit::Usage)?;
+        if scanner.is_empty() {
+            let error = anyhow::anyhow!("no backend of the engine looks at artifacts; name an engine that does with --engine");
+            return Err(error).or_exit(Exit::Usage);
+        }
+        let repeats = (vec![0.0; scanner.len()], 0);
+        let (scanner, clean) = (Some(scanner), None);
+        Ok(ScanSide { corpus, rows, engine, folder, jobs, perturb, interrupted, scanner, passes: 0, clean, changed: 0, repeats, kept: 0 })
+    }
+
+    /// The names of its backends, in order.
+    pub fn backends(&self) -> Vec<String> {
+        self.scanner.iter().flat_map(Scanner::names).map(str::to_owned).collect()
+    }
+
+    /// What is added to every artifact in the next pass.
+    fn tail(&self) -> Vec<u8> {
+        match self.perturb {
+            Some(seed) if self.clean.is_some() => tail(seed, self.passes),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Every artifact once, on all threads.
+    fn pass(&mut self) -> Pass {
+        let scanner = self.scanner.as_ref().expect("it is there from the beginning on");
+        let (tail, next) = (self.tail(), AtomicUsize::new(0));
+        let work = || {
+            let mut pass = Pass::new(scanner.len());
+            while let Some((place, row)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|place| Some((place, self.rows.get(place)?)))
+            {
+                if self.interrupted.load(Ordering::Relaxed) {
+                    break;
+                }
+                self.look_at(scanner, place, row, &tail, &mut pass);
+            }
+            pass
+        };
+        let mut whole = Pass::new(scanner.len());
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.jobs.clamp(1, self.rows.len().max(1))).map(|_| scope.spawn(work)).collect();
+            for thread in threads {
+                whole.add(thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause)));
+            }
+        });
+        self.passes += 1;
+        self.changed = self.changed.max(whole.changed);
+        whole
+    }
+
+    fn look_at(&self, scanner: &Scanner, place: usize, row: &Row, tail: &[u8], pass: &mut Pass) {
+        let answers = match scan::subject(self.corpus, scanner, row, tail) {
+            Ok(subject) => {
+                pass.bytes += subject.content.as_ref().map_or(0, |content| (content.len() - tail.len()) as u64);
+                let (subject, begun) = (Arc::new(subject), Instant::now());
+                let answers = scanner.scan(&subject).answers;
+                let _ = pass.whole.record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+                for ((histogram, micros), answer) in pass.each.iter_mut().zip(&mut pass.micros).zip(&answers) {
+                    // The clock that an answer is timed by has no smaller step.
+                    let _ = histogram.record(u64::from(answer.micros.max(1)));
+                    *micros += f64::from(answer.micros);
+                }
+                answers
+            }
+            Err(failure) => scanner.names().map(|_| Answer::failed(failure.clone())).collect(),
+        };
+        match &self.clean {
+            None => pass.answers.push((place, answers)),
+            Some(clean) => {
+                let before = &clean.codes[place * answers.len()..][..answers.len()];
+                pass.changed += answers.iter().zip(before).filter(|(answer, before)| code(answer) != **before).count() as u64;
+            }
+        }
+    }
+
+    /// Asks the system to forget the files' contents.
+    fn forget_files(&mut self) {
+        let root = self.corpus.root();
+        let forgotten = |path: &PathBuf| {
+            let path = root.join(path);
+            // What is no plain file is not opened: that might take for ever.
+            path.is_file() && File::open(path).is_ok_and(|file| fadvise(&file, 0, None, Advice::DontNeed).is_ok())
+        };
+        self.kept = self.rows.iter().filter_map(|row| row.path.as_ref()).filter(|path| !forgotten(path)).count() as u64;
+    }
+
+    fn enter_clean(&mut self, mut pass: Pass) -> Result<()> {
+        let scanner = self.scanner.as_ref().expect("it is there from the beginning on");
+        pass.answers.sort_by_key(|(place, _)| *place);
+        let codes = pass.answers.iter().flat_map(|(_, answers)| answers.iter().map(code)).collect();
+        let answers: Vec<(&Row, Vec<Answer>)> = pass.answers.into_iter().map(|(place, answers)| (&self.rows[place], answers)).collect();
+        let facts = facts(&answers, pass.bytes, scanner, &self.engine)?;
+        self.clean = Some(Clean { facts, codes, micros: pass.micros });
+        Ok(())
+    }
+
+    /// What is to be said of passes on the same bytes again, and of such on others.
+    fn warnings(&self, clean: &Clean) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let names = self.backends();
+        if self.perturb.is_none() {
+            let (files, passes) = (self.rows.len() as f64, f64::from(self.repeats.1));
+            for ((name, &first), &again) in names.iter().zip(&clean.micros).zip(&self.repeats.0) {
+                if let Some(times) = suspicious(first / files, again / passes / files) {
+                    warnings.push(format!(
+                        "`{name}` is {times:.1} times faster on bytes that it has seen before: a cache may answer; leave out --no-perturb"
+                    ));
+                }
+            }
+        }
+        if self.changed > 0 {
+            warnings.push(format!(
+                "{} of {} answers are other ones with bytes added (archives cut short, say): times are of those, accuracy is not; \
+                 --no-perturb adds none",
+                text::thousands(self.changed),
+                text::thousands(clean.codes.len() as u64),
+            ));
+        }
+        if self.engine.backends.iter().any(|backend| backend.kind == BackendKind::Clamav) {
+            warnings.push("clamd is a process of its own: its processor time and memory are not counted".to_owned());
+        }
+        if self.kept > 0 {
+            warnings.push(format!("{} files could not be put out of memory: cold rounds are warm for them", text::thousands(self.kept)));
+        }
+        warnings
+    }
+}
+
+impl Side for ScanSide<'_> {
+    fn cold(&mut self) -> Result<Observation> {
+        self.forget_files();
+        // Its threads end with it.
+        self.scanner = None;
+        let begun = Instant::now();
+        let scanner = Scanner::new(&self.engine, &self.folder).or_exit(Exit::Usage)?;
+        scanner.prepare().or_exit(Exit::Usage)?;
+        let load_seconds = begun.elapsed().as_secs_f64();
+        self.scanner = Some(scanner);
+        let begun = Instant::now();
+        let pass = self.pass();
+        let seconds = begun.elapsed().as_secs_f64();
+        let figures = [
+            ("load_seconds", load_seconds),
+            ("seconds_cold", seconds),
+            ("files_per_s_cold", self.rows.len() as f64 / seconds),
+            ("mb_per_s_cold", pass.bytes as f64 / 1e6 / seconds),
+        ];
+        if self.clean.is_none() && !self.interrupted.load(Ordering::Relaxed) {
+            self.enter_clean(pass)?;
+        }
+        Ok(figures.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    fn warm(&mut self, passes: u32) -> Result<Observation> {
+        forget_peak();
+        let mut whole = Pass::new(self.repeats.0.len());
+        let (before, begun) = (Processor::now(), Instant::now());
+        for _ in 0..passes {
+            whole.add(self.pass());
+        }
+        let (elapsed, processor) = (begun.elapsed().as_secs_f64(), Processor::now().since(before));
+        self.repeats.0.iter_mut().zip(&whole.micros).for_each(|(sum, more)| *sum += more);
+        self.repeats.1 += passes;
+        let times = f64::from(passes);
+        let seconds = elapsed / times;
+        let mut figures: Observation = [
+            ("seconds", seconds),
+            ("files_per_s", self.rows.len() as f64 / seconds),
+            ("mb_per_s", whole.bytes as f64 / 1e6 / elapsed),
+            ("cpu_seconds", processor.total() / times),
+            ("cpu_seconds_user", processor.user / times),
+            ("cpu_seconds_system", processor.system / times),
+            ("cpu_cores", processor.total() / elapsed),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for (name, quantile) in QUANTILES {
+            let of = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64;
+            if !whole.whole.is_empty() {
+                figures.insert(format!("{name}_scan"), of(&whole.whole) / 1e9);
+                let backends = self.backends();
+                figures.extend(backends.iter().zip(&whole.each).map(|(backend, each)| (of_backend(backend, name), of(each) / 1e6)));
+            }
+        }
+        figures.extend(peak_memory().map(|bytes| ("peak_memory".to_owned(), bytes as f64)));
+        figures.extend(largest_child().map(|bytes| ("peak_memory_child".to_owned(), bytes as f64)));
+        Ok(figures)
+    }
+
+    fn facts(&self) -> Facts {
+        let Some(clean) = &self.clean else { return Facts::default() };
+        let mut facts = clean.facts.clone();
+        facts.warnings.extend(self.warnings(clean));
+        facts
+    }
+}
+
+/// Which part of a round's answers was faster.
+const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
+
+/// What pass `number` adds to every artifact: a line of text, so that a text stays one.
+fn tail(seed: u64, number: u64) -> Vec<u8> {
+    let mut chance = Key::root(fnv1a64("bench-tail")).with(seed).with(number).stream();
+    format!("\n{:016x}", chance.bits()).into_bytes()
+}
+
+/// How many times faster repeats are, if that is suspicious; of microseconds an artifact.
+fn suspicious(first: f64, again: f64) -> Option<f64> {
+    let times = first / again.max(1e-3);
+    (times >= SUSPICIOUS && first - again >= SAVED).then_some(times)
+}
+
+/// An answer as a number, to tell it from others.
+fn code(answer: &Answer) -> u8 {
+    match &answer.outcome {
+        Ok(finding) => finding.result.malicious.map_or(2, u8::from),
+        Err(failure) => 3 + FailureKind::ALL.iter().position(|kind| *kind == failure.kind).unwrap_or(FailureKind::ALL.len()) as u8,
+    }
+}
+
+/// Calls of somebody, against the labels. No call is no hit, and never right.
+#[derive(Clone, Copy, Default)]
+struct Calls {
+    malicious: u64,
+    benign: u64,
+    hits: u64,
+    alarms: u64,
+    right: u64,
+    errors: u64,
+    timeouts: u64,
+}
+
+impl Calls {
+    fn count(&mut self, truth: Truth, called: Option<bool>) {
+        let malicious = truth == Truth::Malicious;
+        *(if malicious { &mut self.malicious } else { &mut self.benign }) += 1;
+        self.hits += u64::from(malicious && called == Some(true));
+        self.alarms += u64::from(!malicious && called == Some(true));
+        self.right += u64::from(called == Some(malicious));
+    }
+
+    fn fail(&mut self, kind: FailureKind) {
+        self.errors += u64::from(kind != FailureKind::NotMine);
+        self.timeouts += u64::from(kind == FailureKind::TimedOut);
+    }
+
+    fn shares(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let shares = [
+            ("tpr", ratio(self.hits, self.malicious)),
+            ("fpr", ratio(self.alarms, self.benign)),
+            ("accuracy", ratio(self.right, self.malicious + self.benign)),
+        ];
+        shares.into_iter().filter_map(|(name, share)| Some((name, Value::Number(share?))))
+    }
+
+    fn counts(&self) -> [(&'static str, Value); 2] {
+        [("errors", self.errors), ("timeouts", self.timeouts)].map(|(name, count)| (name, Value::Number(count as f64)))
+    }
+}
+
+/// The exact figures of a pass over the artifacts as they are, in order of rows.
+fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scanner, engine: &EngineConfig) -> Result<Facts> {
+    let filter = Filter::new(&engine.filter).or_exit(Exit::Usage)?;
+    let names: Vec<&str> = scanner.names().collect();
+    let recorded = engine.backends.iter().any(|backend| backend.kind == BackendKind::Recorded);
+    let (mut judge, mut verdicts) = (engine.judge(), Vec::new());
+    let (mut engine_calls, mut calls, mut hash) = (Calls::default(), vec![Calls::default(); names.len()], Sha256::new());
+    let mut facts = Facts::default();
+    for (number, (row, answers)) in answers.iter().enumerate() {
+        let mut results = Vec::with_capacity(answers.len());
+        hash.update(row.id.0);
+        for ((answer, calls), name) in answers.iter().zip(&mut calls).zip(&names) {
+            hash.update([code(answer)]);
+            let result = match &answer.outcome {
+                Ok(finding) => filter.finding(finding),
+                Err(failure) => {
+                    calls.fail(failure.kind);
+                    if failure.kind != FailureKind::NotMine && facts.errors.len() < ERRORS {
+                        let artifact = row.path.as_deref().map_or_else(|| hex::encode(row.id.0), text::shown);
+                        let reason = text::cut(&failure.to_string(), 300);
+                        facts.errors.push(ScanErrorReport { line: row.line, artifact, backend: (*name).to_owned(), reason });
+                    }
+                    ScanResult::NONE
+                }
+            };
+            calls.count(row.truth, result.malicious);
+            results.push(result);
+        }
+        judge.judge(BlockNumber(1), Guid(number as u128), 1, &results, &mut verdicts);
+        engine_calls.count(row.truth, verdicts.first().copied().flatten().map(|verdict| verdict.malicious()));
+    }
+    let number = |count: u64| Value::Number(count as f64);
+    let own = |(name, value): (&'static str, Value)| (name.to_owned(), value);
+    let mut exact: BTreeMap<String, Value> = if recorded { BTreeMap::new() } else { engine_calls.shares().map(own).collect() };
+    if recorded {
+        facts.warnings.push("recorded backends have nothing to scan: accuracy is that of each other backend, not the engine's".to_owned());
+    }
+    for (name, calls) in names.iter().zip(&calls) {
+        let of = |(figure, value): (&'static str, Value)| (of_backend(name, figure), value);
+        exact.extend(calls.shares().chain(calls.counts()).map(of));
+        engine_calls.errors += calls.errors;
+        engine_calls.timeouts += calls.timeouts;
+    }
+    exact.extend(engine_calls.counts().map(own));
+    exact.extend([
+        ("artifacts".to_owned(), number(answers.len() as u64)),
+        ("bytes".to_owned(), number(bytes)),
+        ("verdicts_sha256".to_owned(), Value::Text(hex::encode(hash.finalize()))),
+    ]);
+    facts.exact = exact;
+    Ok(facts)
+}
+
+/// The rows of a corpus that the engine's filter accepts, in order.
+///
+/// # Errors
+///
+/// If the table cannot be read, or the filter is none.
+pub fn rows(corpus: &Corpus, engine: &EngineConfig) -> Result<Vec<Row>> {
+    let filter = Filter::new(&engine.filter).or_exit(Exit::Usage)?;
+    let mut rows = Vec::new();
+    for row in corpus.rows()? {
+        let row = row?;
+        if filter.accepts(&announced(&row)) {
+            rows.push(row);
+        }
+    }
+    if rows.is_empty() {
+        return Err(anyhow::anyhow!("there is no artifact to scan: the corpus is empty, or the engine's filter accepts none"))
+            .or_exit(Exit::Usage);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,657 @@
+//! Gates: `FIGURE OP EXPRESSION`, such as `files_per_s >= base * 0.95`, and whether figures hold them.
+//!
+//! An expression has `base` (what the figure is in the baseline, or on the other side of a comparison), numbers with units
+//! (`2s`, `5 ms`, `64 MiB`, `0.5 NCT`, `90%`), `+ - * /` and parentheses. After `+` and `-`, a percentage is of what stands
+//! left of it: `base - 1%` is `base * 0.99`. Exact figures are compared as they are. A measured one passes or fails only if
+//! the whole interval of its rounds lies on one side of the bound; otherwise this machine cannot tell.
+//!
+//! Nothing is measured here and nothing is read: what is known comes in as [`Evidence`].
+
+use std::fmt;
+
+use engine::chance::fnv1a64;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    figures::{Figure, Kind, Unit, Value, shown},
+    statistics::bootstrap::{Interval, LEAST, Plan, Resampled},
+    text,
+};
+
+/// Resamples of an interval that decides: several looks leave little probability for each tail.
+const RESAMPLES: u32 = 9_999;
+/// Deepest nesting of an expression.
+const DEPTH: usize = 64;
+
+/// Why a gate cannot be understood.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("gate {gate}: {problem}")]
+pub struct GateError {
+    /// As it was typed, quoted.
+    gate: String,
+    problem: String,
+}
+
+/// A gate, understood.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Gate {
+    /// As it was typed.
+    pub text: String,
+    /// Full name of the figure.
+    pub figure: String,
+    /// What it is counted in.
+    pub unit: Unit,
+    /// How it must compare.
+    pub operator: Operator,
+    /// With what.
+    pub bound: Expression,
+}
+
+/// How a figure must compare with its bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operator {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+    Equal,
+    Unequal,
+}
+
+impl Operator {
+    const ALL: [(&'static str, Operator); 6] = [
+        (">=", Operator::AtLeast),
+        ("<=", Operator::AtMost),
+        ("==", Operator::Equal),
+        ("!=", Operator::Unequal),
+        (">", Operator::Above),
+        ("<", Operator::Below),
+    ];
+
+    /// Whether two numbers compare so.
+    fn holds(self, figure: f64, bound: f64) -> bool {
+        match self {
+            Operator::AtLeast => figure >= bound,
+            Operator::AtMost => figure <= bound,
+            Operator::Above => figure > bound,
+            Operator::Below => figure < bound,
+            Operator::Equal => figure == bound,
+            Operator::Unequal => figure != bound,
+        }
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Operator::ALL.iter().find(|(_, operator)| operator == self).expect("all are there").0)
+    }
+}
+
+/// What a figure is compared with.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Expression {
+    /// In the unit of the figure, or without any.
+    Number(f64),
+    /// The same figure elsewhere.
+    Base,
+    /// A hash.
+    Text(String),
+    Sum(Box<Expression>, Box<Expression>),
+    Difference(Box<Expression>, Box<Expression>),
+    Product(Box<Expression>, Box<Expression>),
+    Quotient(Box<Expression>, Box<Expression>),
+    /// So many times what is in it: 1.05 for `+ 5%`.
+    Changed(Box<Expression>, f64),
+}
+
+impl Expression {
+    /// Whether `base` is in it.
+    pub fn uses_base(&self) -> bool {
+        match self {
+            Expression::Base => true,
+            Expression::Number(_) | Expression::Text(_) => false,
+            Expression::Changed(of, _) => of.uses_base(),
+            Expression::Sum(one, other)
+            | Expression::Difference(one, other)
+            | Expression::Product(one, other)
+            | Expression::Quotient(one, other) => one.uses_base() || other.uses_base(),
+        }
+    }
+
+    /// Its value where `base` is that number; a hash has none.
+    pub fn value(&self, base: f64) -> f64 {
+        match self {
+            Expression::Number(number) => *number,
+            Expression::Base => base,
+            Expression::Text(_) => f64::NAN,
+            Expression::Sum(one, other) => one.value(base) + other.value(base),
+            Expression::Difference(one, other) => one.value(base) - other.value(base),
+            Expression::Product(one, other) => one.value(base) * other.value(base),
+            Expression::Quotient(one, other) => one.value(base) / other.value(base),
+            Expression::Changed(of, factor) => of.value(base) * factor,
+        }
+    }
+}
+
+impl Gate {
+    /// Understands a gate; `figure` knows figures by name, and `nearest` the names that one was probably meant to be.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that says what is wrong with it, and what would be right.
+    pub fn parse(
+        typed: &str,
+        figure: impl FnOnce(&str) -> Option<Figure>,
+        nearest: impl FnOnce(&str) -> Vec<String>,
+    ) -> Result<Gate, GateError> {
+        let wrong = |problem: String| GateError { gate: text::quote(typed), problem };
+        let Some((place, symbol, operator)) = Operator::ALL
+            .into_iter()
+            .filter_map(|(symbol, operator)| Some((typed.find(symbol)?, symbol, operator)))
+            .min_by_key(|&(place, symbol, _)| (place, std::cmp::Reverse(symbol.len())))
+        else {
+            return Err(wrong("there is no comparison; write `FIGURE >= EXPRESSION`, with >=, <=, >, <, == or !=".to_owned()));
+        };
+        let name = typed[..place].trim();
+        let Some(about) = figure(name) else {
+            let near = nearest(name).join("`, `");
+            let hint = if near.is_empty() { String::new() } else { format!("; did you mean `{near}`?") };
+            return Err(wrong(format!("there is no figure {}{hint} `sim bench figures` lists all", text::quote(name))));
+        };
+        let mut parser = Parser { rest: &typed[place + symbol.len()..], unit: about.unit, depth: 0 };
+        let (bound, power) = parser.sum().and_then(|bound| parser.end().map(|()| bound)).map_err(&wrong)?;
+        if let Power::Exactly(power) = power
+            && power != 1
+        {
+            let unit = about.unit.name();
+            return Err(wrong(format!("the right side does not come to an amount in {unit}, as `{name}` does")));
+        }
+        let equality = matches!(operator, Operator::Equal | Operator::Unequal);
+        if about.unit == Unit::Hash && !(equality && matches!(bound, Expression::Base | Expression::Text(_))) {
+            return Err(wrong(format!("`{name}` is a hash: it is == or != `base`, or a hash in quotes")));
+        }
+        if about.unit != Unit::Hash && matches!(bound, Expression::Text(_)) {
+            return Err(wrong(format!("`{name}` is a number, and is compared with one")));
+        }
+        if about.kind == Kind::Measured && equality {
+            return Err(wrong(format!("`{name}` is measured, and never the same twice; use <= or >=")));
+        }
+        if !bound.uses_base() && bound.value(0.0).is_infinite() {
+            return Err(wrong("the right side is infinite".to_owned()));
+        }
+        Ok(Gate { text: typed.to_owned(), figure: name.to_owned(), unit: about.unit, operator, bound })
+    }
+}
+
+/// Which power of the figure's unit an expression has: a bare number may be an amount or a factor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Power {
+    Any,
+    Exactly(i32),
+}
+
+type Parsed = Result<(Expression, Power), String>;
+
+struct Parser<'a> {
+    rest: &'a str,
+    /// Of the figure.
+    unit: Unit,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn skip(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    /// Takes a symbol if it comes next.
+    fn take(&mut self, symbol: char) -> bool {
+        self.skip();
+        let taken = self.rest.strip_prefix(symbol);
+        self.rest = taken.unwrap_or(self.rest);
+        taken.is_some()
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        self.skip();
+        if self.rest.is_empty() { Ok(()) } else { Err(format!("{} is not understood", text::quote(self.rest))) }
+    }
+
+    fn sum(&mut self) -> Parsed {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err("it is nested too deep".to_owned());
+        }
+        let (mut left, mut power) = self.product()?;
+        loop {
+            let sign = match (self.take('+'), self.take('-')) {
+                (true, _) => 1.0,
+                (_, true) => -1.0,
+                _ => break,
+            };
+            if let Some(share) = self.percentage() {
+                left = Expression::Changed(Box::new(left), 1.0 + sign * share);
+                continue;
+            }
+            let (right, other) = self.product()?;
+            power = match (power, other) {
+                (Power::Any, other) => other,
+                (power, Power::Any) => power,
+                (power, other) if power == other => power,
+                _ => return Err("amounts and plain numbers are added up; write percentages alone, as in `base - 5%`".to_owned()),
+            };
+            let (left_side, right_side) = (Box::new(left), Box::new(right));
+            left = if sign > 0.0 { Expression::Sum(left_side, right_side) } else { Expression::Difference(left_side, right_side) };
+        }
+        self.depth -= 1;
+        Ok((left, power))
+    }
+
+    fn product(&mut self) -> Parsed {
+        let (mut left, mut power) = self.factor()?;
+        loop {
+            let times = match (self.take('*'), self.take('/')) {
+                (true, _) => true,
+                (_, true) => false,
+                _ => return Ok((left, power)),
+            };
+            let (right, other) = self.factor()?;
+            let sign = if times { 1 } else { -1 };
+            power = match (power, other) {
+                (Power::Any, Power::Any) => Power::Any,
+                (Power::Exactly(power), Power::Any) => Power::Exactly(power),
+                (Power::Any, Power::Exactly(other)) => Power::Exactly(sign * other),
+                (Power::Exactly(power), Power::Exactly(other)) => Power::Exactly(power.saturating_add(sign.saturating_mul(other))),
+            };
+            if !times && right == Expression::Number(0.0) {
+                return Err("it divides by zero".to_owned());
+            }
+            let (left_side, right_side) = (Box::new(left), Box::new(right));
+            left = if times { Expression::Product(left_side, right_side) } else { Expression::Quotient(left_side, right_side) };
+        }
+    }
+
+    fn factor(&mut self) -> Parsed {
+        if self.take('(') {
+            let inner = self.sum()?;
+            return if self.take(')') { Ok(inner) } else { Err("a `(` is not closed".to_owned()) };
+        }
+        if self.take('-') {
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err("it is nested too deep".to_owned());
+            }
+            let (inner, power) = self.factor()?;
+            self.depth -= 1;
+            return Ok((Expression::Product(Box::new(Expression::Number(-1.0)), Box::new(inner)), power));
+        }
+        self.skip();
+        if let Some(quote) = self.rest.chars().next().filter(|c| matches!(c, '\'' | '"')) {
+            let (inside, rest) = self.rest[1..].split_once(quote).ok_or("a quote is not closed")?;
+            self.rest = rest;
+            return Ok((Expression::Text(inside.to_owned()), Power::Any));
+        }
+        if self.rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+            let number = self.number()?;
+            return self.unit(number);
+        }
+        let word = self.word();
+        match word.as_str() {
+            "base" => Ok((Expression::Base, Power::Exactly(1))),
+            "" if self.rest.is_empty() => Err("the right side ends too soon".to_owned()),
+            "" => Err(format!("{} is not understood", text::quote(self.rest))),
+            _ => Err(format!("{} is neither `base` nor a number", text::quote(&word))),
+        }
+    }
+
+    /// A percentage that is not a factor of something.
+    fn percentage(&mut self) -> Option<f64> {
+        let before = self.rest;
+        self.skip();
+        let share = self.number().ok().filter(|_| self.take('%'));
+        let factor = { self.rest.trim_start().starts_with(['*', '/']) };
+        if share.is_none() || factor {
+            self.rest = before;
+            return None;
+        }
+        share.map(|share| share / 100.0)
+    }
+
+    fn number(&mut self) -> Result<f64, String> {
+        let bytes = self.rest.as_bytes();
+        let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_')).count();
+        let mut end = digits(0);
+        // `2e3`, but not `2 exa...`.
+        if bytes.get(end).is_some_and(|byte| matches!(byte, b'e' | b'E')) {
+            let sign = usize::from(bytes.get(end + 1).is_some_and(|byte| matches!(byte, b'+' | b'-')));
+            let more = digits(end + 1 + sign);
+            end += if more > 0 { 1 + sign + more } else { 0 };
+        }
+        let (number, rest) = self.rest.split_at(end);
+        let parsed: f64 = number.replace('_', "").parse().map_err(|_| format!("{} is no number", text::quote(self.rest)))?;
+        self.rest = rest;
+        if parsed.is_finite() { Ok(parsed) } else { Err(format!("{number} is too large")) }
+    }
+
+    fn word(&mut self) -> String {
+        let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word.to_owned()
+    }
+
+    /// A number with the unit that follows it, in the figure's own.
+    fn unit(&mut self, number: f64) -> Parsed {
+        if self.take('%') {
+            let power = if self.unit == Unit::Share { Power::Any } else { Power::Exactly(0) };
+            return Ok((Expression::Number(number / 100.0), power));
+        }
+        self.skip();
+        let word = self.word();
+        let (unit, factor) = match word.as_str() {
+            "" => return Ok((Expression::Number(number), Power::Any)),
+            "ns" => (Unit::Seconds, 1e-9),
+            "us" | "µs" => (Unit::Seconds, 1e-6),
+            "ms" => (Unit::Seconds, 1e-3),
+            "s" => (Unit::Seconds, 1.0),
+            "min" => (Unit::Seconds, 60.0),
+            "B" | "bytes" => (Unit::Bytes, 1.0),
+            "kB" => (Unit::Bytes, 1e3),
+            "MB" => (Unit::Bytes, 1e6),
+            "GB" => (Unit::Bytes, 1e9),
+            "KiB" => (Unit::Bytes, 1024.0),
+            "MiB" => (Unit::Bytes, 1024.0 * 1024.0),
+            "GiB" => (Unit::Bytes, 1024.0 * 1024.0 * 1024.0),
+            "NCT" => (Unit::Nct, 1.0),
+            _ => {
+                let units = "ns, us, ms, s, min, B, kB, MB, GB, KiB, MiB, GiB, NCT, %";
+                return Err(format!("{} is no unit; there are {units}", text::quote(&word)));
+            }
+        };
+        if unit != self.unit {
+            return Err(format!("`{number}{word}` is not in {}, as the figure is", self.unit.name()));
+        }
+        Ok((Expression::Number(number * factor), Power::Exactly(1)))
+    }
+}
+
+/// What a gate came to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Pass,
+    /// On this machine, by what was measured.
+    CannotTell,
+    Fail,
+}
+
+impl Outcome {
+    /// As reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::CannotTell => "cannot tell",
+            Outcome::Fail => "FAIL",
+        }
+    }
+}
+
+/// A gate, answered.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Answer {
+    /// As it was typed.
+    pub gate: String,
+    /// The figure that it speaks of.
+    pub figure: String,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The figure; `null` if there is none.
+    pub value: Option<Value>,
+    /// What it was compared with.
+    pub bound: Option<Value>,
+    /// How far a measured figure is above its bound, as a share of it, with the ends of the interval that decided.
+    pub margin: Option<Margin>,
+    /// In a sentence.
+    pub why: String,
+}
+
+/// By how much a measured figure is above its bound, as a share of the bound.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Margin {
+    pub estimate: f64,
+    /// `null` if nobody knows.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// Confidence of the interval.
+    pub level: f64,
+}
+
+/// What is known of a figure.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Known {
+    /// Exactly.
+    Exact(Value),
+    /// Round by round.
+    Rounds(Vec<f64>),
+}
+
+/// What `base` is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Base {
+    /// Nothing, and why.
+    None(String),
+    /// Measured in turns with the figure: the first round beside the first one, and so on.
+    Paired(Known),
+    /// Measured at another time. What was measured then would now be off by up to the exponential of `drift`.
+    Earlier { known: Known, drift: f64 },
+}
+
+/// What a gate is judged by.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Evidence {
+    /// The figure; an error says why there is none.
+    pub figure: Result<Known, String>,
+    /// The same elsewhere.
+    pub base: Base,
+}
+
+impl Gate {
+    /// `FIGURE >= base`: its margin is how far the figure is above the base.
+    pub fn at_least_base(figure: &str, unit: Unit) -> Gate {
+        let (text, figure) = (format!("{figure} >= base"), figure.to_owned());
+        Gate { text, figure, unit, operator: Operator::AtLeast, bound: Expression::Base }
+    }
+
+    /// Judges the gate; measured figures by intervals of confidence `level`.
+    pub fn judge(&self, evidence: &Evidence, level: f64) -> Answer {
+        let answer = |outcome, value, bound, why: String| Answer {
+            gate: self.text.clone(),
+            figure: self.figure.clone(),
+            outcome,
+            value,
+            bound,
+            margin: None,
+            why,
+        };
+        let known = match &evidence.figure {
+            Ok(known) => known,
+            Err(why) => return answer(Outcome::CannotTell, None, None, why.clone()),
+        };
+        let nothing = Known::Exact(Value::Number(0.0));
+        let (base, drift) = match &evidence.base {
+            _ if !self.bound.uses_base() => (&nothing, None),
+            Base::None(why) => return answer(Outcome::CannotTell, Some(known.value()), None, why.clone()),
+            Base::Paired(base) => (base, None),
+            Base::Earlier { known, drift } => (known, Some(*drift)),
+        };
+        match (known, base) {
+            (Known::Exact(value), Known::Exact(base)) => {
+                let (holds, bound) = self.compared(value, base);
+                let outcome = if holds { Outcome::Pass } else { Outcome::Fail };
+                let (relation, [own, other]) = (if holds { "" } else { "not " }, [value, &bound].map(|value| self.said(Some(value))));
+                let same = own == other && value != &bound;
+                // Exact is exact: where rounding hides a difference, all digits are shown.
+                let why = match (value, &bound) {
+                    (Value::Number(value), Value::Number(bound)) if same => format!("{value} is {relation}{} {bound}", self.operator),
+                    _ => format!("{own} is {relation}{} {other}", self.operator),
+                };
+                answer(outcome, Some(value.clone()), Some(bound), why)
+            }
+            (Known::Rounds(rounds), _) => {
+                let bases = match base {
+                    Known::Rounds(bases) => bases.clone(),
+                    Known::Exact(Value::Number(base)) => vec![*base; rounds.len()],
+                    Known::Exact(Value::Text(_)) => Vec::new(),
+                };
+                let fixed = !self.bound.uses_base();
+                self.judge_rounds(rounds, &bases, if fixed { None } else { drift }, level)
+            }
+            (Known::Exact(value), Known::Rounds(_)) => {
+                answer(Outcome::CannotTell, Some(value.clone()), None, "the baseline has it as measured, not as exact".to_owned())
+            }
+        }
+    }
+
+    fn compared(&self, value: &Value, base: &Value) -> (bool, Value) {
+        match (value, &self.bound, base) {
+            (Value::Number(value), bound, &Value::Number(base)) => {
+                let bound = bound.value(base);
+                (self.operator.holds(*value, bound), Value::Number(bound))
+            }
+            (Value::Text(value), Expression::Text(bound), _) | (Value::Text(value), _, Value::Text(bound)) => {
+                let same = value.eq_ignore_ascii_case(bound);
+                (same == (self.operator == Operator::Equal), Value::Text(bound.clone()))
+            }
+            (_, _, base) => (self.operator == Operator::Unequal, base.clone()),
+        }
+    }
+
+    fn said(&self, value: Option<&Value>) -> String {
+        value.map_or_else(|| "unknown".to_owned(), |value| shown(value, self.unit))
+    }
+
+    fn judge_rounds(&self, rounds: &[f64], bases: &[f64], drift: Option<f64>, level: f64) -> Answer {
+        let bounds: Vec<f64> = bases.iter().map(|&base| self.bound.value(base)).collect();
+        let (value, bound) = (mean(rounds), mean(&bounds));
+        let mut answer = Answer {
+            gate: self.text.clone(),
+            figure: self.figure.clone(),
+            outcome: Outcome::CannotTell,
+            value: value.map(Value::Number),
+            bound: bound.map(Value::Number),
+            margin: None,
+            why: String::new(),
+        };
+        let interval = match drift {
+            None => margin(rounds, &bounds, level),
+            Some(drift) => margin_apart(rounds, &bounds, drift, level),
+        };
+        let interval = match interval {
+            Ok(interval) => interval,
+            Err(why) => {
+                answer.why = why;
+                return answer;
+            }
+        };
+        let share = |log: f64| libm::expm1(log);
+        let end = |log: f64| log.is_finite().then(|| share(log));
+        answer.margin = Some(Margin { estimate: share(interval.estimate), low: end(interval.low), high: end(interval.high), level });
+        let Interval { low, high, .. } = interval;
+        let (good, bad) = match self.operator {
+            Operator::AtLeast => (low >= 0.0, high < 0.0),
+            Operator::Above => (low > 0.0, high <= 0.0),
+            Operator::AtMost => (high <= 0.0, low > 0.0),
+            _ => (high < 0.0, low >= 0.0),
+        };
+        answer.outcome = match (good, bad) {
+            (true, _) => Outcome::Pass,
+            (_, true) => Outcome::Fail,
+            _ => Outcome::CannotTell,
+        };
+        let percent = |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:+.1} %", 100.0 * share));
+        let margin = answer.margin.expect("it was set");
+        answer.why = format!(
+            "{}, and the bound is {}: off by {}, between {} and {} ({} % confidence, {} rounds)",
+            self.said(answer.value.as_ref()),
+            self.said(answer.bound.as_ref()),
+            percent(Some(margin.estimate)),
+            percent(margin.low),
+            percent(margin.high),
+            (1e4 * level).round() / 100.0,
+            rounds.len(),
+        );
+        answer
+    }
+}
+
+impl Known {
+    /// One figure: of rounds, their mean as [`mean`] has it.
+    pub fn value(&self) -> Value {
+        match self {
+            Known::Exact(value) => value.clone(),
+            Known::Rounds(rounds) => Value::Number(mean(rounds).unwrap_or(f64::NAN)),
+        }
+    }
+}
+
+/// The mean of rounds: geometric, as ratios are what is compared; arithmetic where one is not positive. None of nothing.
+pub fn mean(rounds: &[f64]) -> Option<f64> {
+    let count = rounds.len() as f64;
+    if rounds.is_empty() {
+        return None;
+    }
+    let positive = rounds.iter().all(|&round| round > 0.0);
+    if positive && rounds.windows(2).all(|pair| pair[0] == pair[1]) {
+        return Some(rounds[0]);
+    }
+    Some(match positive {
+        true => libm::exp(rounds.iter().map(|&round| libm::log(round)).sum::<f64>() / count),
+        false => rounds.iter().sum::<f64>() / count,
+    })
+}
+
+/// The logarithms, which only positive numbers have.
+fn logarithms(rounds: &[f64]) -> Result<Vec<f64>, String> {
+    if rounds.iter().any(|&round| round <= 0.0 || !round.is_finite()) {
+        return Err("a figure or a bound is not positive: there is no ratio to judge by".to_owned());
+    }
+    Ok(rounds.iter().map(|&round| libm::log(round)).collect())
+}
+
+/// The mean of a series, with the studentized interval of the stationary bootstrap: neighbouring rounds share what else the
+/// machine does, so blocks of them are drawn, and outliers widen it rather than move it.
+///
+/// # Errors
+///
+/// With too few rounds, or with such that are not finite.
+pub fn interval(series: &[f64], level: f64) -> Result<Interval, String> {
+    if series.len() < LEAST {
+        return Err(format!("of {} rounds no interval can be stated: it takes {LEAST}", series.len()));
+    }
+    let plan = Plan { resamples: RESAMPLES, ..Plan::of([series], fnv1a64("gate")) };
+    Ok(Resampled::new(&[series], &plan).map_err(|unfit| unfit.to_string())?.studentized(0, level))
+}
+
+/// Log-ratios of figure and bound, pair by pair.
+fn margin(rounds: &[f64], bounds: &[f64], level: f64) -> Result<Interval, String> {
+    let (rounds, bounds) = (logarithms(rounds)?, logarithms(bounds)?);
+    let ratios: Vec<f64> = rounds.iter().zip(&bounds).map(|(round, bound)| round - bound).collect();
+    interval(&ratios, level)
+}
+
+/// Log-ratio of two series that have nothing to do with each other: each has its own interval, at half the doubt, and what
+/// the machine drifted comes on top.
+fn margin_apart(rounds: &[f64], bounds: &[f64], drift: f64, level: f64) -> Result<Interval, String> {
+    let each = 0.5 * (1.0 + level);
+    let (figure, bound) = (interval(&logarithms(rounds)?, each)?, interval(&logarithms(bounds)?, each)?);
+    Ok(Interval { estimate: figure.estimate - bound.estimate, low: figure.low - bound.high - drift, high: figure.high - bound.low + drift })
+}
+
+/// The confidence of the interval at a look, the first being 0: however often one looks, a gate is answered wrongly in at most
+/// `1 - confidence` of the cases, because look k may err with half of what the look before may; and so are all the measured
+/// gates of a run together.
+pub fn level(confidence: f64, look: u32, gates: usize) -> f64 {
+    let doubt = (1.0 - confidence) / gates.max(1) as f64;
+    1.0 - doubt * 0.5f64.powi(1 + look.min(30) as i32)
+}

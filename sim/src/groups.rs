@@ -14,6 +14,8 @@ use crate::{
 
 /// Groups that are told apart.
 const GROUPS: usize = 1024;
+/// Names whose scores are found without reading them.
+const RECENT: usize = 256;
 /// Families that a report names: those with most artifacts.
 const FAMILIES: usize = 50;
 /// Months that a report names: the last ones.
@@ -72,6 +74,8 @@ impl GroupScore {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Families {
     places: HashMap<Arc<str>, usize>,
+    /// Where the score of a name is, by where the name itself is: a corpus keeps one copy of each. The copies here hold the place.
+    recent: Vec<Option<(Arc<str>, usize)>>,
     scores: Vec<GroupScore>,
     others: GroupScore,
     without: GroupScore,
@@ -82,15 +86,34 @@ impl Families {
     #[inline]
     pub fn of(&mut self, family: Option<&Arc<str>>) -> &mut GroupScore {
         let Some(family) = family else { return &mut self.without };
-        match self.places.get(family) {
-            Some(&place) => &mut self.scores[place],
-            None if self.scores.len() == GROUPS => &mut self.others,
-            None => {
-                self.places.insert(family.clone(), self.scores.len());
-                self.scores.push(GroupScore::default());
-                self.scores.last_mut().expect("pushed a moment ago")
-            }
+        // Names are at least that far apart.
+        let slot = family.as_ptr().addr() / 16 % RECENT;
+        if let Some(Some((known, place))) = self.recent.get(slot)
+            && Arc::ptr_eq(known, family)
+        {
+            return &mut self.scores[*place];
         }
+        match self.find(family) {
+            Some(place) => {
+                self.recent.resize(RECENT, None);
+                self.recent[slot] = Some((family.clone(), place));
+                &mut self.scores[place]
+            }
+            None => &mut self.others,
+        }
+    }
+
+    fn find(&mut self, family: &Arc<str>) -> Option<usize> {
+        if let Some(&place) = self.places.get(family) {
+            return Some(place);
+        }
+        let place = self.scores.len();
+        if place == GROUPS {
+            return None;
+        }
+        self.places.insert(family.clone(), place);
+        self.scores.push(GroupScore::default());
+        Some(place)
     }
 
     /// The families with most artifacts.

@@ -460,9 +460,10 @@ impl Observer for Scorecard {
             if let Some(called) = called {
                 score.label.add(called, malicious);
             }
-            let facts = &closed.plan.artifacts[artifact];
-            self.families.of(facts.family.as_ref()).add(malicious, called, profit);
-            self.months.of(facts.first_seen).add(malicious, called, profit);
+            let origin = closed.plan.origins[artifact];
+            let family = || closed.plan.artifacts[artifact].family.as_deref().unwrap_or_default();
+            self.families.of(origin.family, family).add(malicious, called, profit);
+            self.months.of(origin.first_seen).add(malicious, called, profit);
             let (for_malicious, for_benign) = opinions[artifact];
             if for_malicious + for_benign > 0 {
                 let panel = for_malicious >= for_benign;

@@ -330,16 +330,18 @@
 
   const theme = document.getElementById("theme");
   theme.hidden = false;
+  let printing = false;
   theme.addEventListener("change", event => {
     if (event.target.value) root.dataset.theme = event.target.value;
     else delete root.dataset.theme;
     drawAll();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    if (!printing) drawAll();
+  });
 
   // On paper, charts are light, as wide as the paper, and tables stay as they were folded.
   let before;
-  let printing = false;
   addEventListener("beforeprint", () => {
     before = root.dataset.theme;
     root.dataset.theme = "light";

@@ -137,6 +137,8 @@ impl Components {
 pub struct Drawdown {
     equity: NctDelta,
     peak: NctDelta,
+    /// From the peak to where it is now.
+    below: NctDelta,
     peak_bounty: u64,
     /// From peak to trough.
     pub depth: NctDelta,
@@ -155,6 +157,7 @@ impl Drawdown {
             (self.peak, self.peak_bounty) = (self.equity, settled);
         }
         let depth = self.peak - self.equity;
+        self.below = depth;
         if depth > self.depth {
             (self.depth, self.from, self.to) = (depth, self.peak_bounty, settled);
         }
@@ -439,7 +442,7 @@ impl Observer for Scorecard {
         self.unvoted += u64::from(closed.consensus.is_none());
         let own = OwnBounty::from(closed);
         let profit = self.own.count(&own);
-        self.curve.add(closed.now, self.own.drawdown.equity, self.own.drawdown.peak);
+        self.curve.add(closed.now, self.own.drawdown.equity, self.own.drawdown.below);
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);

@@ -127,3 +127,47 @@ pub fn junit(report: &BenchReport) -> Result<String> {
     junit.add_test_suite(suite);
     junit.to_string().context("cannot write JUnit's XML")
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::{super::sample, *};
+
+    fn check(found: &Json, expected: &Expect) {
+        expected.assert_eq(&serde_json::to_string_pretty(found).unwrap());
+    }
+
+    #[test]
+    fn bencher_reads_a_value_and_bounds_by_slug() {
+        check(&bmf(&sample::report(1.0)), &expect![[]]);
+    }
+
+    #[test]
+    fn the_action_reads_one_way_at_a_time() {
+        check(&github(&sample::report(1.0), Better::Less), &expect![[]]);
+        check(&github(&sample::report(1.0), Better::More), &expect![[]]);
+    }
+
+    #[test]
+    fn hyperfines_schema_has_a_result_for_each_side() {
+        let found = hyperfine(&sample::report(1.0));
+        let results = found["results"].as_array().unwrap();
+        assert_eq!(results.len(), 2);
+        for result in results {
+            let (times, codes) = (result["times"].as_array().unwrap(), result["exit_codes"].as_array().unwrap());
+            assert_eq!((times.len(), codes.len(), result["memory_usage_byte"].as_array().unwrap().len() % 12), (12, 12, 0));
+            let number = |key: &str| result[key].as_f64().unwrap();
+            assert!(number("min") <= number("median") && number("median") <= number("max") && number("stddev") > 0.0);
+            assert_eq!((number("user"), number("system"), result["parameters"].is_object()), (0.5, 0.0, true));
+        }
+        assert_eq!(results[1]["command"], "old.toml");
+    }
+
+    #[test]
+    fn junit_has_a_case_for_each_gate() {
+        let found = junit(&sample::report(0.5)).unwrap();
+        expect![[]].assert_eq(&found);
+        assert!(quick_junit::Report::deserialize(&found).is_ok());
+    }
+}

@@ -1,10 +1,11 @@
 //! Rounds: one side alone, or two sides in turns, until what was asked can be told or the time is over.
 //!
 //! Two sides take turns in the order AB BA BA AB ..., so that neither has the better place: what the machine does meanwhile
-//! meets both alike, and pairs of rounds are compared, never all of one side with all of the other.
+//! meets both alike, and pairs of rounds are compared, never all of one side with all of the other. Rounds are short where the
+//! corpus allows it: then neighbours share the weather, and most of them are interrupted by nothing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
@@ -13,8 +14,6 @@ use anyhow::Result;
 
 use crate::{figures::Value, scan::ScanErrorReport};
 
-/// Seconds that a round should take at least: shorter ones are repeated.
-const ROUND: f64 = 0.2;
 /// Most repetitions in a round.
 const PASSES: f64 = 10_000.0;
 
@@ -59,6 +58,10 @@ pub struct Facts {
 pub struct Plan {
     /// Cold rounds.
     pub cold: u32,
+    /// Seconds that a warm round should take at least: the corpus is gone through so many times.
+    pub round: f64,
+    /// Times through the corpus in a warm round, at least.
+    pub passes: u32,
     /// Rounds that do not count, before those that do.
     pub warm_up: u32,
     /// Warm rounds, at least.
@@ -76,6 +79,8 @@ pub struct Measured {
     pub ours: Series,
     /// Of the other one, round beside round.
     pub other: Option<Series>,
+    /// Figures of cold rounds, which warm ones add nothing to.
+    pub still: BTreeSet<String>,
     /// Warm rounds of a side.
     pub rounds: u32,
     /// Times through the corpus in a warm round.
@@ -113,14 +118,16 @@ pub fn measure(
         let seconds = both.iter().flatten().filter_map(|round| round.get(if cold { "seconds_cold" } else { "seconds" }));
         longest = seconds.fold(0.0, |longest, &seconds| longest.max(seconds));
         if cold {
+            measured.still.extend(both.iter().flatten().flat_map(|round| round.keys().cloned()));
             keep(&mut measured, both);
         }
         done += 1;
         progress(done, all(target));
     }
     if longest > 0.0 {
-        measured.passes = (ROUND / longest).ceil().clamp(1.0, PASSES) as u32;
+        measured.passes = (plan.round / longest).ceil().clamp(1.0, PASSES) as u32;
     }
+    measured.passes = measured.passes.max(plan.passes);
     loop {
         while measured.rounds < target || spent(&measured) < plan.min_time {
             if interrupted.load(Ordering::Relaxed) {
@@ -207,7 +214,7 @@ mod tests {
         }
     }
 
-    const PLAN: Plan = Plan { cold: 1, warm_up: 1, rounds: 4, min_time: 0.0, max_time: 3600.0 };
+    const PLAN: Plan = Plan { cold: 1, round: 0.2, passes: 1, warm_up: 1, rounds: 4, min_time: 0.0, max_time: 3600.0 };
 
     fn played(plan: &Plan, told: &mut dyn FnMut(&Measured) -> bool) -> (String, Measured) {
         let book = Rc::new(RefCell::new(String::new()));

@@ -147,15 +147,15 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// The command as it was typed, quoted for a shell, without what changes nothing about its result: `--out` (a folder is
-/// written once), `--jobs`, `--format`, `--quiet`, and those of the cache.
+/// written once), `--jobs`, `--format`, `--quiet`, gates, and those of the cache.
 pub fn command() -> String {
     let mut words = vec!["sim".to_owned()];
     let mut typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = typed.next() {
         let (flag, value) = word.split_once('=').map_or((word.as_str(), false), |(flag, _)| (flag, true));
         match flag {
-            "--out" | "--jobs" | "--format" | "--cache" if !value => drop(typed.next()),
-            "--out" | "--jobs" | "--format" | "--cache" | "--rescan" | "--quiet" => {}
+            "--out" | "--jobs" | "--format" | "--cache" | "--gate" | "--baseline" if !value => drop(typed.next()),
+            "--out" | "--jobs" | "--format" | "--cache" | "--gate" | "--baseline" | "--rescan" | "--quiet" => {}
             _ => words.push(quoted(&word)),
         }
     }

@@ -279,3 +279,21 @@ pub fn figures(subjects: impl Iterator<Item = Subject>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::bench::sample;
+
+    #[test]
+    fn a_report_says_what_was_compared_and_what_it_came_to() {
+        expect![[]].assert_eq(&text(&sample::report(0.5)));
+    }
+
+    #[test]
+    fn a_summary_of_a_step_shows_hostile_names_as_they_are() {
+        expect![[]].assert_eq(&markdown(&sample::report(0.5)));
+    }
+}

@@ -24,6 +24,7 @@ use crate::{
     figures::{self, Better, Figure, Kind, Subject, Unit, Value},
     gate::{self, Answer, Base, Evidence, Gate, Known, Outcome},
     scan::ScanErrorReport,
+    statistics::series,
 };
 
 /// Version of the schema of the report; grows when a field changes its meaning or goes away.
@@ -363,6 +364,9 @@ fn reports(subject: Subject, series: &Series, facts: &Facts, confidence: f64) ->
 
 /// The interval of a figure, from the logarithms of its rounds where these have some.
 fn interval(rounds: &[f64], confidence: f64) -> Option<[f64; 2]> {
+    if series::constant(rounds) && rounds.len() >= gate::LEAST {
+        return Some([rounds[0]; 2]);
+    }
     let positive = rounds.iter().all(|&round| round > 0.0);
     let series: Vec<f64> = rounds.iter().map(|&round| if positive { libm::log(round) } else { round }).collect();
     let interval = gate::interval(&series, confidence).ok()?;
@@ -534,7 +538,7 @@ mod tests {
         let facts = sample::facts(1.0);
         let against = Against::Side { label: String::new(), facts: facts.clone(), one_process: true };
         let mut court = Court::new(&gates);
-        let undecided = sample::turns(1.0);
+        let undecided = sample::turns(1.0001);
         assert!(!court.look(&judged(&gates, &against, &facts, &undecided)), "more rounds may tell");
         let faster = Measured { looks: 2, ..sample::turns(2.0) };
         assert!(court.look(&judged(&gates, &against, &facts, &faster)), "nothing more is known of loading after more rounds");

@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn outliers_count_by_rank_alone() {
-        let mut x: Vec<f64> = (0..20).map(|number| f64::from(number) / 20.0).collect();
+        // In no order, so that neighbours are not alike.
+        let mut x: Vec<f64> = (0..20).map(|number| f64::from(7 * number % 20) / 20.0).collect();
         let calm = interval(&x, 0.95).unwrap();
         assert!((calm.estimate - 0.475).abs() < 1e-12 && calm.low > 0.3 && calm.high < 0.65, "{calm:?}");
-        // In the middle of the series, so that neighbours are no more alike.
-        x[19] = 1e9;
+        x[17] = 1e9;
         let wild = interval(&x, 0.95).unwrap();
         assert!((wild.estimate - calm.estimate).abs() < 0.05 && wild.high < 1.0, "{wild:?}");
     }
@@ -107,8 +107,9 @@ mod tests {
 
     #[test]
     fn many_values_take_no_longer_than_a_thousand() {
-        let x: Vec<f64> = (0..5_000).map(|number| f64::from(number % 7)).collect();
+        let mut chance = engine::chance::Key::root(5).stream();
+        let x: Vec<f64> = (0..5_000).map(|_| chance.uniform()).collect();
         let found = interval(&x, 0.95).unwrap();
-        assert!((found.estimate - 3.0).abs() < 0.1 && found.low < 3.0 && found.high > 3.0, "{found:?}");
+        assert!(found.low < 0.5 && found.high > 0.5 && found.high - found.low < 0.04, "{found:?}");
     }
 }

@@ -90,9 +90,6 @@ mod tests {
         let noisy: Vec<f64> = (0..20).map(|unit| 1.0 + 0.05 * f64::from(unit * 7 % 10)).collect();
         let [ten, forty] = [10, 40].map(|pairs| detectable(&noisy, pairs).unwrap());
         assert!(ten > forty && forty > 0.02, "{ten} {forty}");
-        let mut interrupted = [1.0; 20];
-        interrupted[7] = 30.0;
-        assert_eq!(detectable(&interrupted, 10), Some(0.0), "one of ten is an outlier");
         assert_eq!(detectable(&[1.0], 10), None);
     }
 

@@ -111,10 +111,8 @@ pub fn measure(
     let all = |target: u32| plan.cold + plan.warm_up + target;
     for number in 0..plan.cold + plan.warm_up {
         let cold = number < plan.cold;
-        if interrupted.load(Ordering::Relaxed) {
-            return Ok(Measured { complete: false, ..measured });
-        }
-        let both = turn(number, sides, &mut |side| if cold { side.cold() } else { side.warm(1) })?;
+        let round = turn(number, sides, &mut |side| if cold { side.cold() } else { side.warm(1) });
+        let Some(both) = whole(round, interrupted)? else { return Ok(Measured { complete: false, ..measured }) };
         let seconds = both.iter().flatten().filter_map(|round| round.get(if cold { "seconds_cold" } else { "seconds" }));
         longest = seconds.fold(0.0, |longest, &seconds| longest.max(seconds));
         if cold {
@@ -130,11 +128,9 @@ pub fn measure(
     measured.passes = measured.passes.max(plan.passes);
     loop {
         while measured.rounds < target || spent(&measured) < plan.min_time {
-            if interrupted.load(Ordering::Relaxed) {
-                return Ok(Measured { complete: false, ..measured });
-            }
             let passes = measured.passes;
-            let both = turn(measured.rounds, sides, &mut |side| side.warm(passes))?;
+            let round = turn(measured.rounds, sides, &mut |side| side.warm(passes));
+            let Some(both) = whole(round, interrupted)? else { return Ok(Measured { complete: false, ..measured }) };
             keep(&mut measured, both);
             measured.rounds += 1;
             done += 1;
@@ -148,6 +144,11 @@ pub fn measure(
         }
         target = measured.rounds.saturating_mul(2);
     }
+}
+
+/// What was measured, unless it was cut short by whoever interrupted; then an error is no wonder.
+fn whole(round: Result<[Option<Observation>; 2]>, interrupted: &AtomicBool) -> Result<Option<[Option<Observation>; 2]>> {
+    if interrupted.load(Ordering::Relaxed) { Ok(None) } else { round.map(Some) }
 }
 
 /// A round of each side, in the order that its number says.
@@ -255,6 +256,6 @@ mod tests {
     fn whoever_interrupts_has_what_was_measured() {
         let (on, book) = (AtomicBool::new(true), Rc::default());
         let measured = measure(&PLAN, &mut [&mut Clerk { name: 'a', book, seconds: 1.0 }], &on, &mut |_, _| true, &|_, _| {}).unwrap();
-        assert!(!measured.complete && measured.rounds == 0);
+        assert!(!measured.complete && measured.rounds == 0 && measured.ours.is_empty(), "a round that was cut short is none");
     }
 }

@@ -444,6 +444,9 @@ fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scanner, engine:
         engine_calls.errors += calls.errors;
         engine_calls.timeouts += calls.timeouts;
     }
+    if engine_calls.errors == (answers.len() * names.len()) as u64 {
+        facts.warnings.push("every backend failed on every artifact: nothing was scanned".to_owned());
+    }
     exact.extend(engine_calls.counts().map(own));
     exact.extend([
         ("artifacts".to_owned(), number(answers.len() as u64)),

@@ -59,9 +59,12 @@ its rounds is beyond the bound, and passes if it is on the good side; otherwise 
 rounds are taken while it cannot be told, up to --max-time. Intervals are as wide as looking again and all gates together
 demand: at --confidence 0.95, one in twenty runs or fewer gets any measured gate wrong.
 
+On a busy machine `cpu_seconds` and `p50_scan` can be told sooner than `files_per_s`, which waits for whatever else runs.
+
 What `base` is:
   --against engine.toml    another engine, scanned or played in this process, in turns with ours (AB BA BA AB ...). Pairs of
-                           rounds are compared, so what else the machine does meets both: the way to compare in a CI
+                           rounds are compared, so what else the machine does meets both: the way to compare in a CI.
+                           Everything but --engine is meant for both
   --against 'COMMAND'      a command, given to the shell once a round, that prints the JSON report of a `sim bench ... --once`:
                            --against '/old/sim bench scan my-corpus --engine old.toml --once'
                            Our side is then a process of its own for each round, too

@@ -1,7 +1,6 @@
 //! A measurement as data: figures with their rounds and intervals, what they are compared with, and gates.
 //!
-//! The figure of a measured series is the geometric mean of its warm rounds, because gates compare ratios; its interval is
-//! that of [`gate::interval`]. How rounds are taken is in [`rounds`]; the same report in other programs' formats in [`export`].
+//! A measured figure is the [middle](gate::middle) of its rounds, its interval that of [`gate::interval`]. How rounds are taken is in [`rounds`]; the same report in other programs' formats in [`export`].
 
 pub mod probe; // how steady the machine is
 pub mod rounds; // sides in turns
@@ -25,7 +24,7 @@ use crate::{
     figures::{self, Better, Figure, Kind, Subject, Unit, Value},
     gate::{self, Answer, Base, Evidence, Gate, Known, Outcome},
     scan::ScanErrorReport,
-    statistics::bootstrap::LEAST,
+    statistics::series,
 };
 
 /// Version of the schema of the report; grows when a field changes its meaning or goes away.
@@ -128,7 +127,7 @@ pub struct FigureReport {
     pub unit: Unit,
     pub better: Better,
     pub kind: Kind,
-    /// Of the mean of its rounds; `null` if they are too few, or it is exact.
+    /// Of the middle of its rounds; `null` if they are too few, or it is exact.
     pub interval: Option<[f64; 2]>,
     /// One value for each round, if it is measured.
     pub rounds: Vec<f64>,
@@ -226,8 +225,8 @@ impl Judged<'_> {
     /// Whether more rounds may still tell what these answers do not.
     pub fn more_may_tell(&self, answers: &[Answer]) -> bool {
         answers.iter().any(|answer| {
-            let grows = self.measured.ours.get(&answer.figure).is_some_and(|rounds| rounds.len() >= self.measured.rounds as usize);
-            let judged = answer.margin.is_some() || (self.measured.rounds as usize) < LEAST;
+            let grows = self.measured.ours.contains_key(&answer.figure) && !self.measured.still.contains(&answer.figure);
+            let judged = answer.margin.is_some() || (self.measured.rounds as usize) < gate::LEAST;
             answer.outcome == Outcome::CannotTell && grows && judged
         })
     }
@@ -365,6 +364,9 @@ fn reports(subject: Subject, series: &Series, facts: &Facts, confidence: f64) ->
 
 /// The interval of a figure, from the logarithms of its rounds where these have some.
 fn interval(rounds: &[f64], confidence: f64) -> Option<[f64; 2]> {
+    if series::constant(rounds) && rounds.len() >= gate::LEAST {
+        return Some([rounds[0]; 2]);
+    }
     let positive = rounds.iter().all(|&round| round > 0.0);
     let series: Vec<f64> = rounds.iter().map(|&round| if positive { libm::log(round) } else { round }).collect();
     let interval = gate::interval(&series, confidence).ok()?;
@@ -412,4 +414,166 @@ impl<'a> Court<'a> {
 /// The worst of the answers.
 pub fn outcome(answers: &[Answer]) -> Outcome {
     answers.iter().map(|answer| answer.outcome).max().unwrap_or(Outcome::Pass)
+}
+
+/// A report for tests: two engines in turns, with hostile names.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    const BACKEND: &str = "a|b<script>\u{202e}";
+
+    /// Figures of a scan with rounds that differ by some thousandths, `factor` times as fast as a hundred files a second.
+    pub(crate) fn measured(factor: f64, rounds: u32) -> Series {
+        let mut chance = engine::chance::Key::root(7).with(factor.to_bits()).stream();
+        let mut series = Series::new();
+        for _ in 0..rounds {
+            let speed = factor * (1.0 + 0.002 * chance.uniform());
+            let round = [("files_per_s", 100.0 * speed), ("seconds", 0.6 / speed), ("peak_memory", 25e6), ("cpu_seconds_user", 0.5)];
+            let backend = (figures::of_backend(BACKEND, "p99"), 0.004 / speed);
+            let plain = round.map(|(name, value)| (name.to_owned(), value));
+            plain.into_iter().chain([backend]).for_each(|(name, value)| series.entry(name).or_default().push(value));
+        }
+        series
+    }
+
+    pub(crate) fn facts(tpr: f64) -> Facts {
+        let text = Value::Text("ab".repeat(32));
+        let exact = [("tpr".to_owned(), Value::Number(tpr)), ("verdicts_sha256".to_owned(), text)].into();
+        Facts { exact, ..Facts::default() }
+    }
+
+    pub(crate) fn gate(typed: &str) -> Gate {
+        Gate::parse(typed, |name| figures::find(Subject::Scan, name), |_| Vec::new()).unwrap()
+    }
+
+    /// A measurement in which our side is `factor` times as fast as the other.
+    pub(crate) fn turns(factor: f64) -> Measured {
+        let (ours, other) = (measured(factor, 12), Some(measured(1.0, 12)));
+        Measured { ours, other, rounds: 12, passes: 3, looks: 1, complete: true, ..Measured::default() }
+    }
+
+    pub(crate) fn report(factor: f64) -> BenchReport {
+        let (facts, theirs, measured) = (facts(0.9), facts(1.0), turns(factor));
+        let gates = ["files_per_s >= base * 0.95", "tpr >= base - 1%", "load_seconds <= 2s"].map(gate);
+        let against = Against::Side { label: "old.toml".to_owned(), facts: theirs, one_process: true };
+        let judged = Judged {
+            subject: Subject::Scan,
+            gates: &gates,
+            confidence: 0.95,
+            probe: None,
+            against: &against,
+            facts: &facts,
+            measured: &measured,
+        };
+        let mut court = Court::new(&gates);
+        court.look(&judged);
+        let (gates, figures) = (court.answers(&judged), judged.figures());
+        let own = |text: &str| text.to_owned();
+        BenchReport {
+            schema: SCHEMA,
+            bench: Subject::Scan,
+            name: BenchName {
+                version: own("0.1.0"),
+                corpus: own("<b>\u{1b}[31m corpus"),
+                corpus_sha256: "cd".repeat(32),
+                engine: own("mine"),
+                strategy: None,
+                scenario_sha256: "ef".repeat(32),
+            },
+            command: own("sim bench scan corpus"),
+            complete: true,
+            outcome: outcome(&gates),
+            gates,
+            machine: Machine { cpu: own("a cpu"), cores: 2, system: own("linux x86_64"), build: own("release") },
+            rounds: RoundFacts {
+                warm: 12,
+                passes: 3,
+                cold: 1,
+                warm_up: 1,
+                looks: 1,
+                jobs: 2,
+                confidence: 0.95,
+                perturbed: Some(5),
+                detectable: judged.seen(),
+            },
+            probe: None,
+            base: judged.base_report(&figures),
+            figures,
+            errors: Vec::new(),
+            warnings: vec![own("a <script>alert(1)</script> warning")],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged<'a>(gates: &'a [Gate], against: &'a Against, facts: &'a Facts, measured: &'a Measured) -> Judged<'a> {
+        Judged { subject: Subject::Scan, gates, confidence: 0.95, probe: None, against, facts, measured }
+    }
+
+    #[test]
+    fn an_engine_that_is_a_third_as_fast_fails_and_one_that_is_as_fast_passes() {
+        let found = |factor| sample::report(factor).gates.iter().map(|answer| answer.outcome).collect::<Vec<_>>();
+        assert_eq!(found(1.0 / 3.0), [Outcome::Fail, Outcome::Fail, Outcome::CannotTell]);
+        assert_eq!(found(1.0), [Outcome::Pass, Outcome::Fail, Outcome::CannotTell]);
+        assert_eq!(sample::report(1.0).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn figures_are_held_against_those_of_the_other_side() {
+        let report = sample::report(2.0);
+        let base = report.base.unwrap();
+        let ratio = base.ratios["files_per_s"];
+        assert!((ratio.estimate - 2.0).abs() < 0.01 && ratio.low.unwrap() < 2.01 && ratio.high.unwrap() > 1.99, "{ratio:?}");
+        assert!(!base.figures.contains_key("peak_memory") && report.figures.contains_key("peak_memory"), "it is that of both");
+        assert!(report.rounds.detectable.unwrap() < 0.01);
+    }
+
+    #[test]
+    fn a_gate_stays_as_it_was_told_and_only_what_grows_is_waited_for() {
+        let gates = ["files_per_s >= base", "load_seconds <= 2s"].map(sample::gate);
+        let facts = sample::facts(1.0);
+        let against = Against::Side { label: String::new(), facts: facts.clone(), one_process: true };
+        let mut court = Court::new(&gates);
+        let undecided = sample::turns(1.0001);
+        assert!(!court.look(&judged(&gates, &against, &facts, &undecided)), "more rounds may tell");
+        let faster = Measured { looks: 2, ..sample::turns(2.0) };
+        assert!(court.look(&judged(&gates, &against, &facts, &faster)), "nothing more is known of loading after more rounds");
+        let slower = Measured { looks: 3, ..sample::turns(0.5) };
+        court.look(&judged(&gates, &against, &facts, &slower));
+        let found: Vec<Outcome> = court.answers(&judged(&gates, &against, &facts, &slower)).iter().map(|answer| answer.outcome).collect();
+        assert_eq!(found, [Outcome::Pass, Outcome::CannotTell]);
+    }
+
+    #[test]
+    fn a_baseline_of_another_machine_or_without_a_probe_tells_nothing_of_time_and_all_of_verdicts() {
+        let gates = ["files_per_s >= base * 0.5", "tpr >= base"].map(sample::gate);
+        let (facts, measured) = (sample::facts(0.9), Measured { other: None, ..sample::turns(1.0) });
+        let quiet = Probe { threads: 2, before: vec![1.0; 20], after: vec![1.0; 20], detectable: None };
+        let found = |change: &dyn Fn(&mut Saved), probe: Option<&Probe>| {
+            let report = sample::report(1.0);
+            let mut saved = Saved {
+                schema: SCHEMA,
+                bench: Subject::Scan,
+                name: report.name,
+                machine: Machine::here(),
+                probe: Some(quiet.clone()),
+                figures: report.figures,
+            };
+            change(&mut saved);
+            let against = Against::Saved { label: "main".to_owned(), saved: Box::new(Ok(saved)) };
+            let judged = Judged { probe, ..judged(&gates, &against, &facts, &measured) };
+            judged.answers(0).iter().map(|answer| answer.outcome).collect::<Vec<_>>()
+        };
+        use Outcome::{CannotTell, Pass};
+        assert_eq!(found(&|_| {}, Some(&quiet)), [Pass, Pass]);
+        assert_eq!(found(&|_| {}, None), [CannotTell, Pass]);
+        assert_eq!(found(&|saved| saved.machine.cores += 1, Some(&quiet)), [CannotTell, Pass]);
+        assert_eq!(found(&|saved| saved.machine.build = "other".to_owned(), Some(&quiet)), [CannotTell, Pass]);
+        let slow = Probe { before: vec![2.5; 20], ..quiet.clone() };
+        assert_eq!(found(&|_| {}, Some(&slow)), [CannotTell, Pass], "the machine is 2.5 times slower than it was");
+    }
 }

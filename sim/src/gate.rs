@@ -9,18 +9,17 @@
 
 use std::fmt;
 
-use engine::chance::fnv1a64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
     figures::{Figure, Kind, Unit, Value, shown},
-    statistics::bootstrap::{Interval, LEAST, Plan, Resampled},
+    statistics::{bootstrap::Interval, series, signed_rank},
     text,
 };
 
-/// Resamples of an interval that decides: several looks leave little probability for each tail.
-const RESAMPLES: u32 = 9_999;
+/// Rounds below which nothing is said of a measured figure.
+pub const LEAST: usize = 10;
 /// Deepest nesting of an expression.
 const DEPTH: usize = 64;
 
@@ -533,7 +532,7 @@ impl Gate {
 
     fn judge_rounds(&self, rounds: &[f64], bases: &[f64], drift: Option<f64>, level: f64) -> Answer {
         let bounds: Vec<f64> = bases.iter().map(|&base| self.bound.value(base)).collect();
-        let (value, bound) = (mean(rounds), mean(&bounds));
+        let (value, bound) = (middle(rounds), middle(&bounds));
         let mut answer = Answer {
             gate: self.text.clone(),
             figure: self.figure.clone(),
@@ -572,7 +571,7 @@ impl Gate {
         let percent = |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:+.1} %", 100.0 * share));
         let margin = answer.margin.expect("it was set");
         answer.why = format!(
-            "{}, and the bound is {}: off by {}, between {} and {} ({} % confidence, {} rounds)",
+            "{}, and the bound is {}; round by round {} off, between {} and {} ({} % confidence, {} rounds)",
             self.said(answer.value.as_ref()),
             self.said(answer.bound.as_ref()),
             percent(Some(margin.estimate)),
@@ -586,29 +585,25 @@ impl Gate {
 }
 
 impl Known {
-    /// One figure: of rounds, their mean as [`mean`] has it.
+    /// One figure: of rounds, their [`middle`].
     pub fn value(&self) -> Value {
         match self {
             Known::Exact(value) => value.clone(),
-            Known::Rounds(rounds) => Value::Number(mean(rounds).unwrap_or(f64::NAN)),
+            Known::Rounds(rounds) => Value::Number(middle(rounds).unwrap_or(f64::NAN)),
         }
     }
 }
 
-/// The mean of rounds: geometric, as ratios are what is compared; arithmetic where one is not positive. None of nothing.
-pub fn mean(rounds: &[f64]) -> Option<f64> {
-    let count = rounds.len() as f64;
-    if rounds.is_empty() {
-        return None;
+/// The middle of rounds: of their logarithms, as ratios are what is compared, or of themselves where one is not positive. None
+/// of nothing.
+pub fn middle(rounds: &[f64]) -> Option<f64> {
+    if series::constant(rounds) {
+        return rounds.first().copied();
     }
     let positive = rounds.iter().all(|&round| round > 0.0);
-    if positive && rounds.windows(2).all(|pair| pair[0] == pair[1]) {
-        return Some(rounds[0]);
-    }
-    Some(match positive {
-        true => libm::exp(rounds.iter().map(|&round| libm::log(round)).sum::<f64>() / count),
-        false => rounds.iter().sum::<f64>() / count,
-    })
+    let scaled: Vec<f64> = rounds.iter().map(|&round| if positive { libm::log(round) } else { round }).collect();
+    let middle = signed_rank::interval(&scaled, 0.5).ok()?.estimate;
+    Some(if positive { libm::exp(middle) } else { middle })
 }
 
 /// The logarithms, which only positive numbers have.
@@ -619,8 +614,8 @@ fn logarithms(rounds: &[f64]) -> Result<Vec<f64>, String> {
     Ok(rounds.iter().map(|&round| libm::log(round)).collect())
 }
 
-/// The mean of a series, with the studentized interval of the stationary bootstrap: neighbouring rounds share what else the
-/// machine does, so blocks of them are drawn, and outliers widen it rather than move it.
+/// The middle of a series with its interval, by [signed ranks](signed_rank): a round that something else interrupted is an
+/// outlier, and there are many on a busy machine.
 ///
 /// # Errors
 ///
@@ -629,8 +624,7 @@ pub fn interval(series: &[f64], level: f64) -> Result<Interval, String> {
     if series.len() < LEAST {
         return Err(format!("of {} rounds no interval can be stated: it takes {LEAST}", series.len()));
     }
-    let plan = Plan { resamples: RESAMPLES, ..Plan::of([series], fnv1a64("gate")) };
-    Ok(Resampled::new(&[series], &plan).map_err(|unfit| unfit.to_string())?.studentized(0, level))
+    signed_rank::interval(series, level).map_err(|unfit| unfit.to_string())
 }
 
 /// Log-ratios of figure and bound, pair by pair.
@@ -654,4 +648,177 @@ fn margin_apart(rounds: &[f64], bounds: &[f64], drift: f64, level: f64) -> Resul
 pub fn level(confidence: f64, look: u32, gates: usize) -> f64 {
     let doubt = (1.0 - confidence) / gates.max(1) as f64;
     1.0 - doubt * 0.5f64.powi(1 + look.min(30) as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::{Subject, find};
+
+    fn parse(subject: Subject, typed: &str) -> Result<Gate, String> {
+        Gate::parse(typed, |name| find(subject, name), |_| vec!["near".to_owned()]).map_err(|error| error.to_string())
+    }
+
+    /// What the bound comes to where `base` is that number.
+    fn bound(typed: &str, base: f64) -> f64 {
+        parse(Subject::Scan, typed).unwrap().bound.value(base)
+    }
+
+    #[test]
+    fn the_right_side_is_reckoned_as_written() {
+        for (typed, base, expected) in [
+            ("files_per_s >= base * 0.95", 200.0, 190.0),
+            ("files_per_s>=base-5%", 200.0, 190.0),
+            ("files_per_s >= base * 95%", 200.0, 190.0),
+            ("files_per_s >= 1_000", 0.0, 1000.0),
+            ("files_per_s > (base + 10) / 2", 200.0, 105.0),
+            ("files_per_s > base + 10 / 2", 200.0, 205.0),
+            ("files_per_s > base - 2 * 3 - 4", 200.0, 190.0),
+            ("files_per_s > base * 2 / 4", 200.0, 100.0),
+            ("files_per_s > -base * -1", 200.0, 200.0),
+            ("files_per_s > base + 10% + 10%", 100.0, 121.0),
+            ("files_per_s > base + 50 - 10%", 50.0, 90.0),
+            ("p99_scan <= 2s", 0.0, 2.0),
+            ("p99_scan <= 1.5 ms + 500us", 0.0, 0.002),
+            ("p99_scan <= 2 min", 0.0, 120.0),
+            ("p99_scan <= 2e-3", 0.0, 0.002),
+            ("p99_scan <= base + 10 ms", 0.5, 0.51),
+            ("p99_scan <= base / base * 1s", 0.5, 1.0),
+            ("peak_memory <= 512 MiB", 0.0, 536_870_912.0),
+            ("peak_memory <= 0.5 GB", 0.0, 5e8),
+            ("tpr >= 90%", 0.0, 0.9),
+            ("tpr >= 0.9", 0.0, 0.9),
+            ("tpr >= base - 1%", 0.5, 0.495),
+            ("tpr >= base - 0.01", 0.5, 0.49),
+            ("backends.a.b-c.p99 <= 7 ns", 0.0, 7e-9),
+        ] {
+            assert!((bound(typed, base) - expected).abs() <= 1e-9 * expected.abs(), "{typed}: {}", bound(typed, base));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_gate_is_said() {
+        for (typed, said) in [
+            ("files_per_s", "there is no comparison; write `FIGURE >= EXPRESSION`, with >=, <=, >, <, == or !="),
+            ("speed >= 1", "there is no figure `speed`; did you mean `near`? `sim bench figures` lists all"),
+            (">= 1", "there is no figure empty"),
+            ("files_per_s >=", "the right side ends too soon"),
+            ("files_per_s >= best", "`best` is neither `base` nor a number"),
+            ("files_per_s >= 2s", "`2s` is not in files/s, as the figure is"),
+            ("p99_scan <= 2 MB", "`2MB` is not in s, as the figure is"),
+            ("p99_scan <= 2 h", "`h` is no unit; there are ns, us, ms, s,"),
+            ("p99_scan <= 5%", "the right side does not come to an amount in s"),
+            ("p99_scan <= base * 2s", "the right side does not come to an amount in s"),
+            ("p99_scan <= base / base", "the right side does not come to an amount in s"),
+            ("p99_scan <= base + base * base", "amounts and plain numbers are added up"),
+            ("p99_scan <= (base", "a `(` is not closed"),
+            ("p99_scan <= base)", "`)` is not understood"),
+            ("p99_scan <= 1 2", "`2` is no unit"),
+            ("p99_scan <= 1s 2", "`2` is not understood"),
+            ("p99_scan <= 1.2.3", "`1.2.3` is no number"),
+            ("p99_scan <= 1e999", "1e999 is too large"),
+            ("p99_scan <= 1 / 0", "it divides by zero"),
+            ("p99_scan == 1s", "`p99_scan` is measured, and never the same twice; use <= or >="),
+            ("verdicts_sha256 >= base", "`verdicts_sha256` is a hash: it is == or != `base`, or a hash in quotes"),
+            ("verdicts_sha256 == 'ab", "a quote is not closed"),
+            ("tpr >= 'ab'", "`tpr` is a number, and is compared with one"),
+        ] {
+            let error = parse(Subject::Scan, typed).unwrap_err();
+            assert!(error.contains(said), "{typed}: {error}");
+        }
+        for nested in ["(", "-"] {
+            let deep = format!("tpr >= {}1", nested.repeat(1000));
+            assert!(parse(Subject::Scan, &deep).unwrap_err().contains("it is nested too deep"));
+        }
+    }
+
+    fn answer(subject: Subject, typed: &str, figure: Known, base: Base) -> Answer {
+        parse(subject, typed).unwrap().judge(&Evidence { figure: Ok(figure), base }, 0.95)
+    }
+
+    #[test]
+    fn exact_figures_pass_or_fail_as_they_are() {
+        let exact = |typed: &str, figure: f64, base: f64| {
+            let number = |number| Known::Exact(Value::Number(number));
+            answer(Subject::Replay, typed, number(figure), Base::Paired(number(base))).outcome
+        };
+        assert_eq!(exact("tpr >= 0.9", 0.9, 0.0), Outcome::Pass);
+        assert_eq!(exact("tpr >= 0.9", 0.9f64.next_down(), 0.0), Outcome::Fail);
+        assert_eq!(exact("nct_per_bounty >= base - 1%", 0.99, 1.0), Outcome::Pass);
+        assert_eq!(exact("nct_per_bounty >= base - 1%", 0.98, 1.0), Outcome::Fail);
+        assert_eq!(exact("profit_nct > -5 NCT", -4.0, 0.0), Outcome::Pass);
+        assert_eq!(exact("rank == 1", 1.0, 0.0), Outcome::Pass);
+        assert_eq!(exact("rank != base", 1.0, 1.0), Outcome::Fail);
+
+        let hash = |typed: &str, base: &str| {
+            let text = |text: &str| Known::Exact(Value::Text(text.to_owned()));
+            answer(Subject::Replay, typed, text("ab12"), Base::Paired(text(base))).outcome
+        };
+        assert_eq!(hash("decisions_sha256 == base", "ab12"), Outcome::Pass);
+        assert_eq!(hash("decisions_sha256 == base", "ab13"), Outcome::Fail);
+        assert_eq!(hash("decisions_sha256 != base", "ab13"), Outcome::Pass);
+        assert_eq!(hash("decisions_sha256 == 'AB12'", "-"), Outcome::Pass);
+    }
+
+    /// Rounds around `middle` that differ by up to `spread`, as a share; the same ones every time.
+    fn rounds(middle: f64, spread: f64, count: usize) -> Vec<f64> {
+        let mut chance = engine::chance::Key::root(1).stream();
+        (0..count).map(|_| middle * (1.0 + spread * (2.0 * chance.uniform() - 1.0))).collect()
+    }
+
+    fn paired(typed: &str, ours: Vec<f64>, base: Vec<f64>) -> Answer {
+        answer(Subject::Scan, typed, Known::Rounds(ours), Base::Paired(Known::Rounds(base)))
+    }
+
+    #[test]
+    fn measured_figures_are_judged_by_their_whole_interval() {
+        let gate = "files_per_s >= base * 0.95";
+        // What both sides share is no noise: rounds differ by half, ratios do not.
+        let shared = rounds(100.0, 0.5, 20);
+        let ratio = |ratio: f64, spread: f64| -> Vec<f64> {
+            shared.iter().zip(rounds(ratio, spread, 40).split_off(20)).map(|(round, ratio)| round * ratio).collect()
+        };
+        assert_eq!(paired(gate, ratio(1.0, 0.01), shared.clone()).outcome, Outcome::Pass);
+        assert_eq!(paired(gate, ratio(0.9, 0.01), shared.clone()).outcome, Outcome::Fail);
+        assert_eq!(paired(gate, ratio(0.95, 0.2), shared.clone()).outcome, Outcome::CannotTell);
+        let seconds = paired("p99_scan <= base * 1.5", ratio(2.0, 0.01), shared.clone());
+        assert_eq!(seconds.outcome, Outcome::Fail);
+        let margin = seconds.margin.unwrap();
+        assert!((margin.estimate - 1.0 / 3.0).abs() < 0.01 && margin.low < margin.high, "{margin:?}");
+        assert_eq!(paired("p99_scan <= 2s", rounds(0.1, 0.3, 10), Vec::new()).outcome, Outcome::Pass);
+        let few = paired(gate, shared[..9].to_vec(), shared[..9].to_vec());
+        assert_eq!((few.outcome, few.why.as_str()), (Outcome::CannotTell, "of 9 rounds no interval can be stated: it takes 10"));
+    }
+
+    #[test]
+    fn what_was_measured_at_another_time_may_have_drifted() {
+        let gate = "files_per_s >= base * 0.95";
+        let earlier = |ours: f64, drift: f64| {
+            let base = Base::Earlier { known: Known::Rounds(rounds(100.0, 0.01, 20)), drift };
+            answer(Subject::Scan, gate, Known::Rounds(rounds(ours, 0.01, 20)), base).outcome
+        };
+        assert_eq!([earlier(100.0, 0.0), earlier(90.0, 0.0)], [Outcome::Pass, Outcome::Fail]);
+        assert_eq!([earlier(100.0, 0.1), earlier(90.0, 0.1)], [Outcome::CannotTell; 2]);
+        assert_eq!(earlier(70.0, 0.1), Outcome::Fail);
+        let none = answer(Subject::Scan, gate, Known::Rounds(rounds(1.0, 0.0, 20)), Base::None("gone".to_owned()));
+        assert_eq!((none.outcome, none.why.as_str()), (Outcome::CannotTell, "gone"));
+    }
+
+    #[test]
+    fn looking_again_and_more_gates_leave_less_to_chance() {
+        assert_eq!([0, 1, 2].map(|look| level(0.95, look, 1)), [0.975, 0.9875, 0.99375]);
+        assert!((level(0.9, 0, 2) - 0.975).abs() < 1e-12);
+        // All looks of all gates together.
+        let doubt: f64 = (0..30).map(|look| 3.0 * (1.0 - level(0.95, look, 3))).sum();
+        assert!(doubt <= 0.05 + 1e-9, "{doubt}");
+    }
+
+    #[test]
+    fn the_middle_is_that_of_ratios_where_there_are_some() {
+        assert_eq!(middle(&[]), None);
+        assert!((middle(&[1.0, 4.0]).unwrap() - 2.0).abs() < 1e-12);
+        assert_eq!(middle(&[0.0, 4.0]), Some(2.0));
+        assert_eq!(middle(&[0.1; 3]), Some(0.1));
+        assert!((middle(&[1.0, 1.01, 0.99, 1.0, 50.0]).unwrap() - 1.0).abs() < 0.02);
+    }
 }

@@ -12,6 +12,7 @@ pub mod series; // means, quantiles, moments
 pub mod variance; // what dependence does to the variance of a mean
 pub mod rare; // what can be said of losses that hardly happen
 pub mod bootstrap; // resamples, and intervals from them
+pub mod signed_rank; // the middle of few values, outliers or not
 pub mod paired; // two strategies on the same bounties
 pub mod many; // many strategies on the same bounties
 pub mod multiplicity; // many p-values

@@ -41,8 +41,8 @@ pub fn bmf(report: &BenchReport) -> Json {
 
 /// A measure's name as Bencher makes slugs: lower case, digits and hyphens.
 fn slug(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    name.chars().map(plain).collect()
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 /// github-action-benchmark: the figures that get better that way.
@@ -126,4 +126,160 @@ pub fn junit(report: &BenchReport) -> Result<String> {
     let mut junit = Report::new("sim bench");
     junit.add_test_suite(suite);
     junit.to_string().context("cannot write JUnit's XML")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::{super::sample, *};
+
+    fn check(found: &Json, expected: &Expect) {
+        expected.assert_eq(&serde_json::to_string_pretty(found).unwrap());
+    }
+
+    #[test]
+    fn bencher_reads_a_value_and_bounds_by_slug() {
+        check(
+            &bmf(&sample::report(1.0)),
+            &expect![[r#"
+                {
+                  "scan <b>\\u{1b}[31m corpus mine": {
+                    "backends-a-b-script-p99": {
+                      "lower_value": 0.003993272099300916,
+                      "upper_value": 0.003997495232266469,
+                      "value": 0.00399536238899671
+                    },
+                    "cpu-seconds-user": {
+                      "lower_value": 0.5,
+                      "upper_value": 0.5,
+                      "value": 0.5
+                    },
+                    "files-per-s": {
+                      "lower_value": 100.0626584295414,
+                      "upper_value": 100.16848089816531,
+                      "value": 100.11607485258573
+                    },
+                    "peak-memory": {
+                      "lower_value": 25000000.0,
+                      "upper_value": 25000000.0,
+                      "value": 25000000.0
+                    },
+                    "seconds": {
+                      "lower_value": 0.5989908148951372,
+                      "upper_value": 0.5996242848399705,
+                      "value": 0.5993043583495061
+                    },
+                    "tpr": {
+                      "value": 0.9
+                    }
+                  }
+                }"#]],
+        );
+    }
+
+    #[test]
+    fn the_action_reads_one_way_at_a_time() {
+        check(
+            &github(&sample::report(1.0), Better::Less),
+            &expect![[r#"
+            [
+              {
+                "extra": "12 rounds",
+                "name": "scan <b>\\u{1b}[31m corpus mine: backends.a|b<script>\\u{202e}.p99",
+                "range": "0.003993 to 0.003997",
+                "unit": "s",
+                "value": 0.00399536238899671
+              },
+              {
+                "extra": "12 rounds",
+                "name": "scan <b>\\u{1b}[31m corpus mine: cpu_seconds_user",
+                "range": "0.500000 to 0.500000",
+                "unit": "s",
+                "value": 0.5
+              },
+              {
+                "extra": "12 rounds",
+                "name": "scan <b>\\u{1b}[31m corpus mine: peak_memory",
+                "range": "25000000.000000 to 25000000.000000",
+                "unit": "bytes",
+                "value": 25000000.0
+              },
+              {
+                "extra": "12 rounds",
+                "name": "scan <b>\\u{1b}[31m corpus mine: seconds",
+                "range": "0.598991 to 0.599624",
+                "unit": "s",
+                "value": 0.5993043583495061
+              }
+            ]"#]],
+        );
+        check(
+            &github(&sample::report(1.0), Better::More),
+            &expect![[r#"
+            [
+              {
+                "extra": "12 rounds",
+                "name": "scan <b>\\u{1b}[31m corpus mine: files_per_s",
+                "range": "100.062658 to 100.168481",
+                "unit": "files/s",
+                "value": 100.11607485258573
+              },
+              {
+                "name": "scan <b>\\u{1b}[31m corpus mine: tpr",
+                "unit": "share",
+                "value": 0.9
+              }
+            ]"#]],
+        );
+    }
+
+    #[test]
+    fn hyperfines_schema_has_a_result_for_each_side() {
+        let found = hyperfine(&sample::report(1.0));
+        let results = found["results"].as_array().unwrap();
+        assert_eq!(results.len(), 2);
+        for result in results {
+            let (times, codes) = (result["times"].as_array().unwrap(), result["exit_codes"].as_array().unwrap());
+            assert_eq!((times.len(), codes.len(), result["memory_usage_byte"].as_array().unwrap().len() % 12), (12, 12, 0));
+            let number = |key: &str| result[key].as_f64().unwrap();
+            assert!(number("min") <= number("median") && number("median") <= number("max") && number("stddev") > 0.0);
+            assert_eq!((number("user"), number("system"), result["parameters"].is_object()), (0.5, 0.0, true));
+        }
+        assert_eq!(results[1]["command"], "old.toml");
+    }
+
+    #[test]
+    fn junit_has_a_case_for_each_gate() {
+        let found = junit(&sample::report(0.5)).unwrap();
+        expect![[r#"
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites name="sim bench" tests="3" skipped="1" failures="2" errors="0">
+                <testsuite name="scan &lt;b&gt;\u{1b}[31m corpus mine" tests="3" skipped="1" errors="0" failures="2">
+                    <properties>
+                        <property name="backends.a|b&lt;script&gt;\u{202e}.p99" value="0.007993572809948495"/>
+                        <property name="cpu_seconds_user" value="0.5"/>
+                        <property name="files_per_s" value="50.04020223624856"/>
+                        <property name="peak_memory" value="25000000"/>
+                        <property name="seconds" value="1.1990359214922734"/>
+                        <property name="tpr" value="0.9"/>
+                        <property name="verdicts_sha256" value="abababababababababababababababababababababababababababababababab"/>
+                    </properties>
+                    <testcase name="files_per_s &gt;= base * 0.95" classname="sim.bench.scan">
+                        <failure message="50.04 files/s, and the bound is 95.11 files/s: off by -47.4 %, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds)" type="gate"/>
+                        <system-out>50.04 files/s, and the bound is 95.11 files/s: off by -47.4 %, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds)</system-out>
+                    </testcase>
+                    <testcase name="tpr &gt;= base - 1%" classname="sim.bench.scan">
+                        <failure message="90.00 % is not &gt;= 99.00 %" type="gate"/>
+                        <system-out>90.00 % is not &gt;= 99.00 %</system-out>
+                    </testcase>
+                    <testcase name="load_seconds &lt;= 2s" classname="sim.bench.scan">
+                        <skipped message="cannot be told on this machine: there is no `load_seconds` here: it is not defined for this input, or the system does not tell"/>
+                        <system-out>there is no `load_seconds` here: it is not defined for this input, or the system does not tell</system-out>
+                    </testcase>
+                </testsuite>
+            </testsuites>
+        "#]].assert_eq(&found);
+        assert!(quick_junit::Report::deserialize(found.as_bytes()).is_ok());
+    }
 }

@@ -8,7 +8,10 @@ use std::{thread, time::Instant};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::statistics::{planning::Power, series, variance::Moments};
+use crate::{
+    gate,
+    statistics::{bootstrap::Interval, normal, planning::Power, series, variance::Moments},
+};
 
 /// Units of a probe: ten pairs.
 const UNITS: usize = 20;
@@ -54,13 +57,12 @@ pub fn detectable(seconds: &[f64], pairs: usize) -> Option<f64> {
     detectable_of(&ratios, pairs)
 }
 
-/// The same of the logarithms of ratios themselves.
+/// The same of the logarithms of ratios themselves: by how wide the interval of their middle is, as gates reckon it.
 pub fn detectable_of(ratios: &[f64], pairs: usize) -> Option<f64> {
-    if ratios.len() < 2 || pairs == 0 || ratios.iter().any(|ratio| !ratio.is_finite()) {
-        return None;
-    }
-    let moments = Moments { mean: 0.0, omega: series::deviation(ratios) };
-    Some(libm::expm1(POWER.detectable(moments, pairs)))
+    let Interval { low, high, .. } = gate::interval(ratios, 1.0 - POWER.alpha).ok()?;
+    let error = 0.5 * (high - low) / normal::quantile(1.0 - 0.5 * POWER.alpha);
+    let moments = Moments { mean: 0.0, omega: error * (ratios.len() as f64).sqrt() };
+    Some(libm::expm1(POWER.detectable(moments, pairs))).filter(|share| share.is_finite())
 }
 
 /// How far the machine may have drifted between two probes: the largest distance between the logarithms of the medians,
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn a_steady_machine_sees_small_changes_and_more_rounds_see_smaller_ones() {
         assert_eq!(detectable(&[1.0; 20], 10), Some(0.0));
-        let noisy: Vec<f64> = (0..20).map(|unit| if unit % 4 == 1 { 1.2 } else { 1.0 }).collect();
+        let noisy: Vec<f64> = (0..20).map(|unit| 1.0 + 0.05 * f64::from(unit * 7 % 10)).collect();
         let [ten, forty] = [10, 40].map(|pairs| detectable(&noisy, pairs).unwrap());
         assert!(ten > forty && forty > 0.02, "{ten} {forty}");
         assert_eq!(detectable(&[1.0], 10), None);

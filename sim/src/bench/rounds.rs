@@ -1,10 +1,11 @@
 //! Rounds: one side alone, or two sides in turns, until what was asked can be told or the time is over.
 //!
 //! Two sides take turns in the order AB BA BA AB ..., so that neither has the better place: what the machine does meanwhile
-//! meets both alike, and pairs of rounds are compared, never all of one side with all of the other.
+//! meets both alike, and pairs of rounds are compared, never all of one side with all of the other. Rounds are short where the
+//! corpus allows it: then neighbours share the weather, and most of them are interrupted by nothing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
@@ -13,8 +14,6 @@ use anyhow::Result;
 
 use crate::{figures::Value, scan::ScanErrorReport};
 
-/// Seconds that a round should take at least: shorter ones are repeated.
-const ROUND: f64 = 0.2;
 /// Most repetitions in a round.
 const PASSES: f64 = 10_000.0;
 
@@ -59,6 +58,10 @@ pub struct Facts {
 pub struct Plan {
     /// Cold rounds.
     pub cold: u32,
+    /// Seconds that a warm round should take at least: the corpus is gone through so many times.
+    pub round: f64,
+    /// Times through the corpus in a warm round, at least.
+    pub passes: u32,
     /// Rounds that do not count, before those that do.
     pub warm_up: u32,
     /// Warm rounds, at least.
@@ -76,6 +79,8 @@ pub struct Measured {
     pub ours: Series,
     /// Of the other one, round beside round.
     pub other: Option<Series>,
+    /// Figures of cold rounds, which warm ones add nothing to.
+    pub still: BTreeSet<String>,
     /// Warm rounds of a side.
     pub rounds: u32,
     /// Times through the corpus in a warm round.
@@ -106,28 +111,26 @@ pub fn measure(
     let all = |target: u32| plan.cold + plan.warm_up + target;
     for number in 0..plan.cold + plan.warm_up {
         let cold = number < plan.cold;
-        if interrupted.load(Ordering::Relaxed) {
-            return Ok(Measured { complete: false, ..measured });
-        }
-        let both = turn(number, sides, &mut |side| if cold { side.cold() } else { side.warm(1) })?;
+        let round = turn(number, sides, &mut |side| if cold { side.cold() } else { side.warm(1) });
+        let Some(both) = whole(round, interrupted)? else { return Ok(Measured { complete: false, ..measured }) };
         let seconds = both.iter().flatten().filter_map(|round| round.get(if cold { "seconds_cold" } else { "seconds" }));
         longest = seconds.fold(0.0, |longest, &seconds| longest.max(seconds));
         if cold {
+            measured.still.extend(both.iter().flatten().flat_map(|round| round.keys().cloned()));
             keep(&mut measured, both);
         }
         done += 1;
         progress(done, all(target));
     }
     if longest > 0.0 {
-        measured.passes = (ROUND / longest).ceil().clamp(1.0, PASSES) as u32;
+        measured.passes = (plan.round / longest).ceil().clamp(1.0, PASSES) as u32;
     }
+    measured.passes = measured.passes.max(plan.passes);
     loop {
         while measured.rounds < target || spent(&measured) < plan.min_time {
-            if interrupted.load(Ordering::Relaxed) {
-                return Ok(Measured { complete: false, ..measured });
-            }
             let passes = measured.passes;
-            let both = turn(measured.rounds, sides, &mut |side| side.warm(passes))?;
+            let round = turn(measured.rounds, sides, &mut |side| side.warm(passes));
+            let Some(both) = whole(round, interrupted)? else { return Ok(Measured { complete: false, ..measured }) };
             keep(&mut measured, both);
             measured.rounds += 1;
             done += 1;
@@ -141,6 +144,11 @@ pub fn measure(
         }
         target = measured.rounds.saturating_mul(2);
     }
+}
+
+/// What was measured, unless it was cut short by whoever interrupted; then an error is no wonder.
+fn whole(round: Result<[Option<Observation>; 2]>, interrupted: &AtomicBool) -> Result<Option<[Option<Observation>; 2]>> {
+    if interrupted.load(Ordering::Relaxed) { Ok(None) } else { round.map(Some) }
 }
 
 /// A round of each side, in the order that its number says.
@@ -207,7 +215,7 @@ mod tests {
         }
     }
 
-    const PLAN: Plan = Plan { cold: 1, warm_up: 1, rounds: 4, min_time: 0.0, max_time: 3600.0 };
+    const PLAN: Plan = Plan { cold: 1, round: 0.2, passes: 1, warm_up: 1, rounds: 4, min_time: 0.0, max_time: 3600.0 };
 
     fn played(plan: &Plan, told: &mut dyn FnMut(&Measured) -> bool) -> (String, Measured) {
         let book = Rc::new(RefCell::new(String::new()));
@@ -248,6 +256,6 @@ mod tests {
     fn whoever_interrupts_has_what_was_measured() {
         let (on, book) = (AtomicBool::new(true), Rc::default());
         let measured = measure(&PLAN, &mut [&mut Clerk { name: 'a', book, seconds: 1.0 }], &on, &mut |_, _| true, &|_, _| {}).unwrap();
-        assert!(!measured.complete && measured.rounds == 0);
+        assert!(!measured.complete && measured.rounds == 0 && measured.ours.is_empty(), "a round that was cut short is none");
     }
 }

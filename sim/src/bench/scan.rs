@@ -444,6 +444,9 @@ fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scanner, engine:
         engine_calls.errors += calls.errors;
         engine_calls.timeouts += calls.timeouts;
     }
+    if engine_calls.errors == (answers.len() * names.len()) as u64 {
+        facts.warnings.push("every backend failed on every artifact: nothing was scanned".to_owned());
+    }
     exact.extend(engine_calls.counts().map(own));
     exact.extend([
         ("artifacts".to_owned(), number(answers.len() as u64)),
@@ -473,4 +476,41 @@ pub fn rows(corpus: &Corpus, engine: &EngineConfig) -> Result<Vec<Row>> {
             .or_exit(Exit::Usage);
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pass_adds_other_bytes_and_a_text_stays_one() {
+        let tails: Vec<Vec<u8>> = [(1, 0), (1, 1), (2, 0)].map(|(seed, number)| tail(seed, number)).to_vec();
+        assert!(tails[0] != tails[1] && tails[0] != tails[2], "{tails:?}");
+        assert!(tails.iter().all(|tail| tail.len() == 17 && tail[0] == b'\n' && tail[1..].iter().all(u8::is_ascii_hexdigit)));
+        assert_eq!(tail(1, 1), tails[1]);
+    }
+
+    #[test]
+    fn repeats_that_are_much_faster_are_suspicious() {
+        assert_eq!(suspicious(1000.0, 100.0), Some(10.0));
+        assert_eq!(suspicious(1000.0, 900.0), None, "warm is not remembered");
+        assert_eq!(suspicious(20.0, 2.0), None, "nobody remembers microseconds");
+        assert!(suspicious(1000.0, 0.0).is_some());
+    }
+
+    #[test]
+    fn what_nobody_calls_is_not_found_and_not_right() {
+        let mut calls = Calls::default();
+        for (truth, called) in
+            [(Truth::Malicious, Some(true)), (Truth::Malicious, None), (Truth::Benign, Some(true)), (Truth::Benign, Some(false))]
+        {
+            calls.count(truth, called);
+        }
+        calls.fail(FailureKind::TimedOut);
+        calls.fail(FailureKind::NotMine);
+        let shares: Vec<_> = calls.shares().map(|(name, _)| name).collect();
+        assert_eq!(shares, ["tpr", "fpr", "accuracy"]);
+        assert!(calls.shares().all(|(_, share)| share == Value::Number(0.5)));
+        assert_eq!(calls.counts().map(|(_, count)| count), [Value::Number(1.0), Value::Number(1.0)]);
+    }
 }

@@ -59,9 +59,12 @@ its rounds is beyond the bound, and passes if it is on the good side; otherwise 
 rounds are taken while it cannot be told, up to --max-time. Intervals are as wide as looking again and all gates together
 demand: at --confidence 0.95, one in twenty runs or fewer gets any measured gate wrong.
 
+On a busy machine `cpu_seconds` and `p50_scan` can be told sooner than `files_per_s`, which waits for whatever else runs.
+
 What `base` is:
   --against engine.toml    another engine, scanned or played in this process, in turns with ours (AB BA BA AB ...). Pairs of
-                           rounds are compared, so what else the machine does meets both: the way to compare in a CI
+                           rounds are compared, so what else the machine does meets both: the way to compare in a CI.
+                           Everything but --engine is meant for both
   --against 'COMMAND'      a command, given to the shell once a round, that prints the JSON report of a `sim bench ... --once`:
                            --against '/old/sim bench scan my-corpus --engine old.toml --once'
                            Our side is then a process of its own for each round, too
@@ -69,6 +72,12 @@ What `base` is:
                            probe has drifted since, and cannot be told on another machine. Exact ones are compared as ever
 
 Exit codes: 0 gates pass (or there is none), 2 usage, 3 a gate failed; 130 interrupted. The report is written in any case.";
+
+/// Seconds that a warm round should take at least; of a process that has one alone.
+const ROUND: f64 = 0.03;
+const ONLY_ROUND: f64 = 0.2;
+/// Artifacts of a warm round, at least: of fewer, 99 % is the longest.
+const ANSWERS: usize = 100;
 
 /// Measure scanners and markets, and fail where they got worse
 #[derive(Debug, Args)]
@@ -147,8 +156,8 @@ pub struct MeasureArgs {
     /// Warm rounds, at least; gates on measured figures take 10
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
-    /// Seconds of warm rounds, at least
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds)]
+    /// Seconds of warm rounds of each side, at least; a round is as short as the corpus allows, but 0.03 s
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     min_time: f64,
     /// Seconds after which no more rounds are added because a gate cannot be told
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
@@ -324,6 +333,7 @@ impl BenchScanArgs {
                 scenario_sha256: hex::encode(scenario_sha256(&settings.scenario)),
             },
             jobs,
+            passes: ANSWERS.div_ceil(rows.len()) as u32,
             perturbed: perturb,
             measure: &self.measure,
             progress,
@@ -378,6 +388,7 @@ impl BenchReplayArgs {
                 scenario_sha256: hex::encode(scenario_sha256(&settings.scenario)),
             },
             jobs,
+            passes: 1,
             perturbed: None,
             measure: &self.measure,
             progress,
@@ -425,10 +436,12 @@ impl MeasureArgs {
         }
     }
 
-    fn plan(&self) -> Plan {
+    /// How much is measured, if a warm round is so many times through the corpus at least.
+    fn plan(&self, passes: u32) -> Plan {
+        let MeasureArgs { cold, warm_up, rounds, min_time, max_time, .. } = *self;
         match self.once {
-            true => Plan { cold: self.cold, warm_up: 1, rounds: 1, min_time: 0.0, max_time: 0.0 },
-            false => Plan { cold: self.cold, warm_up: self.warm_up, rounds: self.rounds, min_time: self.min_time, max_time: self.max_time },
+            true => Plan { cold, round: ONLY_ROUND, passes, warm_up: 1, rounds: 1, min_time: 0.0, max_time: 0.0 },
+            false => Plan { cold, round: ROUND, passes, warm_up, rounds, min_time, max_time },
         }
     }
 
@@ -450,6 +463,8 @@ struct Bench<'a> {
     subject: Subject,
     name: BenchName,
     jobs: usize,
+    /// Times through the corpus in a warm round, at least.
+    passes: u32,
     perturbed: Option<u64>,
     measure: &'a MeasureArgs,
     progress: Progress,
@@ -530,7 +545,7 @@ impl Bench<'_> {
         let (confidence, subject) = (measure.confidence, self.subject);
         let bar = self.progress.rounds();
         let measured = rounds::measure(
-            &measure.plan(),
+            &measure.plan(self.passes),
             sides,
             self.interrupted,
             &mut |measured, both| {
@@ -604,7 +619,7 @@ impl Bench<'_> {
             schema: SCHEMA,
             bench: self.subject,
             name: self.name.clone(),
-            command: stage::command(),
+            command: typed(),
             complete: measured.complete,
             outcome: bench::outcome(&gates),
             gates,
@@ -613,7 +628,7 @@ impl Bench<'_> {
                 warm: measured.rounds,
                 passes: measured.passes,
                 cold: self.measure.cold,
-                warm_up: self.measure.plan().warm_up,
+                warm_up: self.measure.plan(1).warm_up,
                 looks: measured.looks,
                 jobs: self.jobs,
                 confidence: self.measure.confidence,
@@ -658,6 +673,12 @@ impl Bench<'_> {
             let _ = writeln!(stderr(), "{line}");
         }
     }
+}
+
+/// The command as it was typed, quoted for a shell.
+fn typed() -> String {
+    let words = std::env::args_os().skip(1).map(|word| stage::quoted(&word.to_string_lossy()));
+    ["sim".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The report in a format.

@@ -1,13 +1,14 @@
 //! `sim replay`: one corpus through the market.
 
 use std::{
+    collections::BTreeMap,
+    fs,
     io::{Write, stderr},
     path::PathBuf,
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use toml::Value;
 
 use super::{
     Format,
@@ -17,15 +18,18 @@ use super::{
 use crate::{
     execute::{self, Broken, Wishes},
     exit::{Exit, OrExit},
+    figures::{self, Value},
+    gate::{self, Answer, Evidence, Gate, Known, Outcome},
     output::RunDirectory,
     progress::Progress,
     report,
+    run::Run,
     settings::{Base, Change, Origin, SettingsArgs},
     sweep::{
         folder::{self, Plan},
         registry::Registry,
         space::STRATEGY,
-        trial::{self, Figures, Outcome},
+        trial::{self, Figures},
     },
     text,
 };
@@ -36,6 +40,7 @@ Examples:
   sim replay starter --strategy fixed?bid=0.5   the shipped files, really scanned
   sim replay my-corpus --scenario my.toml --set rivals.0.count=5 --out run
   sim replay my-corpus --engine engine.toml --format json
+  sim replay --gate 'nct_per_bounty >= 0.5'     exit code 3 if it earns less; the report is written all the same
   sim replay --trial 3fa94c0d11e2b8a7           a trial of a sweep, again and alone";
 
 /// Play a corpus through the market and report how the engine fared
@@ -60,6 +65,12 @@ pub struct ReplayArgs {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Must hold, or the exit code is 3, as in `nct_per_bounty >= base - 1%`; `sim bench figures replay` lists figures; repeatable
+    #[arg(long, value_name = "GATE")]
+    pub gate: Vec<String>,
+    /// What `base` is in gates: the run.json of another run
+    #[arg(long, value_name = "FILE", requires = "gate")]
+    pub baseline: Option<PathBuf>,
     /// Leave out the comparison with the null strategies, which plays the market four times more
     #[arg(long)]
     pub no_nulls: bool,
@@ -72,6 +83,7 @@ impl ReplayArgs {
     ///
     /// If the settings or the corpus are wrong, a file cannot be written, or an invariant is broken.
     pub fn run(mut self, out: &mut dyn Write) -> Result<Exit> {
+        let gates = self.gates().or_exit(Exit::Usage)?;
         let recorded = self.trial.take().map(|trial| self.recorded(&trial)).transpose().or_exit(Exit::Usage)?;
         let (quiet, nulls, jobs) = (self.stage.quiet, !self.no_nulls, self.stage.scanning.jobs());
         let progress = Progress::new(quiet);
@@ -118,7 +130,42 @@ impl ReplayArgs {
                 let _ = writeln!(stderr(), "the engine decided and was paid as in the sweep: {expected}");
             }
         }
-        Ok(if run.complete { Exit::Success } else { Exit::Interrupted })
+        if !run.complete {
+            return Ok(Exit::Interrupted);
+        }
+        let answers = gates.judge(&run)?;
+        for answer in answers.iter().filter(|answer| !quiet || answer.outcome != Outcome::Pass) {
+            // Nobody has to listen.
+            let _ = writeln!(stderr(), "gate {}: {}: {}", text::quote(&answer.gate), answer.outcome.name(), text::plain(&answer.why));
+        }
+        // What is not defined does not hold.
+        Ok(if answers.iter().all(|answer| answer.outcome == Outcome::Pass) { Exit::Success } else { Exit::Gate })
+    }
+
+    /// The gates, and what they compare with.
+    fn gates(&self) -> Result<Gates> {
+        let base = match &self.baseline {
+            None => None,
+            Some(file) => {
+                let read = fs::read(file).with_context(|| format!("cannot read {}", text::shown(file)))?;
+                let run = serde_json::from_slice(&read)
+                    .map_err(|error| anyhow!("{} is no run.json of `sim replay --out`: {error}", text::shown(file)))?;
+                Some(figures::of_run_json(&run))
+            }
+        };
+        let names = || figures::RUN.iter().map(|of| of.figure.name);
+        let parse = |typed: &String| {
+            let figure = |name: &str| figures::RUN.iter().find(|of| of.figure.name == name).map(|of| of.figure);
+            let gate = Gate::parse(typed, figure, |name| text::nearest_few(name, names()))?;
+            let lacks = match gate.figure.as_str() {
+                _ if gate.bound.uses_base() && base.is_none() => Some("`base` is nothing here; name a run.json with --baseline"),
+                "journal_sha256" if self.out.is_none() => Some("the journal is written with --out only"),
+                "gain_over_best_null" if self.no_nulls => Some("null strategies are played without --no-nulls only"),
+                _ => None,
+            };
+            lacks.map_or(Ok(gate), |lacks| Err(anyhow!("gate {}: {lacks}", text::quote(typed))))
+        };
+        Ok(Gates { gates: self.gate.iter().map(parse).collect::<Result<_>>()?, base: base.unwrap_or_default() })
     }
 
     /// Takes the settings of a trial; answers the plan of its sweep, and what it came to.
@@ -133,11 +180,12 @@ impl ReplayArgs {
         let (plan, scenario) = (folder::read_plan(&folder)?, folder::scenario(&folder));
         let record = folder::read(&folder)?.into_iter().find(|record| record.trial == trial);
         let record = record.ok_or_else(|| anyhow!("the sweep in {} has no trial {}", text::shown(&folder), text::quote(trial)))?;
-        let Outcome::Figures(figures) = &record.outcome else { bail!("trial {trial} failed in its sweep: it cannot be played") };
+        let trial::Outcome::Figures(figures) = &record.outcome else { bail!("trial {trial} failed in its sweep: it cannot be played") };
         let origin = || Origin::Flag("--trial");
-        let set = record.set.iter().map(|(key, value)| Ok(Change { key: key.clone(), value: Value::try_from(value)?, origin: origin() }));
+        let set =
+            record.set.iter().map(|(key, value)| Ok(Change { key: key.clone(), value: toml::Value::try_from(value)?, origin: origin() }));
         let mut changes: Vec<Change> = set.collect::<Result<_>>()?;
-        changes.push(Change { key: STRATEGY.to_owned(), value: Value::String(record.strategy.clone()), origin: origin() });
+        changes.push(Change { key: STRATEGY.to_owned(), value: toml::Value::String(record.strategy.clone()), origin: origin() });
         let base = Base::read(&SettingsArgs { scenario: Some(scenario.clone()), ..SettingsArgs::default() })?;
         if trial::id(&base.with(&changes)?) != trial {
             bail!("the scenario of the sweep in {} was changed: trial {trial} is not in it any more", text::shown(&folder));
@@ -145,5 +193,25 @@ impl ReplayArgs {
         self.stage.corpus = Some(plan.corpus.path.clone());
         self.stage.settings = SettingsArgs { scenario: Some(scenario), changes, ..SettingsArgs::default() };
         Ok((plan, Figures::clone(figures)))
+    }
+}
+
+/// What must hold of a run.
+struct Gates {
+    gates: Vec<Gate>,
+    /// Figures of another run.
+    base: BTreeMap<String, Value>,
+}
+
+impl Gates {
+    fn judge(&self, run: &Run) -> Result<Vec<Answer>> {
+        let own = figures::of_run_json(&serde_json::to_value(run)?);
+        let judge = |gate: &Gate| {
+            let of = |figures: &BTreeMap<String, Value>| figures.get(&gate.figure).cloned().map(Known::Exact);
+            let missing = |whose: &str| format!("{whose} has no `{}`: it is not defined there", gate.figure);
+            let base = of(&self.base).map_or_else(|| gate::Base::None(missing("the other run")), gate::Base::Paired);
+            gate.judge(&Evidence { figure: of(&own).ok_or_else(|| missing("the run")), base }, 1.0)
+        };
+        Ok(self.gates.iter().map(judge).collect())
     }
 }

@@ -280,3 +280,74 @@ pub fn figures(subjects: impl Iterator<Item = Subject>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::bench::sample;
+
+    #[test]
+    fn a_report_says_what_was_compared_and_what_it_came_to() {
+        expect![[r#"
+            Bench of a scan of `<b>\u{1b}[31m corpus`: engine `mine`
+            12 warm rounds, 3 passes each, 1 cold round; 2 threads; other bytes in every pass
+            a cpu, 2 cores, linux x86_64, release build
+
+              figure                    value           base     change          95 % interval
+              files_per_s       50.04 files/s    100 files/s   -50.02 %   [-50.04 %, -49.98 %]
+              seconds                 1.199 s      599.30 ms  +100.09 %  [+99.92 %, +100.16 %]
+              cpu_seconds_user      500.00 ms      500.00 ms    +0.00 %     [+0.00 %, +0.00 %]
+              peak_memory            25.00 MB              -
+              tpr                     90.00 %       100.00 %   -10.00 %                  exact
+              verdicts_sha256   abababababab…  abababababab…   the same                  exact
+
+            Backends, one artifact
+              backend              p50  p95      p99  max  finds  false alarms  errors  time-outs
+              a|b<script>\u{202e}    -    -  7.99 ms    -      -             -       -          -
+
+            noise: by the rounds themselves, a change of 0.1 % would have shown in `seconds`
+            base: old.toml, measured in turns
+
+            Gates
+              FAIL         files_per_s >= base * 0.95
+                           50.04 files/s, and the bound is 95.11 files/s: off by -47.4 %, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds)
+              FAIL         tpr >= base - 1%
+                           90.00 % is not >= 99.00 %
+              cannot tell  load_seconds <= 2s
+                           there is no `load_seconds` here: it is not defined for this input, or the system does not tell
+            of 3 gates: 2 FAILED, 1 cannot be told here
+            warning: a <script>alert(1)</script> warning
+        "#]].assert_eq(&text(&sample::report(0.5)));
+    }
+
+    #[test]
+    fn a_summary_of_a_step_shows_hostile_names_as_they_are() {
+        expect![[r#"
+            ### Bench of a scan of \`&lt;b&gt;\\u{1b}\[31m corpus\`: engine \`mine\`
+
+            **of 3 gates: 2 FAILED, 1 cannot be told here**
+
+            | gate | | why |
+            | --- | --- | --- |
+            | files\_per\_s &gt;= base \* 0.95 | ❌ **fail** | 50.04 files/s, and the bound is 95.11 files/s: off by -47.4 %, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds) |
+            | tpr &gt;= base - 1% | ❌ **fail** | 90.00 % is not &gt;= 99.00 % |
+            | load\_seconds &lt;= 2s | ❔ cannot tell | there is no \`load\_seconds\` here: it is not defined for this input, or the system does not tell |
+
+            | figure | value | base | change | 95 % interval |
+            | --- | ---: | ---: | ---: | ---: |
+            | files\_per\_s | 50.04 files/s | 100 files/s | -50.02 % | \[-50.04 %, -49.98 %\] |
+            | seconds | 1.199 s | 599.30 ms | +100.09 % | \[+99.92 %, +100.16 %\] |
+            | cpu\_seconds\_user | 500.00 ms | 500.00 ms | +0.00 % | \[+0.00 %, +0.00 %\] |
+            | peak\_memory | 25.00 MB | - |  |  |
+            | tpr | 90.00 % | 100.00 % | -10.00 % | exact |
+            | verdicts\_sha256 | abababababab… | abababababab… | the same | exact |
+
+            noise: by the rounds themselves, a change of 0.1 % would have shown in \`seconds\`  
+            base: old.toml, measured in turns  
+
+            > warning: a &lt;script&gt;alert(1)&lt;/script&gt; warning
+        "#]].assert_eq(&markdown(&sample::report(0.5)));
+    }
+}

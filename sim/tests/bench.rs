@@ -1,0 +1,308 @@
+//! `sim bench`: figures, gates and their exit codes, reports in any case. Nothing here depends on how fast the machine is:
+//! bounds are off by factors of ten and more.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use assert_cmd::{Command, cargo::cargo_bin};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::{TempDir, tempdir};
+
+/// A corpus of three texts, engines beside it, and a folder for what is written.
+struct Place {
+    folder: TempDir,
+}
+
+const QUICK: [&str; 5] = ["--no-probe", "--min-time", "0", "--max-time", "0"];
+
+impl Place {
+    fn new() -> Place {
+        let place = Place { folder: tempdir().unwrap() };
+        let mut table = "sha256,label,path\n".to_owned();
+        for (name, label, content) in [("a", "malicious", "bad one"), ("b", "benign", "plain"), ("c", "malicious", "never seen")] {
+            place.write(name, content);
+            table += &format!("{},{label},{name}\n", hex::encode(Sha256::digest(content)));
+        }
+        place.write("manifest.toml", "schema = 1\nname = \"small\"\ntitle = \"made by a test\"\ntable = \"t.csv\"\n");
+        place.write("t.csv", &table);
+        // Finds what says so, and writes down what it was shown.
+        let shown = place.path("shown.txt");
+        place.write("find.sh", &format!("sha256sum < \"$1\" >> '{}'\ngrep -q bad \"$1\" && exit 1\nexit 0\n", shown.display()));
+        place.engine("static.toml", "kind = \"static\"");
+        place.engine("find.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("find.sh").display()));
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn engine(&self, name: &str, backend: &str) {
+        self.write(name, &format!("name = \"mine\"\n[[backends]]\n{backend}\n"));
+    }
+
+    /// `sim` in the place.
+    fn sim(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(cargo_bin!("sim"));
+        command.current_dir(self.folder.path()).args(words).env_remove("SIM_BASELINES").output().unwrap()
+    }
+
+    /// `sim bench scan` of the corpus by an engine, quickly; its exit code and report.
+    fn scan(&self, engine: &str, words: &[&str]) -> (i32, Value) {
+        let all = [&["bench", "scan", ".", "--engine", engine, "--format", "json"], &QUICK[..], words].concat();
+        let output = self.sim(&all);
+        let report = serde_json::from_slice(&output.stdout);
+        (output.status.code().unwrap(), report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+fn outcomes(report: &Value) -> Vec<&str> {
+    report["gates"].as_array().unwrap().iter().map(|gate| gate["outcome"].as_str().unwrap()).collect()
+}
+
+fn starts_with_xml(path: &Path) -> bool {
+    fs::read_to_string(path).unwrap().starts_with("<?xml")
+}
+
+#[test]
+fn gates_pass_and_fail_and_the_report_is_written_on_both() {
+    let place = Place::new();
+    let outputs =
+        ["--export", "junit=gates.xml", "--export", "markdown=summary.md", "--export", "text=report.txt", "--export-json", "times.json"];
+    let (exit, report) = place.scan("find.toml", &[&outputs[..], &["--gate", "tpr >= 0.5", "--gate", "p99_scan <= 10 min"]].concat());
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass", "pass"]));
+    let figure = |name: &str| report["figures"][name]["value"].as_f64().unwrap();
+    assert_eq!(["tpr", "fpr", "errors", "artifacts", "bytes"].map(figure), [0.5, 0.0, 0.0, 3.0, 22.0]);
+    assert!(
+        ["files_per_s", "seconds_cold", "load_seconds", "backends.command.p50", "cpu_seconds"].map(figure).iter().all(|&value| value > 0.0)
+    );
+    assert!(figure("peak_memory_child") > 0.0, "the shell is counted");
+    let written = ["gates.xml", "summary.md", "report.txt", "times.json"].map(|name| fs::read_to_string(place.path(name)).unwrap());
+    let times: Value = serde_json::from_str(&written[3]).unwrap();
+    assert!(times["results"][0]["times"].as_array().unwrap().len() >= 10);
+
+    let (exit, report) = place.scan("find.toml", &[&outputs[..], &["--gate", "tpr >= 0.9", "--gate", "files_per_s >= 1e9"]].concat());
+    assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "fail"]));
+    assert!(starts_with_xml(&place.path("gates.xml")));
+    assert!(fs::read_to_string(place.path("gates.xml")).unwrap().contains("failures=\"2\""));
+    assert!(fs::read_to_string(place.path("summary.md")).unwrap().contains("**of 2 gates: 2 FAILED**"));
+    assert!(fs::read_to_string(place.path("report.txt")).unwrap().contains("FAIL"));
+}
+
+#[test]
+fn what_cannot_be_told_is_warned_about_passes_or_fails_as_wished() {
+    let place = Place::new();
+    // Of fewer than ten rounds nothing is said.
+    let words = ["--rounds", "9", "--gate", "files_per_s >= 1"];
+    for (wish, expected) in [("warn", 0), ("pass", 0), ("fail", 3)] {
+        let (exit, report) = place.scan("static.toml", &[&words[..], &["--cannot-tell", wish]].concat());
+        assert_eq!((exit, outcomes(&report)), (expected, vec!["cannot-tell"]), "{wish}");
+    }
+    let words = [&["bench", "scan", ".", "--engine", "static.toml"], &QUICK[..], &words].concat();
+    let said = String::from_utf8(place.sim(&words).stderr).unwrap();
+    assert!(said.contains("warning: gate `files_per_s >= 1` cannot be told: of 9 rounds no interval can be stated"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_sentence_before_anything_is_measured() {
+    let place = Place::new();
+    place.write("list.json", "[]");
+    for (words, said) in [
+        (&["--gate", "file_per_s >= 1"][..], "there is no figure `file_per_s`; did you mean `files_per_s"),
+        (&["--gate", "backends.other.p99 <= 1s"], "there is no figure `backends.other.p99`"),
+        (&["--gate", "files_per_s >= base"], "`base` is nothing here; name it with --against or --baseline"),
+        (&["--gate", "instructions <= 5"], "instructions are counted with --instructions"),
+        (&["--baseline", "main"], "there is no baseline in .sim-bench/main.json; measure one with --save-baseline main"),
+        (&["--save-baseline", "../x"], "`../x` cannot be the name of a baseline"),
+        (&["--baseline", "list.json"], "is no report of `sim bench --save-baseline`"),
+        (&["--export", "junit=missing/gates.xml"], "cannot write missing/gates.xml"),
+        (&["--export", "gates.xml"], "write FORMAT=FILE, as in `junit=gates.xml`"),
+        (&["--against", "exit 7"], "--against: `exit 7` failed (exit status: 7)"),
+    ] {
+        let output = place.sim(&[&["bench", "scan", ".", "--engine", "static.toml"], &QUICK[..], words].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
+        assert!(error.contains(said), "{words:?}: {error}");
+    }
+    let recorded = place.sim(&[&["bench", "scan", "panel"], &QUICK[..]].concat());
+    assert!(String::from_utf8_lossy(&recorded.stderr).contains("no backend of the engine looks at artifacts"));
+}
+
+#[test]
+fn another_engine_is_measured_in_turns_and_a_slow_one_fails() {
+    let place = Place::new();
+    let gates = ["--gate", "files_per_s >= base * 0.95", "--gate", "verdicts_sha256 == base"];
+    // A process for every file is some hundred times slower than looking at it.
+    let (exit, report) = place.scan("find.toml", &[&["--against", "static.toml"], &gates[..]].concat());
+    assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "fail"]));
+    assert!(report["base"]["ratios"]["files_per_s"]["high"].as_f64().unwrap() < 0.5);
+    let (exit, report) = place.scan("static.toml", &[&["--against", "find.toml"], &gates[..2]].concat());
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]));
+    let rounds = |side: &Value| side["figures"]["seconds"]["rounds"].as_array().unwrap().len();
+    assert_eq!(rounds(&report), rounds(&report["base"]));
+    // It is scanned as often as ours, so what it says is found as often.
+    assert_eq!(report["base"]["figures"]["tpr"]["value"], 0.5);
+}
+
+#[test]
+fn a_command_is_started_once_a_round_and_so_are_we() {
+    let place = Place::new();
+    let fast = r#"echo '{"figures": {"files_per_s": {"value": 1e9, "kind": "measured"}, "tpr": {"value": 0.5, "kind": "exact"}}}'; echo x >> started"#;
+    let words = ["--against", fast, "--gate", "files_per_s >= base * 0.95", "--gate", "tpr >= base", "--gate", "p50_scan <= 10 min"];
+    let (exit, report) = place.scan("find.toml", &words);
+    assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "pass", "pass"]));
+    // Ten rounds, and one to warm up.
+    assert_eq!(fs::read_to_string(place.path("started")).unwrap().lines().count(), 11);
+    let same = format!("{} bench scan . --engine find.toml --once", cargo_bin!("sim").display());
+    let (exit, report) = place.scan("find.toml", &["--against", &same, "--gate", "verdicts_sha256 == base"]);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]));
+    assert!(report["base"]["ratios"]["peak_memory"]["estimate"].as_f64().is_some(), "each side has its own memory");
+}
+
+#[test]
+fn a_baseline_is_kept_unless_a_gate_fails_and_exact_figures_are_held_against_it() {
+    let place = Place::new();
+    let gate = ["--gate", "tpr >= base", "--gate", "verdicts_sha256 == base"];
+    let main = ["--baseline", "main", "--save-baseline", "main"];
+    let (exit, report) = place.scan("find.toml", &[&main[..], &gate].concat());
+    assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell"; 2]), "there is none yet");
+    let kept = fs::read(place.path(".sim-bench/main.json")).unwrap();
+    let (exit, report) = place.scan("find.toml", &[&["--baseline", "main"], &gate[..]].concat());
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass"; 2]));
+    assert_eq!(report["base"]["kind"], "baseline");
+    let (exit, report) = place.scan("static.toml", &[&main[..], &gate].concat());
+    assert_eq!((exit, outcomes(&report)), (3, vec!["fail"; 2]));
+    assert_eq!(fs::read(place.path(".sim-bench/main.json")).unwrap(), kept, "what fails is no baseline");
+    // Without a probe nobody knows how far the machine drifted.
+    let (exit, report) = place.scan("find.toml", &["--baseline", ".sim-bench/main.json", "--gate", "files_per_s >= base * 0.001"]);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell"]));
+    let other = place.sim(&["bench", "replay", "panel", "--set", "bounties=50", "--no-probe", "--baseline", "main"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("is a baseline of `sim bench scan`; name one of `sim bench replay`"));
+}
+
+#[test]
+fn no_pass_shows_the_same_bytes_unless_it_is_wished() {
+    let place = Place::new();
+    let shown = |words: &[&str]| {
+        let _ = fs::remove_file(place.path("shown.txt"));
+        let (exit, report) = place.scan("find.toml", &[&["--rounds", "2"], words].concat());
+        assert_eq!(exit, 0);
+        let shown = fs::read_to_string(place.path("shown.txt")).unwrap();
+        let all: Vec<String> = shown.lines().map(str::to_owned).collect();
+        let different = all.iter().collect::<BTreeSet<_>>().len();
+        (all.len(), different, report["rounds"]["perturbed"].is_u64())
+    };
+    let (all, different, perturbed) = shown(&[]);
+    assert!(all > 12 && perturbed);
+    assert_eq!(different, all, "three files, each time other bytes");
+    let (all, different, perturbed) = shown(&["--no-perturb"]);
+    assert!(all > 12 && !perturbed);
+    assert_eq!(different, 3);
+}
+
+#[test]
+fn a_scanner_that_remembers_is_suspicious() {
+    let place = Place::new();
+    // Hashes twenty megabytes for what it has not seen before.
+    place.write(
+        "slow.sh",
+        "seen=\"$2/$(sha256sum < \"$1\" | cut -c1-64)\"\n[ -e \"$seen\" ] && exit 0\nhead -c 20000000 /dev/zero | sha256sum > \"$seen\"\n",
+    );
+    fs::create_dir(place.path("seen")).unwrap();
+    let (script, seen) = (place.path("slow.sh"), place.path("seen"));
+    place.engine(
+        "slow.toml",
+        &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\", \"{{file}}\", \"{}\"]", script.display(), seen.display()),
+    );
+    let warned = |words: &[&str]| {
+        let (exit, report) = place.scan("slow.toml", &[&["--rounds", "1", "--warm-up", "0"], words].concat());
+        assert_eq!(exit, 0);
+        report["warnings"].as_array().unwrap().iter().any(|warning| warning.as_str().unwrap().contains("a cache may answer"))
+    };
+    assert!(warned(&["--no-perturb"]));
+    fs::remove_dir_all(&seen).unwrap();
+    fs::create_dir(&seen).unwrap();
+    assert!(!warned(&[]));
+}
+
+#[test]
+fn a_market_is_measured_and_what_it_comes_to_is_exact() {
+    let place = Place::new();
+    let bench = |words: &[&str]| {
+        let all = [&["bench", "replay", "panel", "--set", "bounties=60", "--format", "json"], &QUICK[..], words].concat();
+        let output = place.sim(&all);
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code().unwrap(), report)
+    };
+    let (exit, report) = bench(&["--gate", "bounties == 60", "--gate", "bounties_per_s >= 0.001", "--gate", "nct_per_bounty >= 1000 NCT"]);
+    assert_eq!((exit, outcomes(&report)), (3, vec!["pass", "pass", "fail"]));
+    assert!(report["figures"]["first_settled"]["value"].as_f64().unwrap() > 0.0);
+
+    let run = place.sim(&["replay", "panel", "--set", "bounties=60", "--out", "run", "--quiet"]);
+    assert!(run.status.success());
+    let run: Value = serde_json::from_slice(&fs::read(place.path("run/run.json")).unwrap()).unwrap();
+    let exact = |name: &str| report["figures"][name]["value"].clone();
+    assert_eq!(exact("decisions_sha256"), run["decisions_sha256"]);
+    assert_eq!(exact("journal_sha256"), run["journal"]["sha256"]);
+    assert_eq!(exact("profit_nct"), run["engine"]["profit"]["nct"]);
+
+    fs::write(place.path("other.toml"), "strategy = \"null/min\"\n").unwrap();
+    let (exit, report) =
+        bench(&["--no-nulls", "--against", "other.toml", "--gate", "decisions_sha256 == base", "--gate", "profit_nct > base"]);
+    assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "pass"]));
+}
+
+#[test]
+fn a_replay_is_held_to_gates_and_its_report_is_written_on_both() {
+    let place = Place::new();
+    let replay = |words: &[&str]| place.sim(&[&["replay", "panel", "--set", "bounties=60", "--quiet"], words].concat());
+    assert_eq!(replay(&["--out", "first", "--gate", "bounties == 60"]).status.code(), Some(0));
+    let same = ["--baseline", "first/run.json", "--gate", "journal_sha256 == base", "--gate", "nct_per_bounty >= base - 1%"];
+    assert_eq!(replay(&[&["--out", "second"], &same[..]].concat()).status.code(), Some(0));
+    let failed = replay(&["--out", "third", "--gate", "nct_per_bounty >= 1000"]);
+    assert_eq!(failed.status.code(), Some(3));
+    assert!(place.path("third/run.json").exists() && !failed.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("gate `nct_per_bounty >= 1000`: FAIL"));
+    for (words, said) in [
+        (&["--gate", "files_per_s >= 1"][..], "there is no figure `files_per_s`"),
+        (&["--gate", "rank <= base"], "name a run.json with --baseline"),
+        (&["--gate", "journal_sha256 == 'ab'"], "the journal is written with --out only"),
+        (&["--baseline", "t.csv", "--gate", "rank <= base"], "is no run.json"),
+    ] {
+        let output = replay(words);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), error.contains(said)), (Some(2), true), "{error}");
+    }
+}
+
+#[test]
+fn figures_are_listed() {
+    let listed = String::from_utf8(Place::new().sim(&["bench", "figures"]).stdout).unwrap();
+    for name in ["files_per_s", "backends.NAME.p99", "bounties_per_s", "nct_per_bounty", "instructions"] {
+        assert!(listed.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn instructions_are_counted_where_valgrind_is() {
+    let place = Place::new();
+    if std::process::Command::new("valgrind").arg("--version").output().is_err() {
+        let output = place.sim(&[&["bench", "scan", ".", "--engine", "static.toml", "--instructions"], &QUICK[..]].concat());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no valgrind here"));
+        return;
+    }
+    let (exit, report) =
+        place.scan("static.toml", &["--instructions", "--gate", "instructions >= 100000", "--gate", "instructions <= 1e12"]);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass", "pass"]));
+}

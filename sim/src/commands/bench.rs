@@ -705,7 +705,8 @@ fn writable(file: &Path) -> Result<()> {
 /// The words that this program was started with, for one round of it: without what is asked of all rounds together, with
 /// another engine in the place of ours if one is named, and without the number of threads if it is said anew.
 fn for_a_round(without_jobs: bool, engine: Option<&Path>) -> Vec<OsString> {
-    const VALUES: [&str; 14] = [
+    const VALUES: [&str; 15] = [
+        "--progress",
         "--rounds",
         "--min-time",
         "--max-time",

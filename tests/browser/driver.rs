@@ -57,7 +57,7 @@ impl Browser {
     #[expect(clippy::print_stdout, reason = "a test says why it is skipped")]
     pub(crate) async fn start() -> Option<Browser> {
         let Some(program) = program() else {
-            println!("skipped: Chromium is not installed (Debian: `apt-get install chromium`), and {PROGRAM} names none");
+            eprintln!("skipped: Chromium is not installed (Debian: `apt-get install chromium`), and {PROGRAM} names none");
             return None;
         };
         let profile = TempDir::new().expect("a temporary folder");

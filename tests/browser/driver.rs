@@ -54,7 +54,6 @@ impl Drop for Browser {
 
 impl Browser {
     /// Starts one with an empty profile; nothing where there is none, which is said.
-    #[expect(clippy::print_stdout, reason = "a test says why it is skipped")]
     pub(crate) async fn start() -> Option<Browser> {
         let Some(program) = program() else {
             eprintln!("skipped: Chromium is not installed (Debian: `apt-get install chromium`), and {PROGRAM} names none");

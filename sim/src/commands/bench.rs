@@ -441,7 +441,11 @@ impl MeasureArgs {
         let MeasureArgs { cold, warm_up, rounds, min_time, max_time, .. } = *self;
         match self.once {
             true => Plan { cold, round: ONLY_ROUND, passes, warm_up: 1, rounds: 1, min_time: 0.0, max_time: 0.0 },
-            false => Plan { cold, round: ROUND, passes, warm_up, rounds, min_time, max_time },
+            false => {
+                // Processes have one round each.
+                let round = if matches!(self.opponent(), Opponent::Command(_)) { ONLY_ROUND } else { ROUND };
+                Plan { cold, round, passes, warm_up, rounds, min_time, max_time }
+            }
         }
     }
 

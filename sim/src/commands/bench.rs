@@ -25,7 +25,7 @@ use crate::{
         self, Against, BenchName, BenchReport, Court, Judged, Machine, RoundFacts, SCHEMA,
         baseline::{self, Saved},
         export, instructions,
-        probe::{self, Probe},
+        probe::{self, Probe, Units},
         program::{ProgramSide, Started},
         replay::ReplaySide,
         rounds::{self, Facts, Plan, Side},
@@ -537,7 +537,7 @@ impl Bench<'_> {
         let counted = if measure.instructions { self.count_instructions().or_exit(Exit::Usage)? } else { [None, None] };
         let mut probe = (!measure.no_probe && !measure.once).then(|| self.probe());
 
-        if let Some(share) = probe.as_ref().and_then(|probe| probe::detectable(&probe.before, measure.rounds as usize)) {
+        if let Some(share) = probe.as_ref().and_then(|probe| probe::detectable(&probe.before.seconds, measure.rounds as usize)) {
             let pairs = measure.rounds;
             self.say(&format!("noise: by the probe, a change of {:.1} % would show in {pairs} pairs of rounds here", 100.0 * share));
         }
@@ -577,7 +577,7 @@ impl Bench<'_> {
         if let Some(probe) = probe.as_mut().filter(|_| measured.complete) {
             probe.after = self.probe().before;
             let pairs = measured.rounds as usize;
-            probe.detectable = probe::detectable(&[&probe.before[..], &probe.after].concat(), pairs);
+            probe.detectable = probe::detectable(&[&probe.before.seconds[..], &probe.after.seconds].concat(), pairs);
         }
         let [facts, theirs] = &whole([0, 1].map(|side| sides.get(side).map(|side| side.facts())));
         let against = against(theirs);
@@ -665,7 +665,7 @@ impl Bench<'_> {
         let waiting = self.progress.waiting("probing the machine's noise");
         let before = probe::measure(self.jobs);
         waiting.finish_and_clear();
-        Probe { threads: self.jobs, before, after: Vec::new(), detectable: None }
+        Probe { threads: self.jobs, before, after: Units::default(), detectable: None }
     }
 
     /// Instructions of our side, and of another engine.

@@ -263,6 +263,14 @@ pub fn shown(value: &Value, unit: Unit) -> String {
     }
 }
 
+/// The same without its unit, where the unit does not depend on the number.
+pub fn bare(shown: &str, unit: Unit) -> &str {
+    match unit {
+        Unit::Seconds | Unit::Bytes => shown,
+        _ => shown.strip_suffix(unit.name()).map_or(shown, str::trim_end),
+    }
+}
+
 /// All figures that a report of that subject may have, those of these backends included, by full name.
 pub fn known<'a>(subject: Subject, backends: impl IntoIterator<Item = &'a str>) -> BTreeMap<Cow<'static, str>, Figure> {
     let plain: Vec<Figure> = match subject {

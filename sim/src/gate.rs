@@ -571,7 +571,7 @@ impl Gate {
         let percent = |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:+.1} %", 100.0 * share));
         let margin = answer.margin.expect("it was set");
         answer.why = format!(
-            "{}, and the bound is {}; round by round {} off, between {} and {} ({} % confidence, {} rounds)",
+            "{}, and the bound is {}; by its rounds {} off, between {} and {} ({} % confidence, {} rounds)",
             self.said(answer.value.as_ref()),
             self.said(answer.bound.as_ref()),
             percent(Some(margin.estimate)),

@@ -156,14 +156,14 @@ fn another_engine_is_measured_in_turns_and_a_slow_one_fails() {
 #[test]
 fn a_command_is_started_once_a_round_and_so_are_we() {
     let place = Place::new();
-    let fast = r#"echo '{"figures": {"files_per_s": {"value": 1e9, "kind": "measured"}, "tpr": {"value": 0.5, "kind": "exact"}}}'; echo x >> started"#;
+    let fast = r#"echo '{"figures": {"files_per_s": {"value": 1e9, "kind": "measured"}, "tpr": {"value": 0.0, "kind": "exact"}}}'; echo x >> started"#;
     let words = ["--against", fast, "--gate", "files_per_s >= base * 0.95", "--gate", "tpr >= base", "--gate", "p50_scan <= 10 min"];
-    let (exit, report) = place.scan("find.toml", &words);
+    let (exit, report) = place.scan("static.toml", &words);
     assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "pass", "pass"]));
     // Ten rounds, and one to warm up.
     assert_eq!(fs::read_to_string(place.path("started")).unwrap().lines().count(), 11);
-    let same = format!("{} bench scan . --engine find.toml --once", cargo_bin!("sim").display());
-    let (exit, report) = place.scan("find.toml", &["--against", &same, "--gate", "verdicts_sha256 == base"]);
+    let same = format!("{} bench scan . --engine static.toml --once", cargo_bin!("sim").display());
+    let (exit, report) = place.scan("static.toml", &["--against", &same, "--gate", "verdicts_sha256 == base"]);
     assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]));
     assert!(report["base"]["ratios"]["peak_memory"]["estimate"].as_f64().is_some(), "each side has its own memory");
 }

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     gate,
     statistics::{bootstrap::Interval, normal, planning::Power, series, variance::Moments},
+    usage::Processor,
 };
 
 /// Units of a probe: ten pairs.
@@ -26,28 +27,56 @@ pub const POWER: Power = Power { alpha: 0.05, power: 0.8 };
 pub struct Probe {
     /// Threads that worked at once.
     pub threads: usize,
-    /// Seconds of each unit, before the first round.
-    pub before: Vec<f64>,
-    /// The same after the last one.
-    pub after: Vec<f64>,
+    /// Before the first round.
+    pub before: Units,
+    /// After the last one.
+    pub after: Units,
     /// The smallest change, as a share, that as many pairs as there are rounds would show four times in five.
     pub detectable: Option<f64>,
 }
 
-/// Seconds of the probe's units.
-pub fn measure(threads: usize) -> Vec<f64> {
+/// Units of work, in order.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct Units {
+    /// Seconds of each on the clock.
+    pub seconds: Vec<f64>,
+    /// Processor seconds of each.
+    pub processor: Vec<f64>,
+}
+
+/// Which time is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clock {
+    Wall,
+    /// Which stands still while others have the processor.
+    Processor,
+}
+
+impl Units {
+    fn by(&self, clock: Clock) -> &[f64] {
+        match clock {
+            Clock::Wall => &self.seconds,
+            Clock::Processor => &self.processor,
+        }
+    }
+}
+
+/// Does the units of a probe.
+pub fn measure(threads: usize) -> Units {
     let zeros = vec![0; PIECE];
     let work = || {
         let mut digest = Sha256::new();
         (0..BYTES / PIECE).for_each(|_| digest.update(&zeros));
         std::hint::black_box(digest.finalize());
     };
-    let unit = |_| {
-        let started = Instant::now();
+    let mut units = Units::default();
+    for _ in 0..UNITS {
+        let (before, started) = (Processor::now(), Instant::now());
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-        started.elapsed().as_secs_f64()
-    };
-    (0..UNITS).map(unit).collect()
+        units.seconds.push(started.elapsed().as_secs_f64());
+        units.processor.push(Processor::now().since(before).total());
+    }
+    units
 }
 
 /// The smallest change, as a share, that `pairs` would show with [`POWER`], if the logarithms of their ratios vary as those
@@ -65,12 +94,13 @@ pub fn detectable_of(ratios: &[f64], pairs: usize) -> Option<f64> {
     Some(libm::expm1(POWER.detectable(moments, pairs))).filter(|share| share.is_finite())
 }
 
-/// How far the machine may have drifted between two probes: the largest distance between the logarithms of the medians,
-/// each of before and after.
-pub fn drift(one: &Probe, other: &Probe) -> f64 {
+/// How far the machine may have drifted between two probes by that clock: the largest distance between the logarithms of the
+/// medians, each of before and after.
+pub fn drift(one: &Probe, other: &Probe, clock: Clock) -> f64 {
     let medians = |probe: &Probe| -> Vec<f64> {
-        let parts = [&probe.before, &probe.after].into_iter().filter(|part| !part.is_empty());
-        parts.map(|part| libm::log(series::quantile(&series::sorted(part), 0.5))).collect()
+        let parts = [&probe.before, &probe.after].map(|units| units.by(clock));
+        let middle = |part: &[f64]| libm::log(series::quantile(&series::sorted(part), 0.5));
+        parts.into_iter().filter(|part| !part.is_empty()).map(middle).collect()
     };
     let (ones, others) = (medians(one), medians(other));
     ones.iter().flat_map(|one| others.iter().map(move |other| (one - other).abs())).fold(0.0, f64::max)
@@ -81,7 +111,8 @@ mod tests {
     use super::*;
 
     fn probe(before: f64, after: f64) -> Probe {
-        Probe { threads: 1, before: vec![before; 3], after: vec![after], detectable: None }
+        let units = |seconds: f64, count: usize| Units { seconds: vec![seconds; count], processor: vec![1.0; count] };
+        Probe { threads: 1, before: units(before, 3), after: units(after, 1), detectable: None }
     }
 
     #[test]
@@ -95,14 +126,15 @@ mod tests {
 
     #[test]
     fn drift_is_the_farthest_that_probes_are_apart() {
-        assert_eq!(drift(&probe(1.0, 1.0), &probe(1.0, 1.0)), 0.0);
-        let found = drift(&probe(1.0, 1.1), &probe(1.0, 0.9));
+        assert_eq!(drift(&probe(1.0, 1.0), &probe(1.0, 1.0), Clock::Wall), 0.0);
+        assert_eq!(drift(&probe(1.0, 1.1), &probe(1.0, 0.9), Clock::Processor), 0.0);
+        let found = drift(&probe(1.0, 1.1), &probe(1.0, 0.9), Clock::Wall);
         assert!((found - libm::log(1.1 / 0.9)).abs() < 1e-12, "{found}");
     }
 
     #[test]
     fn a_probe_takes_its_time() {
-        let seconds = measure(2);
-        assert!(seconds.len() == UNITS && seconds.iter().all(|&unit| unit > 0.0));
+        let units = measure(2);
+        assert!(units.seconds.len() == UNITS && units.seconds.iter().chain(&units.processor).all(|&unit| unit > 0.0));
     }
 }

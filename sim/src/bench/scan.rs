@@ -253,8 +253,8 @@ impl<'a> ScanSide<'a> {
         }
         if self.changed > 0 {
             warnings.push(format!(
-                "{} of {} answers are other ones with bytes added (archives cut short, say): times are of those, accuracy is not; \
-                 --no-perturb adds none",
+                "{} of {} answers are other ones with bytes added (hash lists miss, archives seem cut short): times are of those, \
+                 accuracy is not; --no-perturb adds none",
                 text::thousands(self.changed),
                 text::thousands(clean.codes.len() as u64),
             ));

@@ -25,7 +25,7 @@ use crate::{
         self, Against, BenchName, BenchReport, Court, Judged, Machine, RoundFacts, SCHEMA,
         baseline::{self, Saved},
         export, instructions,
-        probe::{self, Probe},
+        probe::{self, Probe, Units},
         program::{ProgramSide, Started},
         replay::ReplaySide,
         rounds::{self, Facts, Plan, Side},
@@ -441,7 +441,11 @@ impl MeasureArgs {
         let MeasureArgs { cold, warm_up, rounds, min_time, max_time, .. } = *self;
         match self.once {
             true => Plan { cold, round: ONLY_ROUND, passes, warm_up: 1, rounds: 1, min_time: 0.0, max_time: 0.0 },
-            false => Plan { cold, round: ROUND, passes, warm_up, rounds, min_time, max_time },
+            false => {
+                // Processes have one round each.
+                let round = if matches!(self.opponent(), Opponent::Command(_)) { ONLY_ROUND } else { ROUND };
+                Plan { cold, round, passes, warm_up, rounds, min_time, max_time }
+            }
         }
     }
 
@@ -533,7 +537,18 @@ impl Bench<'_> {
         let counted = if measure.instructions { self.count_instructions().or_exit(Exit::Usage)? } else { [None, None] };
         let mut probe = (!measure.no_probe && !measure.once).then(|| self.probe());
 
-        let (mut court, mut facts) = (Court::new(&gates), [Facts::default(), Facts::default()]);
+        if let Some(share) = probe.as_ref().and_then(|probe| probe::detectable(&probe.before.seconds, measure.rounds as usize)) {
+            let pairs = measure.rounds;
+            self.say(&format!("noise: by the probe, a change of {:.1} % would show in {pairs} pairs of rounds here", 100.0 * share));
+        }
+        let mut court = Court::new(&gates);
+        let whole = |both: [Option<Facts>; 2]| {
+            let mut facts = both.map(Option::unwrap_or_default);
+            for (facts, counted) in facts.iter_mut().zip(counted) {
+                facts.exact.extend(counted.map(|count| ("instructions".to_owned(), Value::Number(count as f64))));
+            }
+            facts
+        };
         let against = |theirs: &Facts| match (&saved, &measure.against) {
             (Some(saved), _) => saved.clone(),
             (None, Some(label)) => {
@@ -549,11 +564,7 @@ impl Bench<'_> {
             sides,
             self.interrupted,
             &mut |measured, both| {
-                facts = both.map(Option::unwrap_or_default);
-                for (facts, counted) in facts.iter_mut().zip(counted) {
-                    facts.exact.extend(counted.map(|count| ("instructions".to_owned(), Value::Number(count as f64))));
-                }
-                let [facts, theirs] = &facts;
+                let [facts, theirs] = &whole(both);
                 let against = against(theirs);
                 court.look(&Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured })
             },
@@ -566,24 +577,31 @@ impl Bench<'_> {
         if let Some(probe) = probe.as_mut().filter(|_| measured.complete) {
             probe.after = self.probe().before;
             let pairs = measured.rounds as usize;
-            probe.detectable = probe::detectable(&[&probe.before[..], &probe.after].concat(), pairs);
+            probe.detectable = probe::detectable(&[&probe.before.seconds[..], &probe.after.seconds].concat(), pairs);
         }
-        let [facts, theirs] = &facts;
+        let [facts, theirs] = &whole([0, 1].map(|side| sides.get(side).map(|side| side.facts())));
         let against = against(theirs);
         let judged = Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured: &measured };
         let report = self.report(&judged, court);
-        if let (Some(name), true) = (&measure.save_baseline, report.complete && report.outcome != Outcome::Fail) {
-            let file = baseline::write(&measure.baselines, name, &report).or_exit(Exit::Usage)?;
-            self.say(&format!("wrote {}", text::shown(&file)));
-        }
-        for Export { format, file } in &exports {
+        self.deliver(&report, &exports, out)?;
+        Ok(self.exit(&report))
+    }
+
+    /// Prints the report, writes it to files, and keeps it as a baseline.
+    fn deliver(&self, report: &BenchReport, exports: &[Export], out: &mut dyn Write) -> Result<()> {
+        let measure = self.measure;
+        let format = if measure.once { BenchFormat::Json } else { measure.format };
+        out.write_all(rendered(report, format)?.as_bytes())?;
+        for Export { format, file } in exports {
             let unwritable = || format!("cannot write {}", text::shown(file));
-            fs::write(file, rendered(&report, *format)?).with_context(unwritable).or_exit(Exit::Usage)?;
+            fs::write(file, rendered(report, *format)?).with_context(unwritable).or_exit(Exit::Usage)?;
             self.say(&format!("wrote {}", text::shown(file)));
         }
-        let format = if measure.once { BenchFormat::Json } else { measure.format };
-        out.write_all(rendered(&report, format)?.as_bytes())?;
-        Ok(self.exit(&report))
+        if let (Some(name), true) = (&measure.save_baseline, report.complete && report.outcome != Outcome::Fail) {
+            let file = baseline::write(&measure.baselines, name, report).or_exit(Exit::Usage)?;
+            self.say(&format!("wrote {}", text::shown(&file)));
+        }
+        Ok(())
     }
 
     fn exit(&self, report: &BenchReport) -> Exit {
@@ -647,7 +665,7 @@ impl Bench<'_> {
         let waiting = self.progress.waiting("probing the machine's noise");
         let before = probe::measure(self.jobs);
         waiting.finish_and_clear();
-        Probe { threads: self.jobs, before, after: Vec::new(), detectable: None }
+        Probe { threads: self.jobs, before, after: Units::default(), detectable: None }
     }
 
     /// Instructions of our side, and of another engine.

@@ -152,7 +152,7 @@ fn rows(report: &BenchReport) -> Vec<Vec<String>> {
         let mut row = vec![(*of).to_owned(), shown(&figure.value, figure.unit)];
         match &report.base {
             None => row.push(figure.interval.map_or_else(String::new, |[low, high]| {
-                let of = |end| shown(&Value::Number(end), figure.unit);
+                let of = |end| figures::bare(&shown(&Value::Number(end), figure.unit), figure.unit).to_owned();
                 format!("[{}, {}]", of(low), of(high))
             })),
             Some(base) => {
@@ -312,7 +312,7 @@ mod tests {
 
             Gates
               FAIL         files_per_s >= base * 0.95
-                           50.04 files/s, and the bound is 95.11 files/s: off by -47.4 %, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds)
+                           50.04 files/s, and the bound is 95.11 files/s; by its rounds -47.4 % off, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds)
               FAIL         tpr >= base - 1%
                            90.00 % is not >= 99.00 %
               cannot tell  load_seconds <= 2s
@@ -331,7 +331,7 @@ mod tests {
 
             | gate | | why |
             | --- | --- | --- |
-            | files\_per\_s &gt;= base \* 0.95 | ❌ **fail** | 50.04 files/s, and the bound is 95.11 files/s: off by -47.4 %, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds) |
+            | files\_per\_s &gt;= base \* 0.95 | ❌ **fail** | 50.04 files/s, and the bound is 95.11 files/s; by its rounds -47.4 % off, between -47.4 % and -47.3 % (99.38 % confidence, 12 rounds) |
             | tpr &gt;= base - 1% | ❌ **fail** | 90.00 % is not &gt;= 99.00 % |
             | load\_seconds &lt;= 2s | ❔ cannot tell | there is no \`load\_seconds\` here: it is not defined for this input, or the system does not tell |
 

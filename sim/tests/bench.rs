@@ -126,6 +126,7 @@ fn what_is_wrong_is_said_in_a_sentence_before_anything_is_measured() {
         (&["--baseline", "list.json"], "is no report of `sim bench --save-baseline`"),
         (&["--export", "junit=missing/gates.xml"], "cannot write missing/gates.xml"),
         (&["--export", "gates.xml"], "write FORMAT=FILE, as in `junit=gates.xml`"),
+        (&["--against", "missing.toml"], "missing.toml: cannot be read; name a TOML file"),
         (&["--against", "exit 7"], "--against: `exit 7` failed (exit status: 7)"),
     ] {
         let output = place.sim(&[&["bench", "scan", ".", "--engine", "static.toml"], &QUICK[..], words].concat());

@@ -451,7 +451,10 @@ impl MeasureArgs {
     fn opponent(&self) -> Opponent {
         match &self.against {
             None => Opponent::Nobody,
-            Some(named) if named.ends_with(".toml") && Path::new(named).is_file() => Opponent::Engine(named.into()),
+            // One word that looks like an engine's file is meant as one, even if it is not there.
+            Some(named) if named.ends_with(".toml") && (Path::new(named).is_file() || !named.contains(char::is_whitespace)) => {
+                Opponent::Engine(named.into())
+            }
             Some(command) => Opponent::Command(command.clone()),
         }
     }

@@ -1,30 +1,28 @@
 //! A measurement as data: figures with their rounds and intervals, what they are compared with, and gates.
 //!
-//! A measured figure is the [middle](gate::middle) of its rounds, its interval that of [`gate::interval`]. How rounds are taken is in [`rounds`]; the same report in other programs' formats in [`export`].
+//! A measured figure is the [middle](crate::gate::middle) of its rounds, its interval that of [`crate::gate::interval`]. How
+//! rounds are taken is in [`rounds`], what they come to in [`judge`]; the same report in other programs' formats in [`export`].
 
 pub mod probe; // how steady the machine is
 pub mod rounds; // sides in turns
+pub mod calls; // answers against labels
 pub mod scan; // scanners as a side
 pub mod replay; // a market as a side
 pub mod program; // programs as sides
 pub mod instructions; // counted by valgrind
 pub mod baseline; // reports that are kept
+pub mod judge; // figures and gates from rounds
 pub mod export; // the report as others read it
 
 use std::{collections::BTreeMap, fs, thread};
 
 use serde::{Deserialize, Serialize};
 
-use self::{
-    baseline::Saved,
-    probe::{Clock, Probe},
-    rounds::{Facts, Measured, Series},
-};
+use self::probe::Probe;
 use crate::{
-    figures::{self, Better, Figure, Kind, Subject, Unit, Value},
-    gate::{self, Answer, Base, Evidence, Gate, Known, Outcome},
+    figures::{Better, Kind, Subject, Unit, Value},
+    gate::{Answer, Known, Outcome},
     scan::ScanErrorReport,
-    statistics::series,
 };
 
 /// Version of the schema of the report; grows when a field changes its meaning or goes away.
@@ -177,251 +175,15 @@ pub struct Ratio {
     pub high: Option<f64>,
 }
 
-/// What is compared with, while it is measured.
-#[derive(Clone, Debug)]
-pub enum Against {
-    Nothing,
-    /// Rounds in turns.
-    Side {
-        label: String,
-        facts: Facts,
-        /// Both sides share a process, and so its memory.
-        one_process: bool,
-    },
-    /// A report that was kept; an error says why there is none.
-    Saved {
-        label: String,
-        saved: Box<Result<Saved, String>>,
-    },
-}
-
-/// Figures that cannot be told apart where two sides share a process.
-const SHARED: [&str; 2] = ["peak_memory", "peak_memory_child"];
-
-/// What is allowed for between two runs of one program, as a share, however steady the probes are: memory is laid out anew, and
-/// threads land on other processors, which no probe in either of them can see.
-const BETWEEN_RUNS: f64 = 0.03;
-
-/// Measured figures and exact ones, with gates over them.
-pub struct Judged<'a> {
-    pub subject: Subject,
-    pub gates: &'a [Gate],
-    pub confidence: f64,
-    pub probe: Option<&'a Probe>,
-    pub against: &'a Against,
-    /// Of the side under test.
-    pub facts: &'a Facts,
-    pub measured: &'a Measured,
-}
-
-impl Judged<'_> {
-    /// The answers to all gates; measured ones by intervals as wide as the look demands.
-    pub fn answers(&self, look: u32) -> Vec<Answer> {
-        let measured = self.gates.iter().filter(|gate| self.is_measured(&gate.figure)).count();
-        let level = gate::level(self.confidence, look, measured);
-        self.gates.iter().map(|gate| gate.judge(&self.evidence(&gate.figure), level)).collect()
-    }
-
-    /// Whether more rounds may still tell what these answers do not.
-    pub fn more_may_tell(&self, answers: &[Answer]) -> bool {
-        answers.iter().any(|answer| {
-            let grows = self.measured.ours.contains_key(&answer.figure) && !self.measured.still.contains(&answer.figure);
-            let judged = answer.margin.is_some() || (self.measured.rounds as usize) < gate::LEAST;
-            answer.outcome == Outcome::CannotTell && grows && judged
-        })
-    }
-
-    fn is_measured(&self, name: &str) -> bool {
-        !self.facts.exact.contains_key(name)
-    }
-
-    fn evidence(&self, name: &str) -> Evidence {
-        let figure = known(&self.measured.ours, self.facts, name).ok_or_else(|| missing(name));
-        Evidence { figure, base: self.base(name) }
-    }
-
-    fn base(&self, name: &str) -> Base {
-        match self.against {
-            Against::Nothing => Base::None("there is nothing to compare with; name it with --against or --baseline".to_owned()),
-            Against::Side { one_process: true, .. } if SHARED.contains(&name) => {
-                Base::None("both engines share this process and its memory; --against a command tells them apart".to_owned())
-            }
-            Against::Side { facts, .. } => match self.measured.other.as_ref().and_then(|other| known(other, facts, name)) {
-                Some(known) => Base::Paired(known),
-                None => Base::None(format!("the other side has no `{name}`")),
-            },
-            Against::Saved { saved, .. } => match &**saved {
-                Err(why) => Base::None(why.clone()),
-                Ok(saved) => self.of_saved(saved, name),
-            },
-        }
-    }
-
-    fn of_saved(&self, saved: &Saved, name: &str) -> Base {
-        let Some(figure) = saved.figures.get(name) else { return Base::None(format!("the baseline has no `{name}`")) };
-        // Processor time does not grow with what else the machine does.
-        let clock = if name.starts_with("cpu_seconds") { Clock::Processor } else { Clock::Wall };
-        match (figure.kind, self.drift(saved, clock)) {
-            (Kind::Exact, _) => Base::Paired(figure.known()),
-            (Kind::Measured, Err(why)) => Base::None(why),
-            // Memory does not depend on how fast the machine is today.
-            (Kind::Measured, Ok(_)) if figure.unit == Unit::Bytes => Base::Earlier { known: figure.known(), drift: BETWEEN_RUNS },
-            (Kind::Measured, Ok(drift)) => Base::Earlier { known: figure.known(), drift },
-        }
-    }
-
-    /// How far figures may be apart though nothing changed, in logarithms; or why they cannot be compared.
-    fn drift(&self, saved: &Saved, clock: Clock) -> Result<f64, String> {
-        let here = Machine::here();
-        let differ = |what: &str, then: &str, now: &str| format!("the baseline was measured on another {what} ({then}, now {now})");
-        if saved.machine.build != here.build {
-            return Err(differ("build", &saved.machine.build, &here.build));
-        }
-        if saved.machine != here {
-            let name = |machine: &Machine| format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.system);
-            return Err(differ("machine", &name(&saved.machine), &name(&here)));
-        }
-        match (&saved.probe, self.probe) {
-            (Some(then), Some(now)) if then.threads == now.threads => Ok(probe::drift(then, now, clock) + BETWEEN_RUNS),
-            (Some(_), Some(_)) => Err("the baseline was measured with another number of threads; give the same --jobs".to_owned()),
-            _ => Err("without a noise probe of both, nobody knows how far the machine drifted; leave out --no-probe".to_owned()),
-        }
-    }
-
-    /// All figures, in one map.
-    pub fn figures(&self) -> BTreeMap<String, FigureReport> {
-        reports(self.subject, &self.measured.ours, self.facts, self.confidence)
-    }
-
-    /// What they are compared with.
-    pub fn base_report(&self, figures: &BTreeMap<String, FigureReport>) -> Option<BaseReport> {
-        let (kind, label, unusable, drift, theirs) = match self.against {
-            Against::Nothing => return None,
-            Against::Side { label, facts, one_process } => {
-                let none = Series::new();
-                let mut theirs = reports(self.subject, self.measured.other.as_ref().unwrap_or(&none), facts, self.confidence);
-                if *one_process {
-                    theirs.retain(|name, _| !SHARED.contains(&name.as_str()));
-                }
-                (BaseKind::Against, label.clone(), None, None, theirs)
-            }
-            Against::Saved { label, saved } => match &**saved {
-                Err(why) => (BaseKind::Baseline, label.clone(), Some(why.clone()), None, BTreeMap::new()),
-                Ok(saved) => {
-                    let drift = self.drift(saved, Clock::Wall);
-                    let share = drift.as_ref().ok().map(|&drift| libm::expm1(drift));
-                    (BaseKind::Baseline, label.clone(), drift.err(), share, saved.figures.clone())
-                }
-            },
-        };
-        let ratio = |name: &String, figure: &FigureReport| {
-            if figure.kind == Kind::Exact || !theirs.contains_key(name) || figure.unit == Unit::Hash {
-                return None;
-            }
-            // The same reckoning as a gate's: how far the figure is above what it is in the base.
-            let gate = Gate::at_least_base(name, figure.unit);
-            let margin = gate.judge(&self.evidence(name), self.confidence).margin?;
-            let of = |share: Option<f64>| share.map(|share| 1.0 + share);
-            Some((name.clone(), Ratio { estimate: 1.0 + margin.estimate, low: of(margin.low), high: of(margin.high) }))
-        };
-        let ratios = figures.iter().filter_map(|(name, figure)| ratio(name, figure)).collect();
-        Some(BaseReport { kind, label, unusable, drift, figures: theirs, ratios })
-    }
-
-    /// The smallest change that as many rounds as these show, by what the rounds themselves did; a share.
-    pub fn seen(&self) -> Option<f64> {
-        let (ours, other) = (self.measured.ours.get("seconds")?, self.measured.other.as_ref()?.get("seconds")?);
-        let ratios: Vec<f64> = ours.iter().zip(other).map(|(own, other)| libm::log(own / other)).collect();
-        probe::detectable_of(&ratios, ratios.len())
-    }
-}
-
-fn missing(name: &str) -> String {
-    match name {
-        "instructions" => "instructions were not counted; ask for them with --instructions".to_owned(),
-        _ => format!("there is no `{name}` here: it is not defined for this input, or the system does not tell"),
-    }
-}
-
-fn known(series: &Series, facts: &Facts, name: &str) -> Option<Known> {
-    let exact = facts.exact.get(name).cloned().map(Known::Exact);
-    exact.or_else(|| series.get(name).filter(|rounds| !rounds.is_empty()).cloned().map(Known::Rounds))
-}
-
-/// Figures by name; what nobody knows by that name is left out.
-fn reports(subject: Subject, series: &Series, facts: &Facts, confidence: f64) -> BTreeMap<String, FigureReport> {
-    let names = series.keys().chain(facts.exact.keys());
-    let about = |name: &String| Some((name.clone(), figures::find(subject, name)?));
-    let report = |(name, figure): (String, Figure)| {
-        let known = known(series, facts, &name)?;
-        let (rounds, interval) = match &known {
-            Known::Exact(_) => (Vec::new(), None),
-            Known::Rounds(rounds) => (rounds.clone(), interval(rounds, confidence)),
-        };
-        let Figure { unit, better, kind, .. } = figure;
-        Some((name, FigureReport { value: known.value(), unit, better, kind, interval, rounds }))
-    };
-    names.filter_map(about).filter_map(report).collect()
-}
-
-/// The interval of a figure, from the logarithms of its rounds where these have some.
-fn interval(rounds: &[f64], confidence: f64) -> Option<[f64; 2]> {
-    if series::constant(rounds) && rounds.len() >= gate::LEAST {
-        return Some([rounds[0]; 2]);
-    }
-    let positive = rounds.iter().all(|&round| round > 0.0);
-    let series: Vec<f64> = rounds.iter().map(|&round| if positive { libm::log(round) } else { round }).collect();
-    let interval = gate::interval(&series, confidence).ok()?;
-    let ends = [interval.low, interval.high].map(|end| if positive { libm::exp(end) } else { end });
-    ends.iter().all(|end| end.is_finite()).then_some(ends)
-}
-
-/// Gates while rounds are taken: one that was told stays so, because its interval was as wide as looking again demands.
-#[derive(Debug)]
-pub struct Court<'a> {
-    gates: &'a [Gate],
-    answers: Vec<Option<Answer>>,
-}
-
-impl<'a> Court<'a> {
-    /// Over these gates.
-    pub fn new(gates: &'a [Gate]) -> Court<'a> {
-        Court { gates, answers: vec![None; gates.len()] }
-    }
-
-    /// Looks at what is measured; true if more rounds would tell no more.
-    pub fn look(&mut self, judged: &Judged<'_>) -> bool {
-        let found = judged.answers(judged.measured.looks);
-        for (answer, found) in self.answers.iter_mut().zip(found) {
-            if answer.as_ref().is_none_or(|answer| answer.outcome == Outcome::CannotTell) {
-                *answer = Some(found);
-            }
-        }
-        let open: Vec<Answer> = self.answers.iter().flatten().cloned().collect();
-        !judged.more_may_tell(&open)
-    }
-
-    /// The answers at the end. What depends on how far the machine drifted is judged by all that was seen of that.
-    pub fn answers(self, judged: &Judged<'_>) -> Vec<Answer> {
-        let last = judged.measured.looks.saturating_sub(1);
-        let now = judged.answers(last);
-        let drifts = matches!(judged.against, Against::Saved { .. });
-        let pick = |((gate, answer), now): ((&Gate, Option<Answer>), Answer)| {
-            answer.filter(|_| !(drifts && gate.bound.uses_base())).unwrap_or(now)
-        };
-        self.gates.iter().zip(self.answers).zip(now).map(pick).collect()
-    }
-}
-
-/// The worst of the answers.
-pub fn outcome(answers: &[Answer]) -> Outcome {
-    answers.iter().map(|answer| answer.outcome).max().unwrap_or(Outcome::Pass)
-}
-
 /// A report for tests: two engines in turns, with hostile names.
 #[cfg(test)]
 pub(crate) mod sample {
-    use super::*;
+    use super::{
+        judge::{Against, Court, Judged, outcome},
+        rounds::{Facts, Measured, Series},
+        *,
+    };
+    use crate::{figures, gate::Gate};
 
     const BACKEND: &str = "a|b<script>\u{202e}";
 
@@ -505,78 +267,5 @@ pub(crate) mod sample {
             errors: Vec::new(),
             warnings: vec![own("a <script>alert(1)</script> warning")],
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn judged<'a>(gates: &'a [Gate], against: &'a Against, facts: &'a Facts, measured: &'a Measured) -> Judged<'a> {
-        Judged { subject: Subject::Scan, gates, confidence: 0.95, probe: None, against, facts, measured }
-    }
-
-    #[test]
-    fn an_engine_that_is_a_third_as_fast_fails_and_one_that_is_as_fast_passes() {
-        let found = |factor| sample::report(factor).gates.iter().map(|answer| answer.outcome).collect::<Vec<_>>();
-        assert_eq!(found(1.0 / 3.0), [Outcome::Fail, Outcome::Fail, Outcome::CannotTell]);
-        assert_eq!(found(1.0), [Outcome::Pass, Outcome::Fail, Outcome::CannotTell]);
-        assert_eq!(sample::report(1.0).outcome, Outcome::Fail);
-    }
-
-    #[test]
-    fn figures_are_held_against_those_of_the_other_side() {
-        let report = sample::report(2.0);
-        let base = report.base.unwrap();
-        let ratio = base.ratios["files_per_s"];
-        assert!((ratio.estimate - 2.0).abs() < 0.01 && ratio.low.unwrap() < 2.01 && ratio.high.unwrap() > 1.99, "{ratio:?}");
-        assert!(!base.figures.contains_key("peak_memory") && report.figures.contains_key("peak_memory"), "it is that of both");
-        assert!(report.rounds.detectable.unwrap() < 0.01);
-    }
-
-    #[test]
-    fn a_gate_stays_as_it_was_told_and_only_what_grows_is_waited_for() {
-        let gates = ["files_per_s >= base", "load_seconds <= 2s"].map(sample::gate);
-        let facts = sample::facts(1.0);
-        let against = Against::Side { label: String::new(), facts: facts.clone(), one_process: true };
-        let mut court = Court::new(&gates);
-        let undecided = sample::turns(1.0001);
-        assert!(!court.look(&judged(&gates, &against, &facts, &undecided)), "more rounds may tell");
-        let faster = Measured { looks: 2, ..sample::turns(2.0) };
-        assert!(court.look(&judged(&gates, &against, &facts, &faster)), "nothing more is known of loading after more rounds");
-        let slower = Measured { looks: 3, ..sample::turns(0.5) };
-        court.look(&judged(&gates, &against, &facts, &slower));
-        let found: Vec<Outcome> = court.answers(&judged(&gates, &against, &facts, &slower)).iter().map(|answer| answer.outcome).collect();
-        assert_eq!(found, [Outcome::Pass, Outcome::CannotTell]);
-    }
-
-    #[test]
-    fn a_baseline_of_another_machine_or_without_a_probe_tells_nothing_of_time_and_all_of_verdicts() {
-        let gates = ["files_per_s >= base * 0.5", "cpu_seconds_user <= base * 2", "tpr >= base"].map(sample::gate);
-        let (facts, measured) = (sample::facts(0.9), Measured { other: None, ..sample::turns(1.0) });
-        let units = |seconds: f64| probe::Units { seconds: vec![seconds; 20], processor: vec![1.0; 20] };
-        let quiet = Probe { threads: 2, before: units(1.0), after: units(1.0), detectable: None };
-        let found = |change: &dyn Fn(&mut Saved), probe: Option<&Probe>| {
-            let report = sample::report(1.0);
-            let mut saved = Saved {
-                schema: SCHEMA,
-                bench: Subject::Scan,
-                name: report.name,
-                machine: Machine::here(),
-                probe: Some(quiet.clone()),
-                figures: report.figures,
-            };
-            change(&mut saved);
-            let against = Against::Saved { label: "main".to_owned(), saved: Box::new(Ok(saved)) };
-            let judged = Judged { probe, ..judged(&gates, &against, &facts, &measured) };
-            judged.answers(0).iter().map(|answer| answer.outcome).collect::<Vec<_>>()
-        };
-        use Outcome::{CannotTell, Pass};
-        assert_eq!(found(&|_| {}, Some(&quiet)), [Pass; 3]);
-        assert_eq!(found(&|_| {}, None), [CannotTell, CannotTell, Pass]);
-        assert_eq!(found(&|saved| saved.machine.cores += 1, Some(&quiet)), [CannotTell, CannotTell, Pass]);
-        assert_eq!(found(&|saved| saved.machine.build = "other".to_owned(), Some(&quiet)), [CannotTell, CannotTell, Pass]);
-        let slow = Probe { before: units(2.5), ..quiet.clone() };
-        assert_eq!(found(&|_| {}, Some(&slow)), [CannotTell, Pass, Pass], "the machine does something else, too");
     }
 }

@@ -126,6 +126,7 @@ fn what_is_wrong_is_said_in_a_sentence_before_anything_is_measured() {
         (&["--baseline", "list.json"], "is no report of `sim bench --save-baseline`"),
         (&["--export", "junit=missing/gates.xml"], "cannot write missing/gates.xml"),
         (&["--export", "gates.xml"], "write FORMAT=FILE, as in `junit=gates.xml`"),
+        (&["--against", "missing.toml"], "missing.toml: cannot be read; name a TOML file"),
         (&["--against", "exit 7"], "--against: `exit 7` failed (exit status: 7)"),
     ] {
         let output = place.sim(&[&["bench", "scan", ".", "--engine", "static.toml"], &QUICK[..], words].concat());
@@ -163,9 +164,10 @@ fn a_command_is_started_once_a_round_and_so_are_we() {
     // Ten rounds, and one to warm up.
     assert_eq!(fs::read_to_string(place.path("started")).unwrap().lines().count(), 11);
     let same = format!("{} bench scan . --engine static.toml --once", cargo_bin!("sim").display());
-    let (exit, report) = place.scan("static.toml", &["--against", &same, "--gate", "verdicts_sha256 == base"]);
+    let (exit, report) = place.scan("static.toml", &["--rounds", "2", "--against", &same, "--gate", "verdicts_sha256 == base"]);
     assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]));
-    assert!(report["base"]["ratios"]["peak_memory"]["estimate"].as_f64().is_some(), "each side has its own memory");
+    let memory = |side: &Value| side["figures"]["peak_memory"]["rounds"].as_array().unwrap().len();
+    assert_eq!([memory(&report), memory(&report["base"])], [2, 2], "each side has its own memory");
 }
 
 #[test]

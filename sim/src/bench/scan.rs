@@ -6,7 +6,6 @@
 //! every pass, so that no cache of a scanner knows them; where that changes answers, the report says so.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     panic,
     path::PathBuf,
@@ -19,32 +18,28 @@ use std::{
 };
 
 use anyhow::Result;
-use datasets::{Corpus, Row, Truth};
+use datasets::{Corpus, Row};
 use engine::{
-    artifact::{FailureKind, ScanResult},
     chance::{Key, fnv1a64},
     config::{BackendKind, EngineConfig},
     filter::Filter,
     scanner::{Answer, Scanner},
 };
 use hdrhistogram::Histogram;
-use market::{block::BlockNumber, id::Guid};
 use replay::plan::announced;
 use rustix::fs::{Advice, fadvise};
-use sha2::{Digest as _, Sha256};
 
-use super::rounds::{Facts, Observation, Side};
+use super::{
+    calls::{code, facts},
+    rounds::{Facts, Observation, Side},
+};
 use crate::{
     exit::{Exit, OrExit},
-    figures::{Value, of_backend},
-    scan::{self, ScanErrorReport},
-    score::ratio,
-    text,
+    figures::of_backend,
+    scan, text,
     usage::{Processor, forget_peak, largest_child, peak_memory},
 };
 
-/// Errors that are told one by one.
-const ERRORS: usize = 1000;
 /// Repeats on the same bytes that are so many times faster than the first are suspicious.
 const SUSPICIOUS: f64 = 2.0;
 /// And only if they save so many microseconds an artifact: what is faster than that is warm, not remembered.
@@ -353,110 +348,6 @@ fn suspicious(first: f64, again: f64) -> Option<f64> {
     (times >= SUSPICIOUS && first - again >= SAVED).then_some(times)
 }
 
-/// An answer as a number, to tell it from others.
-fn code(answer: &Answer) -> u8 {
-    match &answer.outcome {
-        Ok(finding) => finding.result.malicious.map_or(2, u8::from),
-        Err(failure) => 3 + FailureKind::ALL.iter().position(|kind| *kind == failure.kind).unwrap_or(FailureKind::ALL.len()) as u8,
-    }
-}
-
-/// Calls of somebody, against the labels. No call is no hit, and never right.
-#[derive(Clone, Copy, Default)]
-struct Calls {
-    malicious: u64,
-    benign: u64,
-    hits: u64,
-    alarms: u64,
-    right: u64,
-    errors: u64,
-    timeouts: u64,
-}
-
-impl Calls {
-    fn count(&mut self, truth: Truth, called: Option<bool>) {
-        let malicious = truth == Truth::Malicious;
-        *(if malicious { &mut self.malicious } else { &mut self.benign }) += 1;
-        self.hits += u64::from(malicious && called == Some(true));
-        self.alarms += u64::from(!malicious && called == Some(true));
-        self.right += u64::from(called == Some(malicious));
-    }
-
-    fn fail(&mut self, kind: FailureKind) {
-        self.errors += u64::from(kind != FailureKind::NotMine);
-        self.timeouts += u64::from(kind == FailureKind::TimedOut);
-    }
-
-    fn shares(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        let shares = [
-            ("tpr", ratio(self.hits, self.malicious)),
-            ("fpr", ratio(self.alarms, self.benign)),
-            ("accuracy", ratio(self.right, self.malicious + self.benign)),
-        ];
-        shares.into_iter().filter_map(|(name, share)| Some((name, Value::Number(share?))))
-    }
-
-    fn counts(&self) -> [(&'static str, Value); 2] {
-        [("errors", self.errors), ("timeouts", self.timeouts)].map(|(name, count)| (name, Value::Number(count as f64)))
-    }
-}
-
-/// The exact figures of a pass over the artifacts as they are, in order of rows.
-fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scanner, engine: &EngineConfig) -> Result<Facts> {
-    let filter = Filter::new(&engine.filter).or_exit(Exit::Usage)?;
-    let names: Vec<&str> = scanner.names().collect();
-    let recorded = engine.backends.iter().any(|backend| backend.kind == BackendKind::Recorded);
-    let (mut judge, mut verdicts) = (engine.judge(), Vec::new());
-    let (mut engine_calls, mut calls, mut hash) = (Calls::default(), vec![Calls::default(); names.len()], Sha256::new());
-    let mut facts = Facts::default();
-    for (number, (row, answers)) in answers.iter().enumerate() {
-        let mut results = Vec::with_capacity(answers.len());
-        hash.update(row.id.0);
-        for ((answer, calls), name) in answers.iter().zip(&mut calls).zip(&names) {
-            hash.update([code(answer)]);
-            let result = match &answer.outcome {
-                Ok(finding) => filter.finding(finding),
-                Err(failure) => {
-                    calls.fail(failure.kind);
-                    if failure.kind != FailureKind::NotMine && facts.errors.len() < ERRORS {
-                        let artifact = row.path.as_deref().map_or_else(|| hex::encode(row.id.0), text::shown);
-                        let reason = text::cut(&failure.to_string(), 300);
-                        facts.errors.push(ScanErrorReport { line: row.line, artifact, backend: (*name).to_owned(), reason });
-                    }
-                    ScanResult::NONE
-                }
-            };
-            calls.count(row.truth, result.malicious);
-            results.push(result);
-        }
-        judge.judge(BlockNumber(1), Guid(number as u128), 1, &results, &mut verdicts);
-        engine_calls.count(row.truth, verdicts.first().copied().flatten().map(|verdict| verdict.malicious()));
-    }
-    let number = |count: u64| Value::Number(count as f64);
-    let own = |(name, value): (&'static str, Value)| (name.to_owned(), value);
-    let mut exact: BTreeMap<String, Value> = if recorded { BTreeMap::new() } else { engine_calls.shares().map(own).collect() };
-    if recorded {
-        facts.warnings.push("recorded backends have nothing to scan: accuracy is that of each other backend, not the engine's".to_owned());
-    }
-    for (name, calls) in names.iter().zip(&calls) {
-        let of = |(figure, value): (&'static str, Value)| (of_backend(name, figure), value);
-        exact.extend(calls.shares().chain(calls.counts()).map(of));
-        engine_calls.errors += calls.errors;
-        engine_calls.timeouts += calls.timeouts;
-    }
-    if engine_calls.errors == (answers.len() * names.len()) as u64 {
-        facts.warnings.push("every backend failed on every artifact: nothing was scanned".to_owned());
-    }
-    exact.extend(engine_calls.counts().map(own));
-    exact.extend([
-        ("artifacts".to_owned(), number(answers.len() as u64)),
-        ("bytes".to_owned(), number(bytes)),
-        ("verdicts_sha256".to_owned(), Value::Text(hex::encode(hash.finalize()))),
-    ]);
-    facts.exact = exact;
-    Ok(facts)
-}
-
 /// The rows of a corpus that the engine's filter accepts, in order.
 ///
 /// # Errors
@@ -496,21 +387,5 @@ mod tests {
         assert_eq!(suspicious(1000.0, 900.0), None, "warm is not remembered");
         assert_eq!(suspicious(20.0, 2.0), None, "nobody remembers microseconds");
         assert!(suspicious(1000.0, 0.0).is_some());
-    }
-
-    #[test]
-    fn what_nobody_calls_is_not_found_and_not_right() {
-        let mut calls = Calls::default();
-        for (truth, called) in
-            [(Truth::Malicious, Some(true)), (Truth::Malicious, None), (Truth::Benign, Some(true)), (Truth::Benign, Some(false))]
-        {
-            calls.count(truth, called);
-        }
-        calls.fail(FailureKind::TimedOut);
-        calls.fail(FailureKind::NotMine);
-        let shares: Vec<_> = calls.shares().map(|(name, _)| name).collect();
-        assert_eq!(shares, ["tpr", "fpr", "accuracy"]);
-        assert!(calls.shares().all(|(_, share)| share == Value::Number(0.5)));
-        assert_eq!(calls.counts().map(|(_, count)| count), [Value::Number(1.0), Value::Number(1.0)]);
     }
 }

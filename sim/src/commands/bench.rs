@@ -1,77 +1,97 @@
-//! `sim bench`: how fast scanners and markets are, and gates for a CI.
+//! `sim bench`: how fast scanners and markets are, and gates for a CI. What is measured how is set up here; `run` carries it out.
+
+mod run;
 
 use std::{
-    ffi::OsString,
-    fs::{self, OpenOptions},
-    io::{Write, stderr},
+    io::Write,
     mem,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use datasets::{CheckOptions, Corpus};
 use replay::plan::{Setup, choose_backends};
 
-use super::{
-    scan::ScanningArgs,
-    stage::{self, StageArgs},
-};
+use self::run::Bench;
+use super::{scan::ScanningArgs, stage::StageArgs};
 use crate::{
     bench::{
-        self, Against, BenchName, BenchReport, Court, Judged, Machine, RoundFacts, SCHEMA,
-        baseline::{self, Saved},
-        export, instructions,
-        probe::{self, Probe, Units},
-        program::{ProgramSide, Started},
+        BenchName, baseline,
         replay::ReplaySide,
-        rounds::{self, Facts, Plan, Side},
+        rounds::{Plan, Side as _},
         scan::{self as scanning, How, ScanSide},
     },
     execute,
     exit::{Exit, OrExit},
-    figures::{self, Better, Subject, Value},
-    gate::{Gate, Outcome},
+    figures::Subject,
     progress::Progress,
     report::bench as reports,
     settings::{Settings, SettingsArgs, scenario_sha256},
-    shipped, text,
+    shipped,
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  sim bench scan my-corpus --engine engine.toml                       how fast its backends are, cold and warm
+  sim bench scan my-corpus --engine engine.toml       how fast its backends are, cold and warm
   sim bench scan my-corpus --engine new.toml --against old.toml --gate 'files_per_s >= base * 0.95'
   sim bench replay panel --gate 'nct_per_bounty >= 0.5' --gate 'bounties_per_s >= 20000'
-  sim bench figures                                                   every figure that a gate may speak of";
+  sim bench figures                                   every figure that a gate may speak of";
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  sim bench scan my-corpus --engine engine.toml
+  sim bench scan my-corpus --engine engine.toml --gate 'p99_scan <= 2s' --gate 'tpr >= 0.9'
+  sim bench scan my-corpus --engine new.toml --against old.toml --gate 'cpu_seconds <= base * 1.05'
+  sim bench scan my-corpus --engine engine.toml --gate 'files_per_s >= base * 0.95' \\
+      --against '/old/sim bench scan my-corpus --engine engine.toml --once'
+  sim bench scan my-corpus --engine engine.toml --save-baseline main
+  sim bench scan my-corpus --engine engine.toml --baseline main --gate 'verdicts_sha256 == base' \\
+      --export junit=gates.xml --export markdown=summary.md --export json=bench.json";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  sim bench replay my-corpus --gate 'nct_per_bounty >= 0.5' --gate 'bounties_per_s >= 20000'
+  sim bench replay my-corpus --engine new.toml --against old.toml --gate 'nct_per_bounty >= base - 1%'
+  sim bench replay my-corpus --against '/old/sim bench replay my-corpus --once' \\
+      --gate 'decisions_sha256 == base' --gate 'cpu_seconds <= base * 1.05'
+  sim bench replay my-corpus --save-baseline main
+  sim bench replay my-corpus --baseline main --gate 'journal_sha256 == base' --export junit=gates.xml";
 
 const GATES: &str = "\
-Gates: FIGURE OP EXPRESSION, with >= <= > < == !=, `base`, numbers with units (ns us ms s min, B kB MB GB KiB MiB GiB, NCT, %),
-+ - * / and parentheses. After + and -, a percentage is of what stands left of it: `base - 1%` is `base * 0.99`.
-  --gate 'files_per_s >= base * 0.95'     --gate 'p99_scan <= 2s'               --gate 'peak_memory <= 512 MiB'
-  --gate 'tpr >= 0.9'                     --gate 'backends.yara.p99 <= base + 10%'
-  --gate 'nct_per_bounty >= base - 1%'    --gate 'decisions_sha256 == base'     --gate 'instructions <= base + 2%'
-Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are. A measured one fails only if the whole interval of
-its rounds is beyond the bound, and passes if it is on the good side; otherwise it cannot be told on this machine. More
-rounds are taken while it cannot be told, up to --max-time. Intervals are as wide as looking again and all gates together
-demand: at --confidence 0.95, one in twenty runs or fewer gets any measured gate wrong.
+Gates: FIGURE OP EXPRESSION; `sim bench figures` lists figures. An expression has `base`, numbers
+with units (ns us ms s min, B kB MB GB KiB MiB GiB, NCT, %), + - * / and parentheses; after + and -,
+a percentage is of what stands left of it: `base - 1%` is `base * 0.99`. OP: >= <= > < == !=
+  'files_per_s >= base * 0.95'      'p99_scan <= 2s'              'peak_memory <= 512 MiB'
+  'backends.yara.p99 <= base + 10%' 'tpr >= 0.9'                  'instructions <= base + 2%'
+  'nct_per_bounty >= base - 1%'     'decisions_sha256 == base'    'profit_nct >= 100 NCT'
 
-On a busy machine `cpu_seconds` and `p50_scan` can be told sooner than `files_per_s`, which waits for whatever else runs.
+Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are. A measured one passes if
+the whole interval of its rounds is on the good side of the bound, fails if it is beyond, and
+cannot be told on this machine otherwise. More rounds are taken while it cannot, up to --max-time.
+Looking again and all gates together make intervals wider: at --confidence 0.95, one run in twenty
+or fewer gets any measured gate wrong. On a busy machine `cpu_seconds` and `p50_scan` can be told
+sooner than `files_per_s`, which waits for whatever else runs.
 
 What `base` is:
-  --against engine.toml    another engine, scanned or played in this process, in turns with ours (AB BA BA AB ...). Pairs of
-                           rounds are compared, so what else the machine does meets both: the way to compare in a CI.
-                           Everything but --engine is meant for both
-  --against 'COMMAND'      a command, given to the shell once a round, that prints the JSON report of a `sim bench ... --once`:
-                           --against '/old/sim bench scan my-corpus --engine old.toml --once'
-                           Our side is then a process of its own for each round, too
-  --baseline NAME|FILE     a report that --save-baseline kept, from another time: measured gates allow for how far the noise
-                           probe has drifted since, and cannot be told on another machine. Exact ones are compared as ever
+  --against engine.toml  Another engine, scanned or played in this process in turns with ours, AB BA
+      BA AB and so on. Pairs of rounds are compared, so what else the machine does meets both: the
+      way to compare in a CI. Everything but --engine is meant for both.
+  --against 'COMMAND'    Given to the shell once a round; prints the JSON report of a `sim bench ...
+      --once`, of another build of sim, say. Our side is then a process of its own, too.
+  --baseline NAME|FILE   A report that --save-baseline kept. Measured gates allow for how far the
+      noise probe has drifted since, and cannot be told on another machine; exact ones can.
 
-Exit codes: 0 gates pass (or there is none), 2 usage, 3 a gate failed; 130 interrupted. The report is written in any case.";
+Exit codes: 0 all gates pass, or none fails; 2 usage; 3 a gate failed; 130 interrupted. The report
+is written in any case.";
+
+/// Examples and what is said of gates.
+fn help(examples: &str) -> String {
+    format!("{examples}\n\n{GATES}")
+}
 
 /// Seconds that a warm round should take at least; of a process that has one alone.
 const ROUND: f64 = 0.03;
@@ -96,7 +116,7 @@ enum BenchCommand {
 
 /// Scan a corpus again and again: throughput, latency, processor time, memory, accuracy; no verdict is kept
 #[derive(Debug, Args)]
-#[command(after_help = GATES)]
+#[command(after_help = help(SCAN_EXAMPLES))]
 pub struct BenchScanArgs {
     /// Corpus folder, or the name of a shipped corpus: `starter`
     #[arg(value_name = "CORPUS")]
@@ -120,7 +140,7 @@ pub struct BenchScanArgs {
 
 /// Play a market again and again: bounties a second, processor time, memory, and what the run comes to
 #[derive(Debug, Args)]
-#[command(after_help = GATES)]
+#[command(after_help = help(REPLAY_EXAMPLES))]
 pub struct BenchReplayArgs {
     /// What is played.
     #[command(flatten)]
@@ -431,7 +451,10 @@ impl MeasureArgs {
     fn opponent(&self) -> Opponent {
         match &self.against {
             None => Opponent::Nobody,
-            Some(named) if named.ends_with(".toml") && Path::new(named).is_file() => Opponent::Engine(named.into()),
+            // One word that looks like an engine's file is meant as one, even if it is not there.
+            Some(named) if named.ends_with(".toml") && (Path::new(named).is_file() || !named.contains(char::is_whitespace)) => {
+                Opponent::Engine(named.into())
+            }
             Some(command) => Opponent::Command(command.clone()),
         }
     }
@@ -460,300 +483,4 @@ impl MeasureArgs {
 fn nonce() -> u64 {
     // Fewer bits than a float has, so that every reader of JSON reads it as it is.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64) & ((1 << 53) - 1)
-}
-
-/// A measurement on its way.
-struct Bench<'a> {
-    subject: Subject,
-    name: BenchName,
-    jobs: usize,
-    /// Times through the corpus in a warm round, at least.
-    passes: u32,
-    perturbed: Option<u64>,
-    measure: &'a MeasureArgs,
-    progress: Progress,
-    quiet: bool,
-    interrupted: &'a AtomicBool,
-}
-
-impl Bench<'_> {
-    /// The gates, understood before anything is measured.
-    fn gates(&self, backends: &[String]) -> Result<Vec<Gate>> {
-        let known = figures::known(self.subject, backends.iter().map(String::as_str));
-        let measure = self.measure;
-        let parse = |typed: &String| {
-            let gate =
-                Gate::parse(typed, |name| known.get(name).copied(), |name| text::nearest_few(name, known.keys().map(|name| &**name)))?;
-            if gate.bound.uses_base() && measure.against.is_none() && measure.baseline.is_none() {
-                bail!("gate {}: `base` is nothing here; name it with --against or --baseline", text::quote(typed));
-            }
-            if gate.figure == "instructions" && !measure.instructions {
-                bail!("gate {}: instructions are counted with --instructions", text::quote(typed));
-            }
-            Ok(gate)
-        };
-        measure.gate.iter().map(parse).collect::<Result<_>>().or_exit(Exit::Usage)
-    }
-
-    /// The baseline, if one is named.
-    fn saved(&self) -> Result<Option<Against>> {
-        let Some(named) = &self.measure.baseline else { return Ok(None) };
-        let file = baseline::file(&self.measure.baselines, named)?;
-        let saved = match baseline::read(&file, self.subject)? {
-            Some(saved) => self.fitting(saved),
-            None if self.measure.save_baseline.as_ref() == Some(named) => {
-                Err("there is no such baseline yet: this report becomes the first one".to_owned())
-            }
-            None => bail!("there is no baseline in {}; measure one with --save-baseline {}", text::shown(&file), text::cut(named, 60)),
-        };
-        Ok(Some(Against::Saved { label: named.clone(), saved: Box::new(saved) }))
-    }
-
-    fn fitting(&self, saved: Saved) -> Result<Saved, String> {
-        if saved.name.corpus_sha256 != self.name.corpus_sha256 {
-            return Err("the baseline was measured on another corpus; save a new one".to_owned());
-        }
-        Ok(saved)
-    }
-
-    /// Both sides as processes: one for each round.
-    fn run_processes(&self, command: String, gates: Vec<Gate>, out: &mut dyn Write) -> Result<Exit> {
-        let mut words = for_a_round(false, None);
-        words.push("--once".into());
-        let mut ours = ProgramSide::new(Started::This(words));
-        let mut other = ProgramSide::new(Started::Shell(command));
-        self.run(&mut [&mut ours, &mut other], gates, out)
-    }
-
-    /// Measures, judges, and writes the report.
-    fn run(&self, sides: &mut [&mut dyn Side], gates: Vec<Gate>, out: &mut dyn Write) -> Result<Exit> {
-        let measure = self.measure;
-        if let Some(name) = &measure.save_baseline {
-            baseline::check(name).or_exit(Exit::Usage)?;
-        }
-        let saved = self.saved().or_exit(Exit::Usage)?;
-        let exports = measure.exports();
-        exports.iter().try_for_each(|export| writable(&export.file)).or_exit(Exit::Usage)?;
-        let counted = if measure.instructions { self.count_instructions().or_exit(Exit::Usage)? } else { [None, None] };
-        let mut probe = (!measure.no_probe && !measure.once).then(|| self.probe());
-
-        if let Some(share) = probe.as_ref().and_then(|probe| probe::detectable(&probe.before.seconds, measure.rounds as usize)) {
-            let pairs = measure.rounds;
-            self.say(&format!("noise: by the probe, a change of {:.1} % would show in {pairs} pairs of rounds here", 100.0 * share));
-        }
-        let mut court = Court::new(&gates);
-        let whole = |both: [Option<Facts>; 2]| {
-            let mut facts = both.map(Option::unwrap_or_default);
-            for (facts, counted) in facts.iter_mut().zip(counted) {
-                facts.exact.extend(counted.map(|count| ("instructions".to_owned(), Value::Number(count as f64))));
-            }
-            facts
-        };
-        let against = |theirs: &Facts| match (&saved, &measure.against) {
-            (Some(saved), _) => saved.clone(),
-            (None, Some(label)) => {
-                let one_process = matches!(measure.opponent(), Opponent::Engine(_));
-                Against::Side { label: label.clone(), facts: theirs.clone(), one_process }
-            }
-            (None, None) => Against::Nothing,
-        };
-        let (confidence, subject) = (measure.confidence, self.subject);
-        let bar = self.progress.rounds();
-        let measured = rounds::measure(
-            &measure.plan(self.passes),
-            sides,
-            self.interrupted,
-            &mut |measured, both| {
-                let [facts, theirs] = &whole(both);
-                let against = against(theirs);
-                court.look(&Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured })
-            },
-            &|done, all| {
-                bar.set_length(u64::from(all));
-                bar.set_position(u64::from(done));
-            },
-        )?;
-        bar.finish_and_clear();
-        if let Some(probe) = probe.as_mut().filter(|_| measured.complete) {
-            probe.after = self.probe().before;
-            let pairs = measured.rounds as usize;
-            probe.detectable = probe::detectable(&[&probe.before.seconds[..], &probe.after.seconds].concat(), pairs);
-        }
-        let [facts, theirs] = &whole([0, 1].map(|side| sides.get(side).map(|side| side.facts())));
-        let against = against(theirs);
-        let judged = Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured: &measured };
-        let report = self.report(&judged, court);
-        self.deliver(&report, &exports, out)?;
-        Ok(self.exit(&report))
-    }
-
-    /// Prints the report, writes it to files, and keeps it as a baseline.
-    fn deliver(&self, report: &BenchReport, exports: &[Export], out: &mut dyn Write) -> Result<()> {
-        let measure = self.measure;
-        let format = if measure.once { BenchFormat::Json } else { measure.format };
-        out.write_all(rendered(report, format)?.as_bytes())?;
-        for Export { format, file } in exports {
-            let unwritable = || format!("cannot write {}", text::shown(file));
-            fs::write(file, rendered(report, *format)?).with_context(unwritable).or_exit(Exit::Usage)?;
-            self.say(&format!("wrote {}", text::shown(file)));
-        }
-        if let (Some(name), true) = (&measure.save_baseline, report.complete && report.outcome != Outcome::Fail) {
-            let file = baseline::write(&measure.baselines, name, report).or_exit(Exit::Usage)?;
-            self.say(&format!("wrote {}", text::shown(&file)));
-        }
-        Ok(())
-    }
-
-    fn exit(&self, report: &BenchReport) -> Exit {
-        if !report.complete {
-            return Exit::Interrupted;
-        }
-        match (report.outcome, self.measure.cannot_tell) {
-            (Outcome::Fail, _) | (Outcome::CannotTell, CannotTell::Fail) => Exit::Gate,
-            (Outcome::CannotTell, CannotTell::Warn) => {
-                for answer in report.gates.iter().filter(|answer| answer.outcome == Outcome::CannotTell) {
-                    let line = format!("warning: gate {} cannot be told: {}", text::quote(&answer.gate), text::plain(&answer.why));
-                    // Nobody has to listen.
-                    let _ = writeln!(stderr(), "{line}");
-                }
-                Exit::Success
-            }
-            _ => Exit::Success,
-        }
-    }
-
-    fn report(&self, judged: &Judged<'_>, court: Court<'_>) -> BenchReport {
-        let measured = judged.measured;
-        let gates = court.answers(judged);
-        let figures = judged.figures();
-        let mut warnings = judged.facts.warnings.clone();
-        if cfg!(debug_assertions) {
-            warnings.push("this program was built without optimisation: times say nothing; build it with --release".to_owned());
-        }
-        if !measured.complete {
-            warnings.push("interrupted: figures are of the rounds that were over".to_owned());
-        }
-        BenchReport {
-            schema: SCHEMA,
-            bench: self.subject,
-            name: self.name.clone(),
-            command: typed(),
-            complete: measured.complete,
-            outcome: bench::outcome(&gates),
-            gates,
-            machine: Machine::here(),
-            rounds: RoundFacts {
-                warm: measured.rounds,
-                passes: measured.passes,
-                cold: self.measure.cold,
-                warm_up: self.measure.plan(1).warm_up,
-                looks: measured.looks,
-                jobs: self.jobs,
-                confidence: self.measure.confidence,
-                perturbed: self.perturbed,
-                detectable: judged.seen(),
-            },
-            probe: judged.probe.cloned(),
-            base: judged.base_report(&figures),
-            figures,
-            errors: judged.facts.errors.clone(),
-            warnings,
-        }
-    }
-
-    fn probe(&self) -> Probe {
-        let waiting = self.progress.waiting("probing the machine's noise");
-        let before = probe::measure(self.jobs);
-        waiting.finish_and_clear();
-        Probe { threads: self.jobs, before, after: Units::default(), detectable: None }
-    }
-
-    /// Instructions of our side, and of another engine.
-    fn count_instructions(&self) -> Result<[Option<u64>; 2]> {
-        let count = |engine: Option<&Path>| {
-            let mut words = for_a_round(true, engine);
-            words.extend(["--counted", "--jobs", "1"].map(OsString::from));
-            let waiting = self.progress.waiting("counting instructions under valgrind");
-            let counted = instructions::count(&words);
-            waiting.finish_and_clear();
-            counted.map(Some)
-        };
-        let theirs = match self.measure.opponent() {
-            Opponent::Engine(file) => count(Some(&file))?,
-            _ => None,
-        };
-        Ok([count(None)?, theirs])
-    }
-
-    fn say(&self, line: &str) {
-        if !self.quiet {
-            // Nobody has to listen.
-            let _ = writeln!(stderr(), "{line}");
-        }
-    }
-}
-
-/// The command as it was typed, quoted for a shell.
-fn typed() -> String {
-    let words = std::env::args_os().skip(1).map(|word| stage::quoted(&word.to_string_lossy()));
-    ["sim".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// The report in a format.
-fn rendered(report: &BenchReport, format: BenchFormat) -> Result<String> {
-    let json = |value: serde_json::Value| Ok(serde_json::to_string_pretty(&value)? + "\n");
-    match format {
-        BenchFormat::Text => Ok(reports::text(report)),
-        BenchFormat::Markdown => Ok(reports::markdown(report)),
-        BenchFormat::Json => json(serde_json::to_value(report)?),
-        BenchFormat::Bmf => json(export::bmf(report)),
-        BenchFormat::GithubBenchmark => json(export::github(report, Better::Less)),
-        BenchFormat::GithubBenchmarkBigger => json(export::github(report, Better::More)),
-        BenchFormat::Hyperfine => json(export::hyperfine(report)),
-        BenchFormat::Junit => export::junit(report),
-    }
-}
-
-/// Makes sure that a file can be written before the long run begins; what is in it stays.
-fn writable(file: &Path) -> Result<()> {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
-    opened.map(drop).with_context(|| format!("cannot write {}", text::shown(file)))
-}
-
-/// The words that this program was started with, for one round of it: without what is asked of all rounds together, with
-/// another engine in the place of ours if one is named, and without the number of threads if it is said anew.
-fn for_a_round(without_jobs: bool, engine: Option<&Path>) -> Vec<OsString> {
-    const VALUES: [&str; 15] = [
-        "--progress",
-        "--rounds",
-        "--min-time",
-        "--max-time",
-        "--warm-up",
-        "--gate",
-        "--against",
-        "--baseline",
-        "--save-baseline",
-        "--baselines",
-        "--confidence",
-        "--cannot-tell",
-        "--format",
-        "--export",
-        "--export-json",
-    ];
-    const SWITCHES: [&str; 3] = ["--no-probe", "--instructions", "--quiet"];
-    let (mut words, mut typed) = (Vec::new(), std::env::args_os().skip(1));
-    while let Some(word) = typed.next() {
-        let shown = word.to_string_lossy();
-        let (flag, has_value) = shown.split_once('=').map_or((&*shown, false), |(flag, _)| (flag, true));
-        let ours = (flag == "--engine" && engine.is_some()) || (flag == "--jobs" && without_jobs);
-        if VALUES.contains(&flag) || ours {
-            if !has_value {
-                typed.next();
-            }
-        } else if !SWITCHES.contains(&flag) {
-            words.push(word);
-        }
-    }
-    words.extend(engine.into_iter().flat_map(|file| [OsString::from("--engine"), file.into()]));
-    words
 }

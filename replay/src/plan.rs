@@ -395,6 +395,8 @@ pub struct ArtifactFacts {
     pub file_type: Option<Arc<str>>,
     /// Its family.
     pub family: Option<Arc<str>>,
+    /// When it was first seen, in Unix seconds.
+    pub first_seen: Option<i64>,
 }
 
 /// An artifact that a visitor posts a bounty on.
@@ -614,7 +616,7 @@ impl Setup {
             results,
             factor: self.filter.factor(&announced),
             scan_seconds: if mine { measured.map(|scanned| f64::from(scanned.micros) / 1e6) } else { Some(0.0) },
-            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
+            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family, first_seen: row.first_seen }),
             row,
         })
     }
@@ -670,7 +672,14 @@ impl Setup {
                 }
                 None if brought.test_file => {
                     let (truth, family) = (Truth::Malicious, Some(Arc::from("test file")));
-                    plan.artifacts.push(Arc::new(ArtifactFacts { id: brought.id, truth, size: None, file_type: None, family }));
+                    plan.artifacts.push(Arc::new(ArtifactFacts {
+                        id: brought.id,
+                        truth,
+                        size: None,
+                        file_type: None,
+                        family,
+                        first_seen: None,
+                    }));
                     let file_type = self.population.type_number(datasets::NO_TYPE);
                     Target { malicious: true, file_type, family: None, recorded: &blank }
                 }

@@ -21,7 +21,7 @@ use engine::{
     distill::DistilledVerdict,
     odds::{inside, log_loss, logit},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Rows of the reliability table.
 const TENTHS: usize = 10;
@@ -194,7 +194,7 @@ fn auc(bins: &[Bin]) -> Option<f64> {
 }
 
 /// How good forecasts were.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ForecastFacts {
     pub forecasts: u64,
     /// Those that came true: malicious artifacts.
@@ -219,7 +219,7 @@ pub struct ForecastFacts {
 }
 
 /// What became of forecasts of about the same probability.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ReliabilityRow {
     pub from: f64,
     pub to: f64,

@@ -6,12 +6,16 @@ pub mod vectors; // golden vectors of the real contracts
 pub mod settings; // what the user typed -> Scenario
 pub mod forecast; // how good probabilities were
 pub mod statistics; // what figures of many bounties prove
+pub mod money; // amounts as data
+pub mod curve; // equity and capital over time, in few points
+pub mod groups; // figures by family and by month
 pub mod score; // what is counted while a run is played
 pub mod decisions; // all that an engine did, as one hash
 pub mod run; // a finished run as data: run.json
 pub mod cache; // verdicts on disk
 pub mod scan; // what the backends say of a corpus
 pub mod report; // the report in a terminal
+pub mod look; // what pages look like
 pub mod progress; // progress of long work
 pub mod output; // the run directory
 pub mod execute; // from a checked setup to figures and files

@@ -11,13 +11,17 @@ use datasets::Truth;
 use engine::microengine::Abstention;
 use market::nct::{Nct, NctDelta};
 use replay::{journal::Finished, plan::Setup, world::Played};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    curve::{CurveFacts, IntervalFacts},
     forecast::ForecastFacts,
+    groups::GroupsFacts,
     score::{Foretold, Scorecard, Table, ratio},
 };
+
+pub use crate::money::Money;
 
 /// Version of the schema of `run.json`; grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 2;
@@ -26,34 +30,8 @@ pub const EXTERNAL: &str = "external";
 /// Name of an engine from outside that never asserted.
 pub const NOBODY: &str = "nobody";
 
-/// An amount: exact, and for reading.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Money {
-    /// Wei, as a decimal number.
-    pub wei: String,
-    /// NCT.
-    pub nct: f64,
-}
-
-impl From<Nct> for Money {
-    fn from(amount: Nct) -> Money {
-        Money { wei: amount.to_uint().to_string(), nct: exact(&amount.to_string()) }
-    }
-}
-
-impl From<NctDelta> for Money {
-    fn from(change: NctDelta) -> Money {
-        Money { wei: change.wei_string(), nct: exact(&change.to_string()) }
-    }
-}
-
-/// The float nearest to an amount as it is displayed.
-fn exact(displayed: &str) -> f64 {
-    displayed.trim_end_matches(" NCT").parse().expect("an amount displays as a decimal number")
-}
-
 /// A whole run.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Run {
     pub schema: u32,
     pub name: RunName,
@@ -72,6 +50,12 @@ pub struct Run {
     pub nulls: Vec<NullFacts>,
     pub rivals: Vec<RivalFacts>,
     pub types: Vec<TypeFacts>,
+    /// By family of artifacts.
+    #[serde(default)]
+    pub families: GroupsFacts,
+    /// By the month, in UTC, in which artifacts were first seen.
+    #[serde(default)]
+    pub months: GroupsFacts,
     /// One hash of all that the engine decided and was paid: [`DecisionDigest`](crate::decisions::DecisionDigest).
     pub decisions_sha256: String,
     pub journal: Option<JournalFacts>,
@@ -79,9 +63,9 @@ pub struct Run {
 }
 
 /// What names a run: the same name gives the same journal, byte for byte.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RunName {
-    pub version: &'static str,
+    pub version: String,
     pub scenario_sha256: String,
     pub corpus_sha256: String,
     pub seed: u64,
@@ -89,7 +73,7 @@ pub struct RunName {
     pub inputs: Vec<String>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CorpusFacts {
     pub name: String,
     /// Where it was, as an absolute path.
@@ -120,10 +104,10 @@ fn location(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MarketFacts {
     pub rules: String,
-    pub switches: Vec<&'static str>,
+    pub switches: Vec<String>,
     /// Bounties that are over.
     pub bounties: u64,
     /// Bounties that were to be posted, those that visitors posted included.
@@ -142,7 +126,7 @@ pub struct MarketFacts {
     pub arbiters: Money,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct EngineFacts {
     pub name: String,
     pub backends: Vec<String>,
@@ -155,6 +139,9 @@ pub struct EngineFacts {
     pub wallet: Money,
     pub profit: Money,
     pub profit_per_bounty_nct: Option<f64>,
+    /// How well that is known; nothing of a run of a few bounties.
+    #[serde(default)]
+    pub profit_per_bounty_interval: Option<IntervalFacts>,
     pub components: ComponentFacts,
     pub staked: Money,
     pub return_on_stake: Option<f64>,
@@ -162,6 +149,9 @@ pub struct EngineFacts {
     pub locked_peak: Money,
     pub return_on_locked: Option<f64>,
     pub drawdown: DrawdownFacts,
+    /// Equity and capital over market time.
+    #[serde(default)]
+    pub curve: CurveFacts,
     pub bounties_won: u64,
     pub bounties_lost: u64,
     pub coverage: CoverageFacts,
@@ -176,7 +166,7 @@ pub struct EngineFacts {
     pub gain_over_best_null: Option<Money>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ComponentFacts {
     pub bounty_share: Money,
     pub losers_share: Money,
@@ -189,7 +179,7 @@ pub struct ComponentFacts {
     pub other: Money,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DrawdownFacts {
     pub depth: Money,
     /// Counted in bounties asserted on.
@@ -198,7 +188,7 @@ pub struct DrawdownFacts {
     pub longest_under_water: u64,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CoverageFacts {
     pub bounties_asserted: u64,
     pub artifacts_asserted: u64,
@@ -212,7 +202,7 @@ pub struct CoverageFacts {
 }
 
 /// Probabilities of malice against both truths; `null` where nothing was said.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CalibrationFacts {
     pub vs_consensus: Option<ForecastFacts>,
     pub vs_label: Option<ForecastFacts>,
@@ -220,7 +210,7 @@ pub struct CalibrationFacts {
     pub held_out: HeldOutFacts,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HeldOutFacts {
     /// Number of its first bounty.
     pub from_bounty: u64,
@@ -244,7 +234,7 @@ impl CalibrationFacts {
 }
 
 /// Calls against a truth.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct JudgedFacts {
     #[serde(flatten)]
     pub table: Table,
@@ -272,13 +262,13 @@ impl JudgedFacts {
     }
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NullFacts {
     pub strategy: String,
     pub profit: Money,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RivalFacts {
     pub name: String,
     pub strategy: String,
@@ -293,7 +283,7 @@ pub struct RivalFacts {
     pub unrevealed: u64,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TypeFacts {
     pub file_type: String,
     pub artifacts: u64,
@@ -310,7 +300,7 @@ pub struct TypeFacts {
     pub rivals_majority_false_alarms: Option<f64>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct JournalFacts {
     pub records: u64,
     /// Of the uncompressed journal.
@@ -318,7 +308,7 @@ pub struct JournalFacts {
 }
 
 /// How long it took: the only fields in which two runs of the same name may differ.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WallTime {
     pub seconds: f64,
     pub bounties_per_second: Option<f64>,
@@ -380,11 +370,11 @@ impl Outcome<'_> {
             return Err(format!("the components of the profit add up to {profit}, but the balance changed by {}", played.engine));
         }
         let seconds = self.elapsed.as_secs_f64();
-        let named_on = |(name, on, _): (&'static str, bool, &str)| on.then_some(name);
+        let named_on = |(name, on, _): (&'static str, bool, &str)| on.then(|| name.to_owned());
         Ok(Run {
             schema: SCHEMA,
             name: RunName {
-                version: env!("CARGO_PKG_VERSION"),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 scenario_sha256: hex::encode(self.scenario_sha256),
                 corpus_sha256: hex::encode(setup.summary.sha256),
                 seed: setup.scenario.seed,
@@ -415,6 +405,8 @@ impl Outcome<'_> {
             nulls: self.nulls.iter().map(|(strategy, profit)| NullFacts { strategy: strategy.clone(), profit: (*profit).into() }).collect(),
             rivals: self.rivals(),
             types: self.types(),
+            families: score.families.facts(),
+            months: score.months.facts(),
             decisions_sha256: hex::encode(self.decisions),
             journal: self.journal.map(|journal| JournalFacts { records: journal.records, sha256: hex::encode(journal.sha256) }),
             wall: WallTime { seconds, bounties_per_second: (seconds > 0.0).then(|| score.own.bounties as f64 / seconds), jobs: self.jobs },
@@ -479,6 +471,9 @@ impl Outcome<'_> {
             calibration_map = EXTERNAL.to_owned();
             strategy = EXTERNAL.to_owned();
         }
+        let profit_per_bounty_nct = part(profit.to_f64(), score.own.bounties as f64);
+        let interval = |mean| score.curve.interval(mean, score.own.lost, setup.scenario.seed);
+        let profit_per_bounty_interval = profit_per_bounty_nct.and_then(interval);
         EngineFacts {
             name,
             backends,
@@ -488,7 +483,8 @@ impl Outcome<'_> {
             strategy,
             wallet: wallet.into(),
             profit: profit.into(),
-            profit_per_bounty_nct: part(profit.to_f64(), score.own.bounties as f64),
+            profit_per_bounty_nct,
+            profit_per_bounty_interval,
             components: ComponentFacts {
                 bounty_share: components.bounty_share.into(),
                 losers_share: components.losers_share.into(),
@@ -509,6 +505,7 @@ impl Outcome<'_> {
                 to: score.own.drawdown.to,
                 longest_under_water: score.own.drawdown.longest_under_water,
             },
+            curve: score.curve.facts(),
             bounties_won: score.own.won,
             bounties_lost: score.own.lost,
             coverage: CoverageFacts {

@@ -13,15 +13,19 @@ use replay::{
     follower::{Follower, OwnBounty},
     world::{ClosedBounty, Decision, Observer},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::forecast::Forecasts;
+use crate::{
+    curve::Curve,
+    forecast::Forecasts,
+    groups::{Families, Months},
+};
 
 /// File types that are told apart; further ones are counted together.
 const TYPES: usize = 64;
 
 /// Calls against a truth: malicious is positive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Table {
     /// Malicious called malicious.
     pub true_positives: u64,
@@ -320,6 +324,12 @@ pub struct Scorecard {
     pub rivals: Vec<RivalScore>,
     /// By file type.
     pub types: TypeScores,
+    /// By family.
+    pub families: Families,
+    /// By the month in which artifacts were first seen.
+    pub months: Months,
+    /// Equity and capital over time.
+    pub curve: Curve,
 }
 
 impl Follower for OwnScore {
@@ -421,12 +431,14 @@ impl Scorecard {
 impl Observer for Scorecard {
     fn locked(&mut self, now: BlockNumber, locked: Nct) {
         self.own.locked(now, locked);
+        self.curve.lock(locked);
     }
 
     fn closed(&mut self, closed: &ClosedBounty<'_>) {
         self.unvoted += u64::from(closed.consensus.is_none());
         let own = OwnBounty::from(closed);
         let profit = self.own.count(&own);
+        self.curve.add(closed.now, self.own.drawdown.equity);
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);
@@ -439,12 +451,15 @@ impl Observer for Scorecard {
             let score = self.types.of(file_type, || closed.plan.artifacts[artifact].file_type.as_deref().unwrap_or(datasets::NO_TYPE));
             score.artifacts += 1;
             score.malicious += u64::from(malicious);
-            if artifact == 0 {
-                score.profit += profit;
-            }
-            if let Some(called) = called.and_then(|assertion| assertion.verdict(artifact)) {
+            let profit = if artifact == 0 { profit } else { NctDelta::ZERO };
+            score.profit += profit;
+            let called = called.and_then(|assertion| assertion.verdict(artifact));
+            if let Some(called) = called {
                 score.label.add(called, malicious);
             }
+            let facts = &closed.plan.artifacts[artifact];
+            self.families.of(facts.family.as_ref()).add(malicious, called, profit);
+            self.months.of(facts.first_seen).add(malicious, called, profit);
             let (for_malicious, for_benign) = opinions[artifact];
             if for_malicious + for_benign > 0 {
                 let panel = for_malicious >= for_benign;

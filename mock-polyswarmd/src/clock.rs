@@ -70,6 +70,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// The clock starts when `participants` accounts have been seen and as many WebSockets are open to the side chain.
 pub async fn run(server: Arc<Server>, clock: Clock, participants: usize, until_done: bool) {
+    server.set_clock(clock);
     tokio::select! {
         () = server.stopped() => {}
         () = tick(&server, clock, participants, until_done) => {}

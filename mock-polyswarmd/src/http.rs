@@ -5,8 +5,8 @@ mod artifacts; // upload and download
 mod bounties; // the road of a bounty
 mod events; // the WebSocket
 mod mock; // cheats
+mod live; // the live page, and the WebSocket that it looks through
 mod openapi; // the description of all of it
-mod page; // the status page
 mod transactions; // posting them, and their receipts
 
 use std::{any::Any, io, net::IpAddr, sync::Arc};
@@ -163,7 +163,10 @@ fn clock() -> Vec<Route> {
 /// What no polyswarmd has.
 fn mock() -> Vec<Route> {
     keep_local(vec![
-        route("/_mock", [Operation::get("A page about this server", "Page")], get(page::page)),
+        route("/", [Operation::get("The live page", "Page")], get(live::page)),
+        route("/_mock", [Operation::get("The live page", "Page")], get(live::page)),
+        route("/_mock/page/{file}", [Operation::get("A file of the page", "Page")], get(live::file)),
+        route("/_mock/live", [Operation::get("WebSocket of what the page shows", "Upgrade")], get(live::look_on)),
         route("/_mock/openapi.json", [Operation::get("This description", "Page")], get(openapi::openapi)),
         route("/_mock/health", [Operation::get("How the server is", "Json")], get(mock::health)),
         route("/_mock/metrics", [Operation::get("Figures for Prometheus", "Page")], get(mock::metrics)),

@@ -7,6 +7,7 @@ pub mod chain; // both chains: inputs in, events out
 pub mod pool; // transactions that wait
 pub mod content; // artifacts and metadata by address
 pub mod messages; // the market's log in polyswarmd's words
+pub mod live; // what the live page shows
 pub mod node; // all of it behind one lock
 pub mod server; // what all requests share
 pub mod clock; // when blocks are mined

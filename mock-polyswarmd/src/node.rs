@@ -28,6 +28,7 @@ use wire::{
 use crate::{
     chain::{self, ChainName, Chains, Input, Order},
     content::{self, NoContent, Store, Upload},
+    live::{Feed, News},
     messages,
     pool::{NotTaken, Pool},
     transaction::Transaction,
@@ -112,6 +113,8 @@ pub struct Node {
     /// The position of the last input, if it is a block of a market at rest: the next such block takes its place.
     rest: Option<usize>,
     figures: Figures,
+    /// What pages are shown.
+    feed: Feed,
     /// Answers about bounties, until the next thing happens: at a quorum everybody asks the same.
     rendered: HashMap<(Guid, View), Bytes>,
 }
@@ -215,8 +218,10 @@ impl Node {
     /// If the corpus cannot be read.
     pub fn new(setup: Arc<Setup>, guests: Guests) -> Result<Node, PlayError> {
         let store = Store::new(&setup.corpus).map_err(replay::plan::SetupError::from)?;
+        let chains = chains(&setup, &guests)?;
         let mut node = Node {
-            chains: chains(&setup, &guests)?,
+            feed: Feed::new(&chains),
+            chains,
             setup,
             guests,
             inputs: Vec::new(),
@@ -297,6 +302,11 @@ impl Node {
     /// Counts.
     pub fn figures(&self) -> Figures {
         self.figures
+    }
+
+    /// What a page does not know that heard of everything up to `since`; everything if it heard of nothing.
+    pub fn news(&self, since: Option<u64>) -> News {
+        self.feed.news(since, &self.chains)
     }
 
     /// Everything that was done, in order.
@@ -391,6 +401,7 @@ impl Node {
                 mail.extend(self.perform(Input::Transact { chain, transaction: Box::new(transaction) })?);
             }
         }
+        self.feed.mined(&self.chains);
         // Whoever hears of a block has heard of everything in it.
         for chain in [ChainName::Side, ChainName::Home] {
             mail.push((chain, Message::plain(wire::message::Event::Block(Block { number: BlockNumber(block) }))));
@@ -425,6 +436,13 @@ impl Node {
             {
                 self.store.show(plan, &content::show(plan));
             }
+        }
+        self.feed.record(&outcome.side, &self.chains, &self.store);
+        if let Input::Visit { address, gift } | Input::Fund { chain: ChainName::Side, address, gift } = &input
+            && outcome.refused.is_none()
+            && let Some(account) = self.chains.account(ChainName::Side, *address)
+        {
+            self.feed.given(account, *gift, &self.chains);
         }
         let hash = match &input {
             Input::Transact { transaction, .. } => transaction.hash(),
@@ -632,7 +650,9 @@ impl Node {
         self.pool = Pool::default();
         self.mined.clear();
         self.figures = Figures::default();
+        self.feed = Feed::new(&self.chains);
         let passed = std::mem::take(&mut self.visitors);
+        let mut mined = false;
         for input in inputs {
             if let Input::Visit { address, .. } | Input::Fund { address, .. } = &input {
                 let kept = passed.get(address).cloned().unwrap_or_default();
@@ -645,7 +665,14 @@ impl Node {
             {
                 return Err(StateError::Unplayable { reason: format!("block {block} comes where block {next} is next") });
             }
+            // A block is over when the next one begins.
+            if matches!(input, Input::Mine { .. }) && std::mem::replace(&mut mined, true) {
+                self.feed.mined(&self.chains);
+            }
             self.perform(input)?;
+        }
+        if mined {
+            self.feed.mined(&self.chains);
         }
         Ok(())
     }

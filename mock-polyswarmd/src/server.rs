@@ -1,7 +1,10 @@
 //! What all requests share: the node behind its lock, and the channels on which news of it goes out.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,6 +17,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     chain::ChainName,
+    clock::Clock,
     node::{Mail, Node},
 };
 
@@ -59,6 +63,25 @@ pub struct Listener {
     pub now: BlockNumber,
 }
 
+/// Pages that can look on at a time.
+const PAGES: usize = 16;
+
+/// A page that looks on, until this is dropped.
+#[derive(Debug)]
+pub struct Onlooker {
+    /// Changes when something happened.
+    pub changes: watch::Receiver<()>,
+    /// Changes when time goes elsewhere than on.
+    pub jumps: watch::Receiver<()>,
+    server: Arc<Server>,
+}
+
+impl Drop for Onlooker {
+    fn drop(&mut self) {
+        self.server.pages.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// How often the log says how far the run is.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -79,6 +102,12 @@ pub struct Server {
     news: [broadcast::Sender<Arc<str>>; 2],
     /// Time went elsewhere: whoever listens is to begin anew.
     jumps: watch::Sender<()>,
+    /// Something happened that a page shows.
+    changed: watch::Sender<()>,
+    /// Pages that look on.
+    pages: AtomicUsize,
+    /// When blocks are mined, once that is settled.
+    clock: OnceLock<Clock>,
     /// Somebody came, acted, or passed.
     pub activity: Notify,
     /// Time to stop.
@@ -104,6 +133,9 @@ impl Server {
             node: Mutex::new(node),
             news: [broadcast::Sender::new(BACKLOG), broadcast::Sender::new(BACKLOG)],
             jumps: watch::Sender::new(()),
+            changed: watch::Sender::new(()),
+            pages: AtomicUsize::new(0),
+            clock: OnceLock::new(),
             activity: Notify::new(),
             stop: watch::Sender::new(false),
             broken: Mutex::new(None),
@@ -143,6 +175,28 @@ impl Server {
             self.activity.notify_one();
         }
         heard
+    }
+
+    /// Lets a page look on, if there is room for one more. It is none of the listeners: no clock waits for it.
+    pub fn look_on(self: &Arc<Server>) -> Option<Onlooker> {
+        let one_more = |pages: usize| (pages < PAGES).then_some(pages + 1);
+        self.pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Onlooker { changes: self.changed.subscribe(), jumps: self.jumps.subscribe(), server: self.clone() })
+    }
+
+    /// Pages that look on now.
+    pub fn pages(&self) -> usize {
+        self.pages.load(Ordering::Relaxed)
+    }
+
+    /// Says when blocks are mined; the first word holds.
+    pub fn set_clock(&self, clock: Clock) {
+        let _ = self.clock.set(clock);
+    }
+
+    /// When blocks are mined; when somebody asks for one, if nothing was said.
+    pub fn clock(&self) -> Clock {
+        self.clock.get().copied().unwrap_or(Clock::Manual)
     }
 
     /// WebSocket connections open to the side chain.
@@ -222,6 +276,7 @@ impl Server {
                 let _ = self.news[chain as usize].send(text.into());
             }
         }
+        self.changed.send_replace(());
     }
 
     /// Tells that time went back or forth by other means than mining. No message says so: WebSockets are closed, and clients

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   // How much of the past the page holds.
+  const ROLES = ["visitor", "expert", "ambassador", "arbiter"];
   const BOUNTIES = 40, EVENTS = 200, BLOCKS = 240, LINES = 6;
   // Time between two sentences for screen readers, in milliseconds.
   const SAY_EVERY = 5000;
@@ -63,8 +64,8 @@
   const shorter = text => text.length > 18 ? text.slice(0, 17) + "…" : text;
   const profit = chart("profit", () => {
     const last = state.history.at(-1)?.changes ?? [];
-    const lines = state.accounts.map((account, at) => ({ account, at, weight: Math.abs(last[at] ?? 0) + (account.visitor ? 1e15 : 0) }))
-      .filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight).slice(0, LINES);
+    const lines = state.accounts.map((account, at) => ({ account, at, weight: Math.abs(last[at] ?? 0) + (account.role === "visitor" ? 1e15 : 0) }))
+      .filter(({ account, weight }) => weight > 0 && ROLES.indexOf(account.role) < 2).sort((a, b) => b.weight - a.weight).slice(0, LINES);
     return {
       ...base(),
       series: lines.map(({ account, at }, place) => ({
@@ -171,7 +172,7 @@
   // Balances.
   const showBalances = more => {
     const body = get("balances");
-    const rows = [...state.accounts].sort((a, b) => b.visitor - a.visitor || Number(b.change) - Number(a.change));
+    const rows = [...state.accounts].sort((a, b) => ROLES.indexOf(a.role) - ROLES.indexOf(b.role) || Number(b.change) - Number(a.change));
     while (body.rows.length > rows.length) body.deleteRow(-1);
     rows.forEach((account, at) => {
       let row = body.rows[at];
@@ -179,13 +180,13 @@
         row = body.insertRow();
         row.append(make("th", { scope: "row", class: "name" }, named("")), ...[1, 2, 3].map(() => make("td", { class: "number" })));
       }
-      row.className = account.visitor ? "marked" : "";
+      row.className = account.role === "visitor" ? "marked" : "";
       const cells = [account.name, amount(account.balance), amount(account.staked), signed(account.change)];
       cells.forEach((text, place) => { const cell = place ? row.cells[place] : row.cells[0].firstChild; if (cell.textContent !== text) cell.textContent = text; });
       row.cells[3].className = `number ${Number(account.change) > 0 ? "good" : Number(account.change) < 0 ? "bad" : ""}`;
     });
-    const others = more > 0 ? ` ${plural(more, "account")} more are not shown.` : "";
-    put("balances-note", `Visitors come first. Change: what an account has more than it was given, stakes included.${others}`);
+    const others = more > 0 ? ` There are ${count(more)} more.` : "";
+    put("balances-note", `Visitors come first, then experts. Change: what an account has more than it was given, stakes included.${others}`);
   };
 
   // Events.

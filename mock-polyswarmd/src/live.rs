@@ -50,6 +50,18 @@ fn nct(amount: Nct) -> String {
     amount.to_string().trim_end_matches(" NCT").to_owned()
 }
 
+/// An amount as an event tells it: with four decimals at most, rounded down.
+fn about(amount: Nct) -> String {
+    let text = nct(amount);
+    match text.split_once('.') {
+        Some((whole, decimals)) => {
+            let shown = decimals.get(..4).unwrap_or(decimals).trim_end_matches('0');
+            if shown.is_empty() { whole.to_owned() } else { format!("{whole}.{shown}") }
+        }
+        None => text,
+    }
+}
+
 fn signed(amount: NctDelta) -> String {
     amount.to_string().trim_end_matches(" NCT").to_owned()
 }
@@ -140,8 +152,8 @@ pub struct Told {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Balance {
     name: String,
-    /// Whether it came in from outside.
-    visitor: bool,
+    /// `visitor`, `expert`, `ambassador` or `arbiter`.
+    role: &'static str,
     balance: String,
     /// Staked on bounties that it has not settled.
     staked: String,
@@ -209,7 +221,7 @@ impl Feed {
         let names = chains.world().names();
         let relay = market.known_account(chain::relay());
         // Experts are what a page is opened for.
-        let expert = |id: &AccountId| !["arbiter:", "ambassador:"].iter().any(|role| names[id.0 as usize].starts_with(role));
+        let expert = |id: &AccountId| ["visitor", "expert"].contains(&role(&names[id.0 as usize]));
         let ids = (CONTRACTS..names.len()).map(|id| AccountId(id as u32)).filter(|id| Some(*id) != relay);
         let (experts, others): (Vec<AccountId>, Vec<AccountId>) = ids.partition(expert);
         feed.followed = experts.into_iter().chain(others).take(SIMULATED).map(|id| (id, market.balance(id))).collect();
@@ -255,7 +267,7 @@ impl Feed {
                     1 => "an artifact".to_owned(),
                     count => format!("{count} artifacts"),
                 };
-                tell(&mut self.events, "bounty", Some(guid), who(*author), format!("{} NCT for {count}", card.amount));
+                tell(&mut self.events, "bounty", Some(guid), who(*author), format!("{} NCT for {count}", about(*amount)));
                 if self.cards.len() == BOUNTIES {
                     self.cards.pop_front();
                 }
@@ -268,7 +280,13 @@ impl Feed {
                 let staked = self.staked.entry(*author).or_default();
                 *staked = sum(*staked, bid);
                 let verdicts = letters(*artifacts, |at| if mask.contains(at) { '?' } else { '.' });
-                tell(&mut self.events, "assertion", Some(guid), who(*author), format!("{} NCT on {} of {artifacts}", nct(bid), mask.len()));
+                tell(
+                    &mut self.events,
+                    "assertion",
+                    Some(guid),
+                    who(*author),
+                    format!("{} NCT on {} of {artifacts}", about(bid), mask.len()),
+                );
                 if let Some(card) = self.card(*guid, number) {
                     card.stakes = sum(card.stakes, bid);
                     card.staked = nct(card.stakes);
@@ -310,7 +328,7 @@ impl Feed {
                 {
                     *staked = staked.checked_sub(bid).unwrap_or_default();
                 }
-                tell(&mut self.events, "settled", Some(guid), who(*settler), format!("{} NCT", nct(*payout)));
+                tell(&mut self.events, "settled", Some(guid), who(*settler), format!("{} NCT", about(*payout)));
                 if let Some(card) = self.card(*guid, number) {
                     card.settlements += 1;
                     card.payouts = sum(card.payouts, *payout);
@@ -380,7 +398,7 @@ impl Feed {
             let called = names.get(account.0 as usize).map_or("", String::as_str);
             Balance {
                 name: name(called),
-                visitor: called.starts_with("0x"),
+                role: role(called),
                 balance: nct(market.balance(account)),
                 staked: nct(self.staked.get(&account).copied().unwrap_or_default()),
                 change: signed(self.change(account, given, market)),
@@ -475,6 +493,16 @@ fn round(card: &Card, market: &Market) -> &'static str {
 fn sum(one: Nct, other: Nct) -> Nct {
     // All the Nectar that there is fits.
     one.checked_add(other).unwrap_or(one)
+}
+
+/// What an account is, by the name that the market gave it.
+fn role(name: &str) -> &'static str {
+    match name.split_once(':').map_or(name, |(role, _)| role) {
+        "ambassador" => "ambassador",
+        "arbiter" => "arbiter",
+        "rival" => "expert",
+        _ => "visitor",
+    }
 }
 
 fn letter(malicious: bool) -> char {

@@ -4,3 +4,4 @@
 
 mod driver;
 mod look;
+mod live;

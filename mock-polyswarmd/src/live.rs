@@ -412,7 +412,8 @@ impl Feed {
             kept: self.cards.iter().map(|card| card.guid.clone()).collect(),
             events: self.events.iter().filter(|event| event.number > last).cloned().collect(),
             accounts: self.followed.iter().map(balance).collect(),
-            more_accounts: names.len().saturating_sub(CONTRACTS + self.followed.len()),
+            // The relay is one more of the contracts.
+            more_accounts: names.len().saturating_sub(CONTRACTS + 1 + self.followed.len()),
             history: self.history.iter().filter(|(number, _)| *number > last).map(|(_, sample)| sample.clone()).collect(),
         }
     }

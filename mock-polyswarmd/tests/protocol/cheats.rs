@@ -1,13 +1,13 @@
 //! What no polyswarmd has, under `/_mock/`.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use axum::http::Method;
 use mock_polyswarmd::{http, node::PASS_MAXIMUM, run};
 use serde_json::{Value, json};
 use sim::output::RunDirectory;
 
-use crate::support::{Actor, Config, EICAR, Polyswarmd, keys, lively, server, starter};
+use crate::support::{Actor, Config, EICAR, Polyswarmd, keys, lively, server};
 
 #[tokio::test]
 async fn blocks_are_mined_when_asked_for() {
@@ -296,41 +296,6 @@ async fn health_and_metrics_count() {
     assert_eq!(figures["transactions_waiting"], 1);
     assert_eq!(figures["websockets"], 1);
     assert_eq!(figures.len(), 11);
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-    if from.is_dir() {
-        for entry in std::fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            copy(&entry.path(), &to.join(entry.file_name()));
-        }
-    } else {
-        std::fs::copy(from, to).unwrap();
-    }
-}
-
-/// The name of a corpus is the work of a stranger.
-#[tokio::test]
-async fn the_page_shows_names_without_obeying_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let corpus = folder.path().join("corpus");
-    let name = "<script>alert(1)</script>&\"'";
-    for entry in ["manifest.toml", "artifacts.csv", "files"] {
-        copy(&starter().join(entry), &corpus.join(entry));
-    }
-    let manifest = corpus.join("manifest.toml");
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replacen("\"starter\"", &serde_json::to_string(name).unwrap(), 1)).unwrap();
-    let market = Polyswarmd::start(Config { corpus, ..Config::default() }).await;
-    for path in ["/_mock", "/_mock/"] {
-        let answer = market.get(path).await;
-        assert_eq!((answer.status.as_u16(), answer.content_type.as_str()), (200, "text/html; charset=utf-8"));
-        let page = answer.text();
-        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;"), "{page}");
-        assert!(!page.contains("<script"), "{page}");
-        assert!(answer.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
-    }
 }
 
 /// All paths under `/_mock` but the one that belongs to the clock.

@@ -76,7 +76,7 @@ async fn everything_that_is_wrong_is_told_in_json() {
     let bounties = format!("/bounties?{account}");
     let cases = [
         (Method::GET, "/nothing/here", "", 404),
-        (Method::GET, "/", "", 404),
+        (Method::POST, "/", "", 405),
         (Method::DELETE, "/bounties", "", 405),
         (Method::GET, "/bounties/%ff", "", 400),
         (Method::GET, "/artifacts/%ff/%fe", "", 400),

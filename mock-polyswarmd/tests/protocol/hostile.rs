@@ -146,6 +146,8 @@ fn no_request_is_answered_with_a_server_error_or_with_anything_but_json() {
     proptest!(config, |((method, path, query, body, slash) in strategy)| {
         let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", escaped(value))).collect();
         let uri: Uri = format!("{path}{}?{}", if slash { "/" } else { "" }, query.join("&")).parse().unwrap();
+        // The page is the one answer that is for people.
+        prop_assume!(method != Method::GET || uri.path().contains(|letter| letter != '/'));
         let request = Request::builder().method(method.clone()).uri(&uri).body(Body::from(body)).unwrap();
         let (head, body) = ask(&runtime, &app, request);
         prop_assert!(!head.status().is_server_error(), "{method} {uri}: {}", String::from_utf8_lossy(&body));

@@ -7,5 +7,6 @@ mod events; // WebSockets
 mod artifacts; // uploads, downloads, metadata
 mod clock; // blocks, by time and in lockstep
 mod cheats; // `/_mock/`
+mod live; // the live page
 mod visitors; // what one visitor must not be able to do to a run
 mod hostile; // anything at all

@@ -62,6 +62,21 @@ fn help_has_examples_and_hides_secrets() {
 }
 
 #[test]
+fn shells_and_manuals_know_its_flags_and_no_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |arguments: &[&str]| {
+        let output = microengine(folder.path()).args(arguments).env("API_KEY", "0123456789").assert().success().get_output().clone();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = out(&["completions", shell]);
+        assert!(script.contains("polyswarmd-addr") && !script.contains("0123456789"), "{shell}");
+    }
+    let page = out(&["man"]);
+    assert!(page.contains(".TH microengine") && page.contains("API_KEY") && !page.contains("0123456789"), "{page}");
+}
+
+#[test]
 fn what_cannot_be_used_is_told_in_a_sentence() {
     let check = |arguments: &[&str], words: &str| {
         let said = refused(arguments);

@@ -277,7 +277,7 @@
     put("about", `mock-polyswarmd ${about.version}; corpus ${about.corpus}; rules ${about.rules}; seed ${about.seed}`);
     const address = location.origin;
     put("address", address);
-    put("command", `microengine --polyswarmd-addr ${address} --keyfile key.json --backend eicar`);
+    put("command", `microengine --new-key key.json\nmicroengine --polyswarmd-addr ${address} --keyfile key.json --backend eicar`);
     announce(`Block ${now.block}: ${plural(open.length, "open bounty", "open bounties")}, ${plural(figures.assertions, "assertion")} so far.`);
     document.title = `${count(now.block)} – mock-polyswarmd`;
   };

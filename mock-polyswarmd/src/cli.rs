@@ -1,7 +1,7 @@
 //! The command line, and the life of the server from start to report.
 
 use std::{
-    io::{self, IsTerminal, Write, stderr, stdout},
+    io::{self, Write, stderr, stdout},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
@@ -10,7 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap_complete::Shell;
 use datasets::{CheckOptions, Corpus};
 use market::{
     id::{AccountId, Address},
@@ -19,9 +20,12 @@ use market::{
 };
 use replay::plan::Setup;
 use sim::{
+    commands::completions,
     execute::{self, Broken},
     exit::{self, Exit, OrExit},
+    layout,
     output::RunDirectory,
+    progress::{self, Progress, Told},
     report,
     settings::{Settings, SettingsArgs},
     shipped, text,
@@ -115,6 +119,19 @@ pub struct Cli {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Nothing on stderr but errors
+    #[arg(long)]
+    quiet: bool,
+    /// How progress of reading the corpus and of writing the run is told on stderr; lines of JSON also with --quiet
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    progress: Told,
+
+    /// Print what a shell needs to complete these flags, and do nothing else
+    #[arg(long, value_enum, value_name = "SHELL", exclusive = true)]
+    completions: Option<Shell>,
+    /// Print the manual page, and do nothing else
+    #[arg(long, exclusive = true)]
+    man: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -160,6 +177,11 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn run(self) -> Result<Exit> {
+        if let Some(page) = self.about_itself()? {
+            stdout().write_all(&page)?;
+            return Ok(Exit::Success);
+        }
+        progress::choose(self.progress);
         self.start_log()?;
         let setup = Arc::new(self.set_up()?);
         let out = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
@@ -187,7 +209,7 @@ impl Cli {
         let wanted = out.is_some() || self.exit_when_done || seated;
         let complete = server.node().is_over();
         if wanted {
-            let run = run::conclude(&server.node(), out, command(), started.elapsed())?;
+            let run = run::conclude(&server.node(), out, command(), started.elapsed(), Progress::new(self.quiet))?;
             let report = match self.format {
                 Format::Text => report::text(&run),
                 Format::Json => serde_json::to_string_pretty(&run)? + "\n",
@@ -200,11 +222,21 @@ impl Cli {
         Ok(if complete { Exit::Success } else { Exit::Interrupted })
     }
 
+    /// What the command line says of itself, if that was asked for.
+    fn about_itself(&self) -> Result<Option<Vec<u8>>> {
+        match self.completions {
+            Some(shell) => Ok(Some(completions::completions(&Cli::command(), shell))),
+            None if self.man => completions::page(&Cli::command()).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn start_log(&self) -> Result<()> {
-        let filter = tracing_subscriber::EnvFilter::try_new(&self.log)
+        let filter = if self.quiet { "error" } else { &self.log };
+        let filter = tracing_subscriber::EnvFilter::try_new(filter)
             .with_context(|| format!("--log {}", text::quote(&self.log)))
             .or_exit(Exit::Usage)?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(layout::stderr_takes_colours());
         match self.log_format {
             LogFormat::Text => log.with_target(false).init(),
             LogFormat::Json => log.json().init(),
@@ -216,7 +248,9 @@ impl Cli {
         let args = SettingsArgs { scenario: self.scenario.clone(), set: self.set.clone(), seed: self.seed, ..SettingsArgs::default() };
         let settings = Settings::resolve(&args)?;
         let corpus = Corpus::open(&shipped::find(self.corpus.as_deref()))?;
-        let summary = corpus.check(CheckOptions { files: corpus.has_files() }, &mut |_| {})?;
+        let spinner = Progress::new(self.quiet).spinner("checking the corpus");
+        let summary = corpus.check(CheckOptions { files: corpus.has_files() }, &mut |rows| spinner.set_position(rows))?;
+        spinner.finish_and_clear();
         let folder = self.scenario.as_deref().and_then(std::path::Path::parent).unwrap_or(std::path::Path::new(""));
         let setup = Setup::new(settings.scenario, corpus, summary, folder).or_exit(Exit::Usage)?;
         if setup.rules.edition != Edition::V1_6_1 {

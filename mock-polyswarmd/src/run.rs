@@ -8,6 +8,7 @@ use market::{id::AccountId, nct::Nct};
 use sim::{
     execute::{Broken, Watcher, play_error},
     output::RunDirectory,
+    progress::Progress,
     run::{NOBODY, Outcome, Run, Visitor},
     settings::{scenario_sha256, scenario_toml},
 };
@@ -19,7 +20,7 @@ use crate::node::Node;
 /// # Errors
 ///
 /// If a file cannot be written, or an invariant is [`Broken`].
-pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed: Duration) -> Result<Run> {
+pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed: Duration, progress: Progress) -> Result<Run> {
     let (setup, recording) = (node.setup(), node.recording());
     let mut watcher = Watcher::new(setup);
     let mut journal = None;
@@ -27,10 +28,15 @@ pub fn conclude(node: &Node, out: Option<RunDirectory>, command: String, elapsed
         watcher.bounties = Some(out.bounties()?);
         journal = Some(out.journal()?);
     }
-    let chains = recording.play::<anyhow::Error>(&mut watcher, &mut |now, event, names| match &mut journal {
-        Some(journal) => journal.write(now, event, names).context("cannot write the journal"),
-        None => Ok(()),
+    let bar = progress.phase("writing the run", "events", None);
+    let chains = recording.play::<anyhow::Error>(&mut watcher, &mut |now, event, names| {
+        bar.inc(1);
+        match &mut journal {
+            Some(journal) => journal.write(now, event, names).context("cannot write the journal"),
+            None => Ok(()),
+        }
     })?;
+    bar.finish_and_clear();
     let journal = journal.map(|journal| journal.finish()).transpose().context("cannot write the journal")?;
     if let Some(bounties) = watcher.bounties.take() {
         bounties.finish()?;

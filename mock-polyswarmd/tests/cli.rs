@@ -352,3 +352,34 @@ fn accounts_are_opened_before_the_first_block() {
         }
     }
 }
+
+#[test]
+fn it_tells_progress_in_json_and_is_quiet_if_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let out = out.to_str().unwrap();
+    let arguments = [&SHORT[..], &["starter", "--block-time", "lockstep", "--participants", "0", "--exit-when-done", "--quiet"]].concat();
+    let output = run(&arguments);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let output = run(&[&arguments[..], &["--progress", "json", "--out", out]].concat());
+    let lines: Vec<Value> = String::from_utf8(output.stderr).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ends = |phase: &str| lines.iter().rfind(|line| line["phase"] == phase).and_then(|line| line["done"].as_u64());
+    assert_eq!(ends("checking the corpus"), Some(60));
+    assert!(ends("writing the run").is_some_and(|events| events > 100), "{lines:?}");
+}
+
+#[test]
+fn shells_and_manuals_know_its_flags() {
+    let out = |arguments: &[&str]| {
+        let output = command(arguments).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(out(&["--completions", shell]).contains("lockstep-timeout"), "{shell}");
+    }
+    let page = out(&["--man"]);
+    assert!(page.contains(".TH mock-polyswarmd") && page.contains("block\\-time"), "{page}");
+    refused(&["--man", "starter"], &["--man"]);
+}

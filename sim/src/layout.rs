@@ -4,7 +4,11 @@
 //! wherever the text goes. A table that is too wide goes on below itself with its other columns, under the first one again; what
 //! does not fit even so is left out, the last columns first, and named.
 
-use std::{env, io::stdout, sync::OnceLock};
+use std::{
+    env,
+    io::{IsTerminal as _, stdout},
+    sync::OnceLock,
+};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
@@ -35,6 +39,12 @@ pub fn of_stderr() -> Option<usize> {
 /// The width that sentences are wrapped to.
 pub fn of_sentences() -> usize {
     width().map_or(WIDTH, |width| width.min(WIDTH))
+}
+
+/// Whether stderr is a terminal that takes colours, and nobody forbade them.
+pub fn stderr_takes_colours() -> bool {
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && (set("CLICOLOR_FORCE") || std::io::stderr().is_terminal() && !is_dumb())
 }
 
 /// True for a terminal that knows no codes.
@@ -218,7 +228,7 @@ pub fn folded(text: &str, width: Option<usize>) -> String {
 /// Where the words of a line begin that may be wrapped: behind its indentation, or behind the gap after a label.
 fn hanging(line: &str, indent: usize, width: usize) -> usize {
     let ends = line.char_indices().map(|(at, _)| at).filter(|&at| line[..at].ends_with("  ") && !line[at..].starts_with(' '));
-    ends.filter(|&at| at > indent && at <= 2 * width / 3).last().unwrap_or(indent)
+    ends.filter(|&at| at > indent && at <= 2 * width / 3).max().unwrap_or(indent)
 }
 
 #[cfg(test)]

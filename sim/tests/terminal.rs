@@ -42,6 +42,9 @@ fn phases(stderr: &str) -> BTreeMap<String, Vec<Value>> {
     phases
 }
 
+/// A command, and its phases with what they come to; 0 and 1 for at least that.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, u64)]);
+
 #[test]
 fn every_phase_tells_its_beginning_and_its_end_in_json() {
     let folder = tempfile::tempdir().unwrap();
@@ -50,7 +53,7 @@ fn every_phase_tells_its_beginning_and_its_end_in_json() {
         (path("run"), path("sweep"), path("registry"), path("space.toml"), path("model.toml"));
     fs::write(&space, "strategies = [\"null/min\", \"fixed?bid=0.5\"]\n").unwrap();
     let few = ["--set", "bounties=600", "--progress", "json"];
-    let cases: [(&[&str], &[(&str, u64)]); 10] = [
+    let cases: [Case<'_>; 10] = [
         (&["replay", "--no-nulls", "--out", &run_folder], &[("checking the corpus", 6000), ("playing", 600)]),
         (&["compare", "-s", "null/min"], &[("playing", 0), ("resampling", 1)]),
         (&["compare", "-s", "null/min", "--split", "20/40/40", "--allow-bias", "window"], &[("reading dates", 600)]),

@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
     let interrupted = Arc::new(AtomicBool::new(false));
     let result = Setup::from_command_line().map_err(Ended::Usage).and_then(|task| match task {
         Task::New(new) => start_project(&new),
+        Task::Print(page) => print(&page),
         Task::NewKey { file, password } => new_key(&file, &password),
         Task::Run(setup) => live(*setup, &interrupted),
     });
@@ -70,6 +71,12 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 fn start_project(new: &new::NewArgs) -> Result<ExitCode, Ended> {
     let next = new.run().map_err(Ended::Usage)?;
     io::stdout().lock().write_all(next.as_bytes()).context("cannot write to standard output").map_err(Ended::Internal)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a page about the command line.
+fn print(page: &[u8]) -> Result<ExitCode, Ended> {
+    io::stdout().lock().write_all(page).context("cannot write to standard output").map_err(Ended::Internal)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -196,10 +203,15 @@ async fn signal() {
     }
 }
 
+/// Whether stderr is a terminal, and nobody forbade colours.
+fn takes_colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|forbidden| forbidden.is_empty())
+}
+
 fn log(setup: &Setup) {
     let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&setup.log)).with_writer(io::stderr).with_target(false);
     match setup.log_format {
-        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Text => subscriber.with_ansi(takes_colours()).init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
 }

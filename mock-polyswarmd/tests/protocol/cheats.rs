@@ -252,7 +252,14 @@ async fn the_journal_is_that_of_the_run_directory() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let directory = RunDirectory::create(&out).unwrap();
-    let run = run::conclude(&market.server.node(), Some(directory), "test".to_owned(), Duration::from_secs(1)).unwrap();
+    let run = run::conclude(
+        &market.server.node(),
+        Some(directory),
+        "test".to_owned(),
+        Duration::from_secs(1),
+        sim::progress::Progress::new(true),
+    )
+    .unwrap();
     assert!(run.complete);
     let journal =
         std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|end| end == "zst"));

@@ -237,7 +237,8 @@ fn no_transaction_is_answered_with_a_server_error_and_none_breaks_the_market() {
     assert!(taken > 300, "{taken}");
     assert!(server.take_error().is_none());
     // The same once more, as a run's files are written.
-    mock_polyswarmd::run::conclude(&server.node(), None, String::new(), std::time::Duration::ZERO).unwrap();
+    mock_polyswarmd::run::conclude(&server.node(), None, String::new(), std::time::Duration::ZERO, sim::progress::Progress::new(true))
+        .unwrap();
 }
 
 /// Requests that only a raw socket can make.

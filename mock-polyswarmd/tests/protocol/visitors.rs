@@ -30,7 +30,8 @@ impl Polyswarmd {
 
     /// The report's part about the market.
     fn concluded(&self) -> Value {
-        let run = run::conclude(&self.server.node(), None, "test".to_owned(), Duration::from_secs(1)).unwrap();
+        let run = run::conclude(&self.server.node(), None, "test".to_owned(), Duration::from_secs(1), sim::progress::Progress::new(true))
+            .unwrap();
         serde_json::to_value(run.market).unwrap()
     }
 

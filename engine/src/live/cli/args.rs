@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, parser::ValueSource};
+use clap_complete::Shell;
 use market::nct::Nct;
 use wire::artifact::ArtifactType;
 use zeroize::Zeroizing;
@@ -127,6 +128,14 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     New(NewArgs),
+    /// Print what a shell needs to complete commands and flags
+    Completions {
+        /// Shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// polyswarm-client's bid strategies.
@@ -169,6 +178,8 @@ pub(crate) enum LogFormat {
 pub(crate) enum Task {
     /// To start a project.
     New(NewArgs),
+    /// To say what the command line is.
+    Print(Vec<u8>),
     /// To make a new keystore, and no more.
     NewKey { file: PathBuf, password: Zeroizing<String> },
     /// To run.
@@ -196,14 +207,29 @@ pub(crate) struct Setup {
     pub(crate) seed: Option<u64>,
 }
 
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "microengine", &mut script);
+    script
+}
+
+fn manual() -> anyhow::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Args::command()).render(&mut page).context("cannot write the manual page")?;
+    Ok(page)
+}
+
 impl Setup {
     /// Reads the command line, the environment, and the files they name. Exits where clap does: for help, version, and
     /// arguments that are none.
     pub(crate) fn from_command_line() -> anyhow::Result<Task> {
         let matches = Args::command().get_matches();
         let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        if let Some(Command::New(new)) = args.command {
-            return Ok(Task::New(new));
+        match args.command {
+            Some(Command::New(new)) => return Ok(Task::New(new)),
+            Some(Command::Completions { shell }) => return Ok(Task::Print(completions(shell))),
+            Some(Command::Man) => return manual().map(Task::Print),
+            None => {}
         }
         if let Some(file) = args.new_key {
             let password = password(args.password, &format!("Password of the new {}: ", file.display()))?;

@@ -16,8 +16,11 @@ use crate::text::{WIDTH, wrapped};
 
 /// Columns that a terminal is taken to have at least.
 const LEAST: usize = 20;
-/// Columns from which a table may go on below itself twice, not once.
-const ROOMY: usize = 60;
+/// Parts of a table that stand below each other.
+const PARTS: usize = 3;
+/// At the end of a line: the sentence goes on in the next one. No foreign text has it, for it is a control character.
+pub const SOFT: &str = "\u{b}";
+
 /// Columns that a sentence in a table is given at least.
 const SENTENCE: usize = 24;
 
@@ -84,7 +87,11 @@ fn wishes(table: &Table) -> Vec<Wish> {
 /// A table in parts, one below the other, each with the first column and some of the others.
 fn folded_table(table: &Table, width: usize) -> String {
     let wishes = wishes(table);
-    let first = wishes[0].columns.min((width / 3).max(18)).min(width / 2);
+    let first = match wishes[0].columns {
+        // Names in pieces are hard to read.
+        whole if whole <= 3 * width / 5 => whole,
+        _ => (width / 3).max(18).min(width / 2),
+    };
     let mut parts: Vec<(Vec<usize>, usize)> = Vec::new();
     for (at, wish) in wishes.iter().enumerate().skip(1) {
         let needed = if wish.sentence { wish.columns.min(SENTENCE) } else { wish.columns };
@@ -97,13 +104,13 @@ fn folded_table(table: &Table, width: usize) -> String {
             _ => parts.push((vec![at], first + needed)),
         }
     }
-    let shown = if width < ROOMY { 2 } else { 3 };
-    let left_out: Vec<usize> = parts.split_off(shown.min(parts.len())).into_iter().flat_map(|(columns, _)| columns).collect();
+    let left_out: Vec<usize> = parts.split_off(PARTS.min(parts.len())).into_iter().flat_map(|(columns, _)| columns).collect();
     let parts: Vec<String> = parts.iter().map(|(columns, _)| drawn(&part(table, columns, first, &wishes, width))).collect();
     let mut out = parts.join("\n");
     if !left_out.is_empty() {
         let name = |at: usize| table.header().and_then(|header| header.cell_iter().nth(at)).map(|cell| cell.content().trim().to_owned());
-        let names: Vec<String> = left_out.into_iter().filter_map(name).collect();
+        let called = |name: String| if name.is_empty() { "notes".to_owned() } else { name };
+        let names: Vec<String> = left_out.into_iter().filter_map(name).map(called).collect();
         let said = format!("  (no room for: {}; a wider terminal has it, or --format json)\n", names.join(", "));
         out.push_str(&folded(&said, Some(width)));
     }
@@ -208,10 +215,12 @@ fn boxed(aligns: &[Align], rows: &[Vec<String>]) -> Table {
 
 /// `text` with lines that are too long broken between words and indented as what they stand behind. The command that repeats
 /// a run stays in one piece.
+///
+/// Where a line ends in [`SOFT`], it goes on in the next: in one piece where lines are folded, else as if nothing were there.
 pub fn folded(text: &str, width: Option<usize>) -> String {
-    let Some(width) = width else { return text.to_owned() };
+    let Some(width) = width else { return text.replace(SOFT, "") };
     let mut out = String::with_capacity(text.len());
-    for line in text.lines() {
+    for line in joined(text).lines() {
         if line.chars().count() <= width || line.starts_with("Repeat ") {
             out.extend([line, "\n"]);
             continue;
@@ -223,6 +232,13 @@ pub fn folded(text: &str, width: Option<usize>) -> String {
         out.extend([head, &rows.join(&format!("\n{:indent$}", "")), "\n"]);
     }
     out
+}
+
+/// The text with lines that go on in the next joined to it.
+fn joined(text: &str) -> String {
+    let mut pieces = text.split(SOFT);
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, next| text + " " + next.trim_start())
 }
 
 /// Where the words of a line begin that may be wrapped: behind its indentation, or behind the gap after a label.
@@ -263,7 +279,7 @@ mod tests {
             for at in 0..8 {
                 assert!(folded.contains(&format!("figure {at}")), "figure {at} is nowhere at {width}:\n{text}");
             }
-            assert_eq!(text.contains("(no room for"), width < 80, "{width}:\n{text}");
+            assert_eq!(text.contains("(no room for"), width < 60, "{width}:\n{text}");
         }
     }
 
@@ -292,5 +308,8 @@ mod tests {
         );
         assert_eq!(folded("a sentence that is wrapped\n", Some(14)), "a sentence\n  that is\n  wrapped\n");
         assert_eq!(folded(text, None), text);
+        let broken = format!("  one sentence{SOFT}\n  in two lines\nanother\n");
+        assert_eq!(folded(&broken, Some(40)), "  one sentence in two lines\nanother\n");
+        assert_eq!(folded(&broken, None), "  one sentence\n  in two lines\nanother\n");
     }
 }

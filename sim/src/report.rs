@@ -70,6 +70,13 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Makes a column one of words, set apart from the figures before it.
+fn words(table: &mut Table, at: usize) {
+    if let Some(column) = table.column_mut(at) {
+        column.set_padding((3, 1)).set_cell_alignment(CellAlignment::Left);
+    }
+}
+
 /// The table as it fits where it is printed.
 fn lines(table: &Table) -> String {
     layout::lines(table, layout::width())
@@ -83,9 +90,11 @@ fn paragraphs(report: &str) -> String {
 /// `  what            value  note`: a fact, its value above the one before, and what else there is to know.
 fn fact(what: &str, value: &str, note: &str) -> String {
     // In a narrow terminal values stand at its right end.
-    let room = layout::width().unwrap_or(usize::MAX).clamp(24, 46) - 2;
-    let padding = room.saturating_sub(what.chars().count());
-    format!("  {what}{value:>padding$}  {note}").trim_end().to_owned() + "\n"
+    let width = layout::width().unwrap_or(usize::MAX);
+    let padding = (width.clamp(24, 46) - 2).saturating_sub(what.chars().count());
+    // What there is no room for beside it stands below.
+    let gap = if width < 70 && !note.is_empty() { "\n    " } else { "  " };
+    format!("  {what}{value:>padding$}{gap}{note}").trim_end().to_owned() + "\n"
 }
 
 /// The report of a scan of the corpus `corpus`.

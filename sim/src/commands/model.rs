@@ -343,6 +343,6 @@ impl TrainReport {
         if !self.warnings.is_empty() {
             text += "\n";
         }
-        text
+        layout::folded(&text, layout::width())
     }
 }

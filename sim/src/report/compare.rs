@@ -5,6 +5,7 @@ use comfy_table::CellAlignment;
 use super::{lines, name, nct, paragraphs, percent, short, table};
 use crate::{
     comparison::{Comparison, ComparisonName, MeanFacts, MethodFacts, Role, StrategyFacts, WallTime},
+    layout::SOFT,
     run::CorpusFacts,
     text::{plain, thousands as count},
     timeline::AllowedBias,
@@ -117,9 +118,9 @@ fn profits(comparison: &Comparison, out: &mut String) {
         );
         return;
     }
-    out.push_str("  p: sign-flip test of the difference; adjusted: better than the baseline, with all that were tried considered\n");
     out.push_str(&format!(
-        "  (Romano-Wolf); best?: `no` is told from the best by its interval and by the model confidence set ({:.0} %)\n",
+        "  p: sign-flip test of the difference; adjusted: better than the baseline, with all that were tried considered{SOFT}\n  \
+         (Romano-Wolf); best?: `no` is told from the best by its interval and by the model confidence set ({:.0} %)\n",
         100.0 * comparison.method.set_confidence
     ));
 }
@@ -163,7 +164,7 @@ fn risks(comparison: &Comparison, out: &mut String) {
     out.push_str(&lines(&table));
     out.push_str("  on locked: profit by the mean of what was locked; on stake: a diagnostic only, for it praises small stakes\n");
     out.push_str(&format!(
-        "  regret: what the best fixed stake per bin of confidence earned more in hindsight ({} NCT); of hindsight: of the most\n  that could have been made of each bounty\n",
+        "  regret: what the best fixed stake per bin of confidence earned more in hindsight ({} NCT); of hindsight: of the most{SOFT}\n  that could have been made of each bounty\n",
         nct(comparison.fixed_nct, true)
     ));
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use comfy_table::CellAlignment;
 
-use super::{change, decimal, fact, lines, name, nct, paragraphs, percent, short, table};
+use super::{change, decimal, fact, lines, name, nct, paragraphs, percent, short, table, words};
 use crate::{
     explain::{CostlyFacts, Explanation, GroupFacts, WhatIfFacts, cause::Cause},
+    layout::SOFT,
     run::Money,
     text::{plain, thousands as count},
 };
@@ -45,7 +46,7 @@ fn header(explanation: &Explanation, out: &mut String) {
 fn waterfall(explanation: &Explanation, out: &mut String) {
     let facts = &explanation.waterfall;
     out.push_str("\nFrom the run's profit to the most that could have been made of each bounty, in NCT\n");
-    let mut table = table(&["step", "NCT", "share", "bounties", "  meaning"]);
+    let mut table = table(&["step", "NCT", "share", "bounties", "meaning"]);
     let blank = String::new;
     table.add_row(["THE RUN".to_owned(), change(&facts.profit), blank(), blank(), blank()]);
     for step in facts.steps.iter().filter(|step| step.bounties > 0 || step.cause.is_usual()) {
@@ -54,15 +55,13 @@ fn waterfall(explanation: &Explanation, out: &mut String) {
             change(&step.cost),
             percent(step.share),
             count(step.bounties),
-            format!("  {}", step.cause.meaning()),
+            step.cause.meaning().to_owned(),
         ]);
     }
-    let oracle = format!("  {}, never late and never short of Nectar", facts.oracle);
+    let oracle = format!("{}, never late and never short of Nectar", facts.oracle);
     let whole = percent((facts.difference.nct != 0.0).then_some(1.0));
     table.add_row(["HINDSIGHT".to_owned(), change(&facts.most), whole, blank(), oracle]);
-    if let Some(column) = table.column_mut(4) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    words(&mut table, 4);
     out.push_str(&lines(&table));
     if facts.limited != facts.most {
         let limited = change(&facts.limited);
@@ -87,7 +86,7 @@ fn costliest(explanation: &Explanation, out: &mut String) {
         return;
     }
     out.push_str("\nCostliest bounties\n");
-    let mut table = table(&["bounty", "guid", "NCT", "earned", "  type", "family", "decision", "dearest causes"]);
+    let mut table = table(&["bounty", "guid", "NCT", "earned", "type", "family", "decision", "dearest causes"]);
     let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), |text| crate::text::cut(text, 20));
     for bounty in facts {
         let CostlyFacts { bounty: number, guid, cost, profit, file_type, family, decision, steps, artifacts, .. } = bounty;
@@ -97,17 +96,18 @@ fn costliest(explanation: &Explanation, out: &mut String) {
             plain(guid),
             change(cost),
             change(profit),
-            format!("  {}", or_none(file_type)),
+            or_none(file_type),
             or_none(family),
             crate::text::cut(decision, 20),
             dearest(steps) + &more,
         ]);
     }
-    for left in [1, 4, 5, 6, 7] {
+    for left in [1, 5, 6, 7] {
         if let Some(column) = table.column_mut(left) {
             column.set_cell_alignment(CellAlignment::Left);
         }
     }
+    words(&mut table, 4);
     out.push_str(&lines(&table));
 }
 
@@ -117,13 +117,11 @@ fn groups(what: &str, groups: &[GroupFacts], out: &mut String) {
         return;
     }
     out.push_str(&format!("\nBy {what} of a bounty's first artifact\n"));
-    let mut table = table(&[what, "NCT", "  dearest causes"]);
+    let mut table = table(&[what, "NCT", "dearest causes"]);
     for group in groups.iter().take(NAMES) {
-        table.add_row([name(&group.name), change(&group.cost), format!("  {}", dearest(&group.steps))]);
+        table.add_row([name(&group.name), change(&group.cost), dearest(&group.steps)]);
     }
-    if let Some(column) = table.column_mut(2) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    words(&mut table, 2);
     out.push_str(&lines(&table));
     if groups.len() > NAMES {
         out.push_str("  --format json has more of them\n");
@@ -145,10 +143,10 @@ fn what_if(explanation: &Explanation, out: &mut String) {
         ]);
     }
     out.push_str(&lines(&table));
-    out.push_str(
-        "  what the own stake does to the pot is exact, given those of others; what others would have done about it, and whether\n  \
+    out.push_str(&format!(
+        "  what the own stake does to the pot is exact, given those of others; what others would have done about it, and whether{SOFT}\n  \
          the wallet would have covered it, is not in here; clamped: share of bounties of which a bid was moved to a limit\n",
-    );
+    ));
 }
 
 fn capital(explanation: &Explanation, out: &mut String) {
@@ -195,15 +193,13 @@ fn capital(explanation: &Explanation, out: &mut String) {
 fn sensitivity(explanation: &Explanation, out: &mut String) {
     let Some(changes) = &explanation.sensitivity else { return };
     out.push_str("\nThe same market with one thing changed, played again\n");
-    let mut table = table(&["change", "profit NCT", "difference", "  "]);
+    let mut table = table(&["change", "profit NCT", "difference", ""]);
     for facts in changes {
         let shown = |money: &Option<Money>| money.as_ref().map_or_else(|| "-".to_owned(), change);
-        let reason = facts.reason.as_ref().map_or_else(String::new, |reason| format!("  {}", plain(reason)));
+        let reason = facts.reason.as_ref().map_or_else(String::new, |reason| plain(reason));
         table.add_row([facts.change.to_owned(), shown(&facts.profit), shown(&facts.difference), reason]);
     }
-    if let Some(column) = table.column_mut(3) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    words(&mut table, 3);
     out.push_str(&lines(&table));
 }
 

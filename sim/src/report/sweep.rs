@@ -4,6 +4,7 @@ use comfy_table::CellAlignment;
 
 use super::{decimal, lines, name, nct, paragraphs, percent, table};
 use crate::{
+    layout::SOFT,
     sweep::{
         sampler::Sampler,
         summary::Summary,
@@ -148,7 +149,7 @@ fn belief(summary: &Summary, out: &mut String) {
     out.push_str(&format!("\nBest: trial {}, `{}`{with}\n", name(&best.trial), name(&best.strategy)));
     if let Some((deflated, expected)) = best.deflated.zip(best.expected_sharpe) {
         out.push_str(&format!(
-            "  {} trials were ever made on this corpus. If none were worth anything, and they differed as much as they do, luck would\n  \
+            "  {} trials were ever made on this corpus. If none were worth anything, and they differed as much as they do, luck would{SOFT}\n  \
              give the best of them a Sharpe ratio of {expected:.4}; that this one is above it has a probability of {} (deflated)\n",
             count(best.trials_ever as u64),
             percent(Some(deflated)),

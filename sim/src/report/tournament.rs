@@ -2,6 +2,7 @@
 
 use super::{lines, name, nct, paragraphs, short, table};
 use crate::{
+    layout::SOFT,
     text::{plain, thousands as count},
     tournament::{Ending, Tournament},
 };
@@ -21,7 +22,7 @@ pub fn text(tournament: &Tournament) -> String {
 fn header(tournament: &Tournament, out: &mut String) {
     let Tournament { corpus, rules, seed, seats, profile, bounties, learning, strategies, .. } = tournament;
     out.push_str(&format!(
-        "Tournament on `{}`: {} artifacts ({} malicious), rules {rules}, seed {seed}\n{seats} seats, all with the profile of `{}`; {} strategies; {} bounties in every market,\nthe first {} of them to learn from: they count for nothing\n",
+        "Tournament on `{}`: {} artifacts ({} malicious), rules {rules}, seed {seed}\n{seats} seats, all with the profile of `{}`; {} strategies; {} bounties in every market,{SOFT}\nthe first {} of them to learn from: they count for nothing\n",
         name(&corpus.name),
         count(corpus.rows),
         count(corpus.malicious),

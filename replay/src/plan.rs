@@ -382,6 +382,9 @@ fn benign_called_malicious(scenario: &Scenario, rules: &RuleSet) -> f64 {
     if voted > 0.0 { total / voted } else { 0.0 }
 }
 
+/// The family of files that everybody calls malicious.
+const TEST_FILE: &str = "test file";
+
 /// One artifact of a bounty, as the report needs it.
 #[derive(Clone, Debug)]
 pub struct ArtifactFacts {
@@ -395,6 +398,13 @@ pub struct ArtifactFacts {
     pub file_type: Option<Arc<str>>,
     /// Its family.
     pub family: Option<Arc<str>>,
+}
+
+/// Whence an artifact is, as it is counted by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Hash of its family's name.
+    pub family: Option<u64>,
     /// When it was first seen, in Unix seconds.
     pub first_seen: Option<i64>,
 }
@@ -451,6 +461,8 @@ pub struct BountyPlan {
     pub labels: ArtifactSet,
     /// Numbers of the artifacts' file types, from [`Population::type_number`].
     pub file_types: SmallVec<[usize; 1]>,
+    /// Whence they are.
+    pub origins: SmallVec<[Origin; 1]>,
     /// Answers of the engine's backends, artifact by artifact.
     pub results: Vec<ScanResult>,
     /// Factors that the engine's filter puts on the confidence in each artifact's verdict.
@@ -616,7 +628,7 @@ impl Setup {
             results,
             factor: self.filter.factor(&announced),
             scan_seconds: if mine { measured.map(|scanned| f64::from(scanned.micros) / 1e6) } else { Some(0.0) },
-            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family, first_seen: row.first_seen }),
+            facts: Arc::new(ArtifactFacts { id: row.id, truth: row.truth, size: row.size, file_type, family }),
             row,
         })
     }
@@ -628,6 +640,7 @@ impl Setup {
         plan.ambassador = at.with(word::AMBASSADOR).stream().below(u64::from(self.scenario.ambassadors.count)) as u32;
         plan.labels = ArtifactSet::EMPTY;
         plan.file_types.clear();
+        plan.origins.clear();
         plan.results.clear();
         plan.factors.clear();
         let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::with_capacity(plan.artifacts.len());
@@ -642,6 +655,7 @@ impl Setup {
                 plan.factors.push(*factor);
             }
             plan.file_types.push(*file_type);
+            plan.origins.push(Origin { family: *family, first_seen: row.first_seen });
             targets.push(Target { malicious, file_type: *file_type, family: *family, recorded: &row.recorded });
         }
         plan.rivals.clear();
@@ -657,6 +671,7 @@ impl Setup {
         plan.labels = ArtifactSet::EMPTY;
         plan.artifacts.clear();
         plan.file_types.clear();
+        plan.origins.clear();
         plan.results.clear();
         plan.factors.clear();
         plan.rivals.clear();
@@ -668,18 +683,13 @@ impl Setup {
             let target = match known {
                 Some(Exhibit { row, facts, file_type, family, .. }) => {
                     plan.artifacts.push(facts.clone());
+                    plan.origins.push(Origin { family: *family, first_seen: row.first_seen });
                     Target { malicious: row.truth == Truth::Malicious, file_type: *file_type, family: *family, recorded: &row.recorded }
                 }
                 None if brought.test_file => {
-                    let (truth, family) = (Truth::Malicious, Some(Arc::from("test file")));
-                    plan.artifacts.push(Arc::new(ArtifactFacts {
-                        id: brought.id,
-                        truth,
-                        size: None,
-                        file_type: None,
-                        family,
-                        first_seen: None,
-                    }));
+                    let (truth, family) = (Truth::Malicious, Some(Arc::from(TEST_FILE)));
+                    plan.origins.push(Origin { family: Some(fnv1a64(TEST_FILE)), first_seen: None });
+                    plan.artifacts.push(Arc::new(ArtifactFacts { id: brought.id, truth, size: None, file_type: None, family }));
                     let file_type = self.population.type_number(datasets::NO_TYPE);
                     Target { malicious: true, file_type, family: None, recorded: &blank }
                 }

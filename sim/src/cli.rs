@@ -20,6 +20,7 @@ use crate::{
         explain::ExplainArgs,
         model::ModelArgs,
         replay::ReplayArgs,
+        report::ReportArgs,
         rules::RulesArgs,
         scan::ScanArgs,
         strategies::StrategiesArgs,
@@ -44,6 +45,7 @@ Examples:
   sim walkforward my-corpus --period month   what choosing by the past would have earned
   sim explain run                            where the profit of a `replay --out run` was lost
   sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
+  sim report run -o report.html              a page about what commands wrote
   sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
   sim doctor                                 what is installed, and what for
 
@@ -72,6 +74,7 @@ enum Command {
     WalkForward(Box<WalkForwardArgs>),
     Explain(Box<ExplainArgs>),
     Tournament(Box<TournamentArgs>),
+    Report(ReportArgs),
     Scan(Box<ScanArgs>),
     Config(Box<ConfigArgs>),
     Rules(RulesArgs),
@@ -94,6 +97,7 @@ impl Cli {
             Command::WalkForward(args) => args.run(out),
             Command::Explain(args) => args.run(out),
             Command::Tournament(args) => args.run(out),
+            Command::Report(args) => args.run(out),
             Command::Scan(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Rules(args) => args.run(out),

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod explain;
 pub mod model;
 pub mod replay;
+pub mod report;
 pub mod rules;
 pub mod scan;
 pub mod stage;

@@ -11,8 +11,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use engine::microengine::Abstention;
 use market::block::BlockNumber;
+use rayon::prelude::*;
 use replay::plan::Setup;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     contest::Track,
@@ -34,6 +35,8 @@ use crate::{
 pub const SCHEMA: u32 = 1;
 /// The oracle that makes the most of each bounty.
 const HINDSIGHT: &str = "oracle/hindsight";
+/// Points of the equity, at most.
+const POINTS: usize = 128;
 /// Confidence of intervals.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 /// Confidence that the set of those that cannot be told from the best holds the best.
@@ -48,7 +51,7 @@ const SIGNS: usize = 6;
 pub(crate) const POWER: f64 = 0.8;
 
 /// What a strategy is compared for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The user asked for it.
@@ -62,7 +65,7 @@ pub enum Role {
 }
 
 /// A whole comparison.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Comparison {
     pub schema: u32,
     pub name: ComparisonName,
@@ -91,13 +94,19 @@ pub struct Comparison {
     /// Whether any candidate is better than the baseline, all of them considered.
     pub superior: Option<SuperiorFacts>,
     pub choice: Choice,
+    /// Each strategy against each other one; nothing if it ended by what was seen, when only the baseline was watched.
+    #[serde(default)]
+    pub pairs: Option<Vec<PairFacts>>,
+    /// What each had earned, bounty by bounty.
+    #[serde(default)]
+    pub equity: Option<EquityFacts>,
     pub wall: WallTime,
 }
 
 /// What names the markets of a comparison: with the same strategies, baseline and split the same name gives the same figures.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ComparisonName {
-    pub version: &'static str,
+    pub version: String,
     pub scenario_sha256: String,
     pub corpus_sha256: String,
     pub seeds: Vec<u64>,
@@ -142,7 +151,7 @@ impl Split {
 
 /// The parts of a split, by the numbers of their bounties. Between two parts lies an embargo: what is still open when one
 /// ends belongs to neither, so that nothing that is judged was decided on before all that came earlier was settled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SplitFacts {
     /// Bounties that learners have to themselves.
     pub train: (u64, u64),
@@ -155,7 +164,7 @@ pub struct SplitFacts {
 }
 
 /// How intervals and tests were made.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MethodFacts {
     pub confidence: f64,
     pub set_confidence: f64,
@@ -169,7 +178,7 @@ pub struct MethodFacts {
 }
 
 /// One strategy.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StrategyFacts {
     pub strategy: String,
     pub role: Role,
@@ -206,7 +215,7 @@ pub struct StrategyFacts {
 }
 
 /// A mean, and how well it is known.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MeanFacts {
     pub nct: f64,
     /// Nothing if it hangs on too few bounties.
@@ -229,7 +238,7 @@ impl MeanFacts {
 }
 
 /// What a strategy earns more than the baseline.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DifferenceFacts {
     pub per_bounty: MeanFacts,
     /// Sign-flip test, two-sided.
@@ -251,7 +260,7 @@ pub struct DifferenceFacts {
 
 /// What somebody knows who looked at a difference after every block of bounties, whenever they stopped: the interval holds at
 /// all times at once, for all candidates together.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WatchedFacts {
     /// Of the mean difference per bounty: what all intervals so far have in common; nothing before the first thousand bounties,
     /// before ten that were better and ten that were worse, and if they have nothing in common, because the difference moves.
@@ -261,7 +270,7 @@ pub struct WatchedFacts {
 }
 
 /// Hansen's test of superior predictive ability: p-values of "no candidate is better than the baseline".
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SuperiorFacts {
     pub lower: f64,
     pub p: f64,
@@ -269,7 +278,7 @@ pub struct SuperiorFacts {
 }
 
 /// What to choose.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Choice {
     /// The candidate (or the baseline) that earned most.
     pub best: String,
@@ -277,8 +286,28 @@ pub struct Choice {
     pub set: Vec<String>,
 }
 
+/// What one strategy earned more than another, by their places among the strategies.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PairFacts {
+    pub strategy: usize,
+    pub against: usize,
+    /// Per bounty.
+    pub nct: f64,
+    /// Of this pair alone, with no thought of how many pairs there are; nothing if too few bounties differ.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// Equity over the bounties that are evaluated, in the mean over markets.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EquityFacts {
+    /// Bounties in a row that a point stands for; the last one may stand for fewer.
+    pub bounties_per_point: u64,
+    /// By strategy: the profit of all bounties up to the last one of each point, in NCT.
+    pub strategies: Vec<Vec<f64>>,
+}
+
 /// How long it took: the only fields in which two comparisons of the same name may differ.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WallTime {
     pub play_seconds: f64,
     pub statistics_seconds: f64,
@@ -374,6 +403,42 @@ impl<'a> Evidence<'a> {
     }
 }
 
+impl Evidence<'_> {
+    /// Each against each, those above the diagonal first; what one earns more is what the other earns less.
+    fn pairs(&self) -> Vec<PairFacts> {
+        let count = self.profits.len();
+        let above: Vec<(usize, usize)> = (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))).collect();
+        let pair = |&(strategy, against): &(usize, usize)| {
+            let differ = self.profits[strategy].iter().zip(&self.profits[against]).filter(|(one, other)| one != other).count();
+            let interval = self.of_profits.difference(strategy, against, CONFIDENCE);
+            let interval = (differ >= rare::FEWEST).then_some((interval.low, interval.high));
+            PairFacts { strategy, against, nct: self.mean(strategy) - self.mean(against), interval }
+        };
+        let mut pairs: Vec<PairFacts> = above.par_iter().map(pair).collect();
+        let turned = |pair: &PairFacts| {
+            let interval = pair.interval.map(|(low, high)| (-high, -low));
+            PairFacts { strategy: pair.against, against: pair.strategy, nct: -pair.nct, interval }
+        };
+        let below: Vec<PairFacts> = pairs.iter().map(turned).collect();
+        pairs.extend(below);
+        pairs
+    }
+
+    fn equity(&self) -> EquityFacts {
+        let each = self.profits[0].len().div_ceil(POINTS).max(1);
+        let grown = |profits: &Vec<f64>| {
+            let mut equity = 0.0;
+            let sums = profits.chunks(each).map(|chunk| chunk.iter().sum::<f64>());
+            sums.map(|sum| {
+                equity += sum;
+                equity
+            })
+            .collect()
+        };
+        EquityFacts { bounties_per_point: each as u64, strategies: self.profits.iter().map(grown).collect() }
+    }
+}
+
 fn resampled(series: &[Vec<f64>], plan: &Plan) -> Result<Resampled, Unfit> {
     Resampled::new(&series.iter().map(Vec::as_slice).collect::<Vec<_>>(), plan)
 }
@@ -434,7 +499,7 @@ impl Outcome<'_> {
         Ok(Some(Comparison {
             schema: SCHEMA,
             name: ComparisonName {
-                version: env!("CARGO_PKG_VERSION"),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 scenario_sha256: hex::encode(self.scenario_sha256),
                 corpus_sha256: hex::encode(setup.summary.sha256),
                 seeds: self.markets.iter().map(|market| market.scenario.seed).collect(),
@@ -462,6 +527,8 @@ impl Outcome<'_> {
             strategies,
             superior,
             choice: Choice { best: name(best), set },
+            pairs: (!self.watched).then(|| evidence.pairs()),
+            equity: Some(evidence.equity()),
             wall: WallTime {
                 play_seconds: play,
                 statistics_seconds: started.elapsed().as_secs_f64(),

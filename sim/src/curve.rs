@@ -20,19 +20,27 @@ const POINTS: usize = 512;
 /// Confidence of the interval.
 const CONFIDENCE: f64 = 0.95;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 struct Point {
     block: BlockNumber,
-    equity: NctDelta,
-    low: NctDelta,
-    high: NctDelta,
+    /// In NCT: sums were made in wei, and are only looked at here.
+    equity: f64,
+    low: f64,
+    high: f64,
+    drawdown: f64,
     locked: Nct,
 }
 
 impl Point {
     /// Both as one, the second of which follows the first.
     fn and(self, next: Point) -> Point {
-        Point { low: self.low.min(next.low), high: self.high.max(next.high), locked: self.locked.max(next.locked), ..next }
+        Point {
+            low: self.low.min(next.low),
+            high: self.high.max(next.high),
+            drawdown: self.drawdown.max(next.drawdown),
+            locked: self.locked.max(next.locked),
+            ..next
+        }
     }
 }
 
@@ -54,14 +62,21 @@ impl Curve {
     #[inline]
     pub fn lock(&mut self, locked: Nct) {
         self.locked = locked;
-        self.open.locked = self.open.locked.max(locked);
+        if locked > self.open.locked {
+            self.open.locked = locked;
+        }
     }
 
-    /// A bounty is over; the profit of all so far is `equity`.
+    /// A bounty is over; the profit of all so far is `equity`, and that much below the most that it was before.
     #[inline]
-    pub fn add(&mut self, block: BlockNumber, equity: NctDelta) {
-        let point = Point { block, equity, low: equity, high: equity, locked: self.open.locked };
-        self.open = if self.bounties == 0 { point } else { self.open.and(point) };
+    pub fn add(&mut self, block: BlockNumber, equity: NctDelta, below: NctDelta) {
+        let (equity, below) = (equity.to_f64(), if below == NctDelta::ZERO { 0.0 } else { below.to_f64() });
+        let open = &mut self.open;
+        if self.bounties == 0 {
+            (open.low, open.high, open.drawdown) = (equity, equity, below);
+        }
+        (open.block, open.equity) = (block, equity);
+        (open.low, open.high, open.drawdown) = (open.low.min(equity), open.high.max(equity), open.drawdown.max(below));
         self.bounties += 1;
         if self.bounties == 1 << self.doublings {
             self.close();
@@ -83,9 +98,10 @@ impl Curve {
         let open = (self.bounties > 0).then_some(&self.open);
         let facts = |point: &Point| PointFacts {
             block: point.block.0,
-            equity_nct: point.equity.to_f64(),
-            low_nct: point.low.to_f64(),
-            high_nct: point.high.to_f64(),
+            equity_nct: point.equity,
+            low_nct: point.low,
+            high_nct: point.high,
+            drawdown_nct: point.drawdown,
             locked_nct: point.locked.to_f64(),
         };
         CurveFacts { bounties_per_point: 1 << self.doublings, points: self.points.iter().chain(open).map(facts).collect() }
@@ -96,9 +112,9 @@ impl Curve {
     /// The points' profits are resampled (the stationary bootstrap, studentized, see `docs/statistics.md`): sums of neighbours keep
     /// what dependence there is among these. The last point is left out if it is not whole.
     pub fn interval(&self, mean: f64, lost: u64, seed: u64) -> Option<IntervalFacts> {
-        let before = [NctDelta::ZERO].into_iter().chain(self.points.iter().map(|point| point.equity));
+        let before = [0.0].into_iter().chain(self.points.iter().map(|point| point.equity));
         let bounties_per_block = 1 << self.doublings;
-        let profits = self.points.iter().zip(before).map(|(point, before)| (point.equity - before).to_f64() / bounties_per_block as f64);
+        let profits = self.points.iter().zip(before).map(|(point, before)| (point.equity - before) / bounties_per_block as f64);
         let profits: Vec<f64> = profits.collect();
         let plan = Plan::of([profits.as_slice()], seed);
         let interval = Resampled::new(&[&profits], &plan).ok()?.studentized(0, CONFIDENCE);
@@ -136,6 +152,8 @@ pub struct PointFacts {
     pub low_nct: f64,
     /// The most.
     pub high_nct: f64,
+    /// The deepest that it was below the most before.
+    pub drawdown_nct: f64,
     /// The most that was in escrow meanwhile.
     pub locked_nct: f64,
 }
@@ -166,10 +184,11 @@ mod tests {
     }
 
     fn curve(profits: impl IntoIterator<Item = i64>) -> Curve {
-        let (mut curve, mut equity) = (Curve::default(), NctDelta::ZERO);
+        let (mut curve, mut equity, mut peak) = (Curve::default(), NctDelta::ZERO, NctDelta::ZERO);
         for (block, profit) in (1..).zip(profits) {
             equity += signed(profit);
-            curve.add(BlockNumber(block), equity);
+            peak = peak.max(equity);
+            curve.add(BlockNumber(block), equity, peak - equity);
         }
         curve
     }
@@ -189,9 +208,9 @@ mod tests {
             let fall = count / 3;
             let profits = (0..count).map(|bounty| {
                 if bounty == fall {
-                    -1000
+                    -100_000
                 } else if bounty == fall + 1 {
-                    1000
+                    100_000
                 } else {
                     1
                 }
@@ -199,7 +218,9 @@ mod tests {
             let facts = curve(profits).facts();
             assert!(facts.points.len() <= POINTS + 1 && facts.points.len() as u64 * facts.bounties_per_point >= count as u64, "{count}");
             let least = facts.points.iter().map(|point| point.low_nct).fold(f64::INFINITY, f64::min);
-            assert_eq!(least, fall as f64 - 1000.0, "{count}");
+            assert!((least - (fall as f64 - 100_000.0)).abs() < 1e-9, "{count}: {least}");
+            let deepest = facts.points.iter().map(|point| point.drawdown_nct).fold(0.0, f64::max);
+            assert!((deepest - 100_000.0).abs() < 1e-9, "{count}: {deepest}");
             assert_eq!(facts.points.last().map(|point| (point.block, point.equity_nct)), Some((count as u64, count as f64 - 2.0)));
         }
     }
@@ -208,12 +229,12 @@ mod tests {
     fn capital_that_stays_locked_is_in_every_point() {
         let mut curve = Curve::default();
         curve.lock(Nct::whole(5));
-        curve.add(BlockNumber(1), NctDelta::ZERO);
-        curve.add(BlockNumber(2), NctDelta::ZERO);
+        curve.add(BlockNumber(1), NctDelta::ZERO, NctDelta::ZERO);
+        curve.add(BlockNumber(2), NctDelta::ZERO, NctDelta::ZERO);
         curve.lock(Nct::whole(9));
         curve.lock(Nct::whole(2));
-        curve.add(BlockNumber(3), NctDelta::ZERO);
-        curve.add(BlockNumber(4), NctDelta::ZERO);
+        curve.add(BlockNumber(3), NctDelta::ZERO, NctDelta::ZERO);
+        curve.add(BlockNumber(4), NctDelta::ZERO, NctDelta::ZERO);
         assert_eq!(curve.facts().points.iter().map(|point| point.locked_nct).collect::<Vec<_>>(), [5.0, 5.0, 9.0, 2.0]);
     }
 

@@ -21,7 +21,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use market::{block::BlockNumber, nct::NctDelta};
 use replay::{plan::Setup, world::Decision};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::{
     capital::{Deposit, Ruin, RuleOfThumb},
@@ -47,7 +47,7 @@ const NAMES: usize = 20;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// Why a run earned what it earned.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Explanation {
     pub schema: u32,
     pub name: ExplanationName,
@@ -72,10 +72,10 @@ pub struct Explanation {
 }
 
 /// The run that is explained.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ExplanationName {
     /// Of the program that explains.
-    pub version: &'static str,
+    pub version: String,
     /// Of the program that played the run.
     pub run_version: String,
     pub scenario_sha256: String,
@@ -84,11 +84,11 @@ pub struct ExplanationName {
 }
 
 /// From what the run earned to the most that could have been made of each bounty.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WaterfallFacts {
     pub profit: Money,
     /// The oracle that says what could have been made.
-    pub oracle: &'static str,
+    pub oracle: String,
     /// What it makes if it is never late and never short of Nectar.
     pub most: Money,
     /// What it makes with the run's own scans and wallet, as in `sim compare`.
@@ -105,7 +105,7 @@ pub struct WaterfallFacts {
 }
 
 /// What one cause cost.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StepFacts {
     pub cause: Cause,
     pub cost: Money,
@@ -116,7 +116,7 @@ pub struct StepFacts {
 }
 
 /// A bounty that cost much.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CostlyFacts {
     pub bounty: u64,
     pub guid: String,
@@ -136,7 +136,7 @@ pub struct CostlyFacts {
 }
 
 /// What bounties of one type or family cost.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct GroupFacts {
     pub name: String,
     pub cost: Money,
@@ -144,10 +144,10 @@ pub struct GroupFacts {
 }
 
 /// What one sizing of all stakes would have earned.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WhatIfFacts {
     /// `factor`, `minimum` or `maximum`.
-    pub stake: &'static str,
+    pub stake: String,
     /// Bids are multiplied by it.
     pub factor: Option<String>,
     pub profit: Money,
@@ -160,7 +160,7 @@ pub struct WhatIfFacts {
 }
 
 /// What the run had locked, how likely it was to lose its wallet, and what a wallet should hold.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CapitalFacts {
     pub wallet: Money,
     pub locked_mean_nct: f64,
@@ -177,7 +177,7 @@ pub struct CapitalFacts {
     pub rule_of_thumb: ThumbFacts,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct QuantileFacts {
     /// Of the blocks.
     pub share: f64,
@@ -185,14 +185,14 @@ pub struct QuantileFacts {
     pub nct: f64,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PointFacts {
     pub block: u64,
     /// At its end.
     pub locked_nct: f64,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RuinFacts {
     /// Lundberg's exponent, per NCT; `null` if the run never lost.
     pub theta: Option<f64>,
@@ -205,7 +205,7 @@ pub struct RuinFacts {
     pub block: f64,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DepositFacts {
     /// Of resampled runs, for which it is enough.
     pub share: f64,
@@ -214,7 +214,7 @@ pub struct DepositFacts {
 }
 
 /// Bounties per day, times the mean bid, times the days that it is locked.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ThumbFacts {
     pub bounties_per_day: f64,
     pub mean_bid_nct: f64,
@@ -223,9 +223,9 @@ pub struct ThumbFacts {
 }
 
 /// The same market with one thing changed.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ChangedFacts {
-    pub change: &'static str,
+    pub change: String,
     pub profit: Option<Money>,
     /// To what the run earned.
     pub difference: Option<Money>,
@@ -234,7 +234,7 @@ pub struct ChangedFacts {
 }
 
 /// How long it took: the only fields in which two explanations of one run may differ.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WallTime {
     pub play_seconds: f64,
     pub statistics_seconds: f64,
@@ -300,7 +300,7 @@ impl<'a> Again<'a> {
         Explanation {
             schema: SCHEMA,
             name: ExplanationName {
-                version: env!("CARGO_PKG_VERSION"),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 run_version: record.name.version.clone(),
                 scenario_sha256: record.name.scenario_sha256.clone(),
                 corpus_sha256: record.name.corpus_sha256.clone(),
@@ -331,7 +331,7 @@ impl<'a> Again<'a> {
                 Sizing::Greatest => ("maximum", None),
             };
             WhatIfFacts {
-                stake,
+                stake: stake.to_owned(),
                 clamped: factor.as_ref().and_then(|_| ratio(outcome.clamped, what_if.asserted)),
                 factor,
                 profit: outcome.profit.into(),
@@ -346,7 +346,7 @@ impl<'a> Again<'a> {
     fn changed(&self, changed: &Changed) -> ChangedFacts {
         let profit = changed.profit.as_ref().ok();
         ChangedFacts {
-            change: changed.what,
+            change: changed.what.to_owned(),
             profit: profit.map(|&profit| profit.into()),
             difference: profit.map(|&profit| (profit - self.watched.played.engine).into()),
             reason: changed.profit.as_ref().err().cloned(),
@@ -441,7 +441,7 @@ fn waterfall(tally: &Tally, limited: NctDelta) -> WaterfallFacts {
     };
     WaterfallFacts {
         profit: tally.profit.into(),
-        oracle: watch::HINDSIGHT,
+        oracle: watch::HINDSIGHT.to_owned(),
         most: tally.most.into(),
         limited: limited.into(),
         difference: difference.into(),

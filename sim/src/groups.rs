@@ -1,7 +1,7 @@
 //! The engine's record by family and by month, in a bounded number of groups: those that are met first are told apart, the
 //! others are counted together, so that no corpus can fill the memory with names.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use market::nct::NctDelta;
@@ -14,6 +14,8 @@ use crate::{
 
 /// Groups that are told apart.
 const GROUPS: usize = 1024;
+/// Families that are found without a search.
+const RECENT: usize = 256;
 /// Families that a report names: those with most artifacts.
 const FAMILIES: usize = 50;
 /// Months that a report names: the last ones.
@@ -71,31 +73,55 @@ impl GroupScore {
 /// By family.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Families {
-    places: HashMap<Arc<str>, usize>,
+    /// By the hash of the name.
+    places: HashMap<u64, usize>,
+    /// Hashes and places that were asked for lately, by the last digits of the hash.
+    recent: Vec<(u64, usize)>,
+    names: Vec<String>,
     scores: Vec<GroupScore>,
     others: GroupScore,
     without: GroupScore,
 }
 
 impl Families {
-    /// The score of a family.
+    /// The score of a family, by the hash of its name, which is asked for if it is a new one.
     #[inline]
-    pub fn of(&mut self, family: Option<&Arc<str>>) -> &mut GroupScore {
-        let Some(family) = family else { return &mut self.without };
-        match self.places.get(family) {
-            Some(&place) => &mut self.scores[place],
-            None if self.scores.len() == GROUPS => &mut self.others,
-            None => {
-                self.places.insert(family.clone(), self.scores.len());
-                self.scores.push(GroupScore::default());
-                self.scores.last_mut().expect("pushed a moment ago")
-            }
+    pub fn of<'a>(&mut self, family: Option<u64>, name: impl FnOnce() -> &'a str) -> &mut GroupScore {
+        let Some(hash) = family else { return &mut self.without };
+        let slot = hash as usize % RECENT;
+        if let Some(&(known, place)) = self.recent.get(slot)
+            && known == hash
+            && place < self.scores.len()
+        {
+            return &mut self.scores[place];
         }
+        match self.find(hash, name) {
+            Some(place) => {
+                self.recent.resize(RECENT, (0, usize::MAX));
+                self.recent[slot] = (hash, place);
+                &mut self.scores[place]
+            }
+            None => &mut self.others,
+        }
+    }
+
+    fn find<'a>(&mut self, hash: u64, name: impl FnOnce() -> &'a str) -> Option<usize> {
+        if let Some(&place) = self.places.get(&hash) {
+            return Some(place);
+        }
+        let place = self.scores.len();
+        if place == GROUPS {
+            return None;
+        }
+        self.places.insert(hash, place);
+        self.names.push(name().to_owned());
+        self.scores.push(GroupScore::default());
+        Some(place)
     }
 
     /// The families with most artifacts.
     pub fn facts(&self) -> GroupsFacts {
-        let mut all: Vec<(&str, &GroupScore)> = self.places.iter().map(|(name, &place)| (&**name, &self.scores[place])).collect();
+        let mut all: Vec<(&str, &GroupScore)> = self.names.iter().map(String::as_str).zip(&self.scores).collect();
         all.sort_by(|(a, of_a), (b, of_b)| of_b.artifacts.cmp(&of_a.artifacts).then(a.cmp(b)));
         let (told, left_out) = all.split_at(all.len().min(FAMILIES));
         let others = left_out.iter().fold(self.others, |sum, (_, score)| sum.and(score));
@@ -221,10 +247,11 @@ mod tests {
     fn the_largest_families_are_named_and_all_are_counted() {
         let mut families = Families::default();
         for number in 0..5_000_u64 {
-            let name: Arc<str> = format!("family {}", if number % 2 == 0 { 0 } else { number }).into();
-            families.of(Some(&name)).add(true, Some(true), NctDelta::from(Nct::whole(1)));
+            let number = if number % 2 == 0 { 0 } else { number };
+            let name = format!("family {number}");
+            families.of(Some(number), || &name).add(true, Some(true), NctDelta::from(Nct::whole(1)));
         }
-        families.of(None).add(false, None, NctDelta::ZERO);
+        families.of(None, || "").add(false, None, NctDelta::ZERO);
         let facts = families.facts();
         assert_eq!(families.scores.len(), GROUPS);
         assert_eq!((facts.groups.len(), facts.groups[0].artifacts, facts.groups[0].name.as_str()), (FAMILIES, 2_500, "family 0"));

@@ -27,6 +27,8 @@ pub mod sweep; // thousands of trials over a space of settings
 pub mod walkforward; // an evaluation in time as data: walkforward.json
 pub mod explain; // why a run earned what it earned
 pub mod tournament; // strategies against each other, as data
+pub mod results; // what commands wrote, read back
+pub mod html; // the report as a page
 pub mod shipped; // the corpora that come with this program
 pub mod doctor; // what is on this machine, and what that enables
 pub mod commands; // one file per subcommand

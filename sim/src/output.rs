@@ -18,6 +18,7 @@ use replay::{
 use crate::{
     run::{Run, label},
     score::bits,
+    text,
 };
 
 /// The journal of a run directory.
@@ -123,6 +124,23 @@ impl Drop for RunDirectory {
     fn drop(&mut self) {
         abandon();
     }
+}
+
+/// Writes a file beside its final name and moves it there, in place of what was there.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn replace(file: &Path, content: &str) -> Result<()> {
+    let problem = || format!("cannot write {}; name a file in a writable place", text::shown(file));
+    let name = file.file_name().with_context(|| format!("{} names no file", text::shown(file)))?;
+    let partial = file.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
+    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, file));
+    if written.is_err() {
+        // Half a file helps nobody; the first error is the one to tell.
+        let _ = fs::remove_file(&partial);
+    }
+    written.with_context(problem)
 }
 
 /// One line per bounty.

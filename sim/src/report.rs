@@ -20,12 +20,12 @@ use crate::{
 const SHOWN: usize = 20;
 
 /// The beginning of a hash, which is enough to tell it from others.
-fn short(hash: &str) -> String {
+pub(crate) fn short(hash: &str) -> String {
     plain(&hash.chars().take(12).collect::<String>())
 }
 
 /// NCT with four decimals and groups; with its sign for a change.
-fn nct(amount: f64, signed: bool) -> String {
+pub(crate) fn nct(amount: f64, signed: bool) -> String {
     if !amount.is_finite() {
         return "-".to_owned();
     }
@@ -50,11 +50,11 @@ fn change(money: &Money) -> String {
     nct(money.nct, true)
 }
 
-fn percent(share: Option<f64>) -> String {
+pub(crate) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", 100.0 * share))
 }
 
-fn decimal(figure: Option<f64>) -> String {
+pub(crate) fn decimal(figure: Option<f64>) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.4}"))
 }
 

@@ -137,6 +137,8 @@ impl Components {
 pub struct Drawdown {
     equity: NctDelta,
     peak: NctDelta,
+    /// From the peak to where it is now.
+    below: NctDelta,
     peak_bounty: u64,
     /// From peak to trough.
     pub depth: NctDelta,
@@ -155,6 +157,7 @@ impl Drawdown {
             (self.peak, self.peak_bounty) = (self.equity, settled);
         }
         let depth = self.peak - self.equity;
+        self.below = depth;
         if depth > self.depth {
             (self.depth, self.from, self.to) = (depth, self.peak_bounty, settled);
         }
@@ -438,7 +441,7 @@ impl Observer for Scorecard {
         self.unvoted += u64::from(closed.consensus.is_none());
         let own = OwnBounty::from(closed);
         let profit = self.own.count(&own);
-        self.curve.add(closed.now, self.own.drawdown.equity);
+        self.curve.add(closed.now, self.own.drawdown.equity, self.own.drawdown.below);
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);
@@ -457,9 +460,10 @@ impl Observer for Scorecard {
             if let Some(called) = called {
                 score.label.add(called, malicious);
             }
-            let facts = &closed.plan.artifacts[artifact];
-            self.families.of(facts.family.as_ref()).add(malicious, called, profit);
-            self.months.of(facts.first_seen).add(malicious, called, profit);
+            let origin = closed.plan.origins[artifact];
+            let family = || closed.plan.artifacts[artifact].family.as_deref().unwrap_or_default();
+            self.families.of(origin.family, family).add(malicious, called, profit);
+            self.months.of(origin.first_seen).add(malicious, called, profit);
             let (for_malicious, for_benign) = opinions[artifact];
             if for_malicious + for_benign > 0 {
                 let panel = for_malicious >= for_benign;

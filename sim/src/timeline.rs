@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use datasets::Truth;
 use replay::plan::Setup;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::text;
 
@@ -24,7 +24,7 @@ const CHANCE: f64 = 3.0;
 const DAY: i64 = 86_400;
 
 /// What makes an evaluation look better than it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bias {
     /// Something is judged by what was seen before what it learned from
@@ -94,7 +94,7 @@ impl FromStr for MalwareShare {
 }
 
 /// A bias that was allowed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AllowedBias {
     pub bias: Bias,
     /// What there is of it; nothing if there is none.

@@ -30,7 +30,7 @@ use replay::{
     scenario::{RivalConfig, RivalModel, Scenario},
     world::{ClosedBounty, NoJournal, Observer},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     contest, execute,
@@ -55,10 +55,10 @@ const LEARNING: f64 = 0.2;
 const BYSTANDER: &str = "null/abstain";
 
 /// A tournament as data.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Tournament {
     pub schema: u32,
-    pub version: &'static str,
+    pub version: String,
     pub scenario_sha256: String,
     pub corpus_sha256: String,
     pub seed: u64,
@@ -93,7 +93,7 @@ pub struct Tournament {
 }
 
 /// One round; everything by strategy.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Round {
     pub seats: Vec<u32>,
     /// Per bounty, of one of its seats in the mean, less the seat's luck; nothing without a seat.
@@ -103,7 +103,7 @@ pub struct Round {
 }
 
 /// How the rounds ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// One strategy has more than half of the seats, and nobody else had the lead in the second half.
@@ -117,7 +117,7 @@ pub enum Ending {
 }
 
 /// One seat with the row's strategy among seats with the column's.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Pair {
     /// Of that seat, per bounty.
     pub profit_nct: f64,
@@ -258,7 +258,7 @@ impl<'a> Arena<'a> {
         }
         Ok(Some(Tournament {
             schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             scenario_sha256: hex::encode(scenario_sha256),
             corpus_sha256: hex::encode(setup.summary.sha256),
             seed: setup.scenario.seed,

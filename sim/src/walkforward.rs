@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use market::block::BlockNumber;
 use replay::plan::Setup;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     comparison::{
@@ -33,7 +33,7 @@ use crate::{
 pub const SCHEMA: u32 = 1;
 
 /// A whole evaluation.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WalkForward {
     pub schema: u32,
     pub name: ComparisonName,
@@ -65,7 +65,7 @@ pub struct WalkForward {
 }
 
 /// One period.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PeriodFacts {
     /// Numbers of its bounties, from the first to before the last.
     pub bounties: (u64, u64),
@@ -91,7 +91,7 @@ pub struct PeriodFacts {
 }
 
 /// How right calls were; nothing where a figure is not defined.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CallFacts {
     pub calls: u64,
     pub accuracy: Option<f64>,
@@ -107,7 +107,7 @@ impl From<Table> for CallFacts {
 }
 
 /// What the choices earned.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WalkFacts {
     pub profit_nct: f64,
     pub per_bounty: MeanFacts,
@@ -126,7 +126,7 @@ pub struct WalkFacts {
 }
 
 /// What one earns more than another.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct VersusFacts {
     pub per_bounty: MeanFacts,
     /// Sign-flip test, two-sided.
@@ -138,7 +138,7 @@ pub struct VersusFacts {
 }
 
 /// Areas under time (AUT), by [`area::under_time`].
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AreaFacts {
     /// Of the engine's calls against the corpus label.
     pub label: CallAreas,
@@ -149,7 +149,7 @@ pub struct AreaFacts {
 }
 
 /// Areas under the figures of calls.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CallAreas {
     pub accuracy: AreaFact,
     pub f1: AreaFact,
@@ -157,7 +157,7 @@ pub struct CallAreas {
 }
 
 /// One area, or why there is none.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AreaFact {
     pub aut: Option<f64>,
     pub reason: Option<String>,
@@ -173,7 +173,7 @@ impl From<Result<f64, NoArea>> for AreaFact {
 }
 
 /// One strategy all the time.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AloneFacts {
     pub strategy: String,
     pub role: Role,
@@ -303,7 +303,7 @@ impl Outcome<'_> {
         Ok(WalkForward {
             schema: SCHEMA,
             name: ComparisonName {
-                version: env!("CARGO_PKG_VERSION"),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 scenario_sha256: hex::encode(self.scenario_sha256),
                 corpus_sha256: hex::encode(setup.summary.sha256),
                 seeds: self.markets.iter().map(|market| market.scenario.seed).collect(),

@@ -240,6 +240,8 @@ impl Page {
 
     /// The page as it is printed, on A4.
     pub(crate) async fn pdf(&mut self) -> Vec<u8> {
+        // What the screen was taken for is no longer meant.
+        self.session.call("Emulation.setEmulatedMedia", json!({ "media": "" })).await;
         let paper = json!({ "paperWidth": 8.27, "paperHeight": 11.69, "printBackground": true });
         bytes(&self.session.call("Page.printToPDF", paper).await["data"])
     }

@@ -5,3 +5,4 @@
 mod driver;
 mod look;
 mod live;
+mod report;

@@ -17,10 +17,12 @@ use crate::{
     execute,
     exit::{Exit, OrExit},
     explain::{Again, capital, record::Record, sensitivity, what_if::Factor},
+    output,
     progress::Progress,
-    report,
+    report, results,
     settings::SettingsArgs,
     statistics::bootstrap::DRAWN,
+    text,
 };
 
 const EXAMPLES: &str = "\
@@ -31,6 +33,7 @@ Examples:
   sim explain run --sensitivity             with other rivals, arbiters, fees
   sim explain run --corpus moved/corpus     the corpus is somewhere else now
   sim explain run --format json             every figure
+  sim explain run --save                    the same kept beside the run, for `sim report`
 
 The run is played again, and must come to the same profit. Definitions: docs/explain.md.";
 
@@ -50,6 +53,9 @@ pub struct ExplainArgs {
     /// Play the market again with one thing changed each: rivals, arbiters, fees, limits of bids
     #[arg(long)]
     pub sensitivity: bool,
+    /// Keep every figure beside the run, in RUN/explain.json, where `sim report` finds it
+    #[arg(long)]
+    pub save: bool,
     /// How artifacts are scanned whose verdicts are not kept any more.
     #[command(flatten)]
     pub scanning: ScanningArgs,
@@ -110,12 +116,17 @@ impl ExplainArgs {
         let spinner = progress.resampling(capital::draws(setup.bounties as usize), &DRAWN);
         let explanation = threads.install(|| again.explain());
         spinner.finish_and_clear();
+        let json = serde_json::to_string_pretty(&explanation)?;
+        if self.save {
+            let file = self.run.join(results::EXPLANATION);
+            output::replace(&file, &format!("{json}\n"))?;
+            if !quiet {
+                let _ = writeln!(stderr(), "wrote {}", text::shown(&file));
+            }
+        }
         match self.format {
             Format::Text => out.write_all(report::explain::text(&explanation).as_bytes())?,
-            Format::Json => {
-                let json = serde_json::to_string_pretty(&explanation)?;
-                writeln!(out, "{json}")?;
-            }
+            Format::Json => writeln!(out, "{json}")?,
         }
         Ok(Exit::Success)
     }

@@ -1,9 +1,9 @@
 //! Why a bounty brought less than it could have.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What made the difference between two ways to stake on one bounty.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Wrong, and none of the backends that answered said what the consensus says.

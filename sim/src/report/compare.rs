@@ -56,7 +56,7 @@ pub(super) fn mean(facts: &MeanFacts) -> [String; 2] {
     [nct(facts.nct, true), interval]
 }
 
-pub(super) fn p_value(p: Option<f64>) -> String {
+pub(crate) fn p_value(p: Option<f64>) -> String {
     match p {
         None => "-".to_owned(),
         Some(p) if p < 0.001 => "<0.001".to_owned(),
@@ -74,7 +74,7 @@ fn mark(facts: &StrategyFacts, comparison: &Comparison) -> String {
 }
 
 /// Those to choose from by profit, then nulls and oracles by profit.
-fn in_order(comparison: &Comparison) -> Vec<&StrategyFacts> {
+pub(crate) fn in_order(comparison: &Comparison) -> Vec<&StrategyFacts> {
     let mut strategies: Vec<&StrategyFacts> = comparison.strategies.iter().collect();
     let group = |role: Role| match role {
         Role::Candidate | Role::Baseline => 0,
@@ -170,9 +170,16 @@ fn risks(comparison: &Comparison, out: &mut String) {
 }
 
 fn choice(comparison: &Comparison, out: &mut String) {
-    let best = comparison.strategies.iter().find(|facts| facts.strategy == comparison.choice.best).expect("it is one of them");
-    let (called, baseline) = (name(&best.strategy), name(&comparison.baseline));
     out.push('\n');
+    out.push_str(&verdict(comparison));
+}
+
+/// What to choose, and how sure that is, in a few sentences of a line each.
+pub(crate) fn verdict(comparison: &Comparison) -> String {
+    let mut out = String::new();
+    let best = comparison.strategies.iter().find(|facts| facts.strategy == comparison.choice.best);
+    let Some(best) = best else { return out };
+    let (called, baseline) = (name(&best.strategy), name(&comparison.baseline));
     if comparison.split.is_some() {
         out.push_str(&format!("Choose `{called}`, by the bounties to choose by. On those to judge by, "));
     } else {
@@ -223,6 +230,7 @@ fn choice(comparison: &Comparison, out: &mut String) {
             p_value(Some(superior.upper))
         ));
     }
+    out
 }
 
 fn footer(comparison: &Comparison, out: &mut String) {

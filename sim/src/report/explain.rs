@@ -134,7 +134,7 @@ fn what_if(explanation: &Explanation, out: &mut String) {
     for facts in &explanation.what_if {
         let WhatIfFacts { stake, factor, profit, difference, per_bounty_nct, staked, clamped } = facts;
         table.add_row([
-            factor.as_ref().map_or_else(|| (*stake).to_owned(), |factor| format!("x {factor}")),
+            factor.as_ref().map_or_else(|| stake.clone(), |factor| format!("x {factor}")),
             change(profit),
             change(difference),
             per_bounty_nct.map_or_else(|| "-".to_owned(), |profit| nct(profit, true)),

@@ -61,7 +61,7 @@ fn header(summary: &Summary, out: &mut String) {
 }
 
 /// The settings of a trial besides its strategy, short enough for a column.
-fn settings(record: &Record) -> String {
+pub(crate) fn settings(record: &Record) -> String {
     let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let shown = record.chosen().map(|(key, value)| format!("{}={value}", short(key)));
     cut(&shown.collect::<Vec<_>>().join(" "), 36)

@@ -13,8 +13,8 @@ pub fn text(tournament: &Tournament) -> String {
     header(tournament, &mut out);
     shares(tournament, &mut out);
     pairs(tournament, &mut out);
-    ending(tournament, &mut out);
-    equilibria(tournament, &mut out);
+    out.push_str(&ending(tournament));
+    out.push_str(&equilibria(tournament));
     footer(tournament, &mut out);
     paragraphs(&out)
 }
@@ -78,7 +78,8 @@ fn pairs(tournament: &Tournament, out: &mut String) {
     out.push_str(&lines(&more));
 }
 
-fn ending(tournament: &Tournament, out: &mut String) {
+/// How the rounds ended, in a sentence.
+pub(crate) fn ending(tournament: &Tournament) -> String {
     let Tournament { strategies, rounds, settled, leaders, .. } = tournament;
     let rounds_text = format!("{} rounds", rounds.len());
     let last = rounds.last().map(|round| round.shares.as_slice()).unwrap_or_default();
@@ -89,7 +90,7 @@ fn ending(tournament: &Tournament, out: &mut String) {
     let leader = leaders.last().map_or("", String::as_str);
     let ended = if *settled { "when the shares stand still" } else { "when the rounds are over" };
     let all: Vec<String> = strategies.iter().map(|strategy| format!("`{}` {}", name(strategy), share(strategy))).collect();
-    out.push_str(&match tournament.ending {
+    match tournament.ending {
         Ending::Wins => format!("\n`{}` wins: it has {} of the seats {ended}, after {rounds_text}.\n", name(leader), share(leader)),
         Ending::Mixed => format!("\nNobody wins; {ended}, after {rounds_text}: {}.\n", all.join(", ")),
         Ending::Cycles => {
@@ -100,18 +101,19 @@ fn ending(tournament: &Tournament, out: &mut String) {
         Ending::Open => {
             format!("\nIt is open: the lead still changed; after {rounds_text} `{}` has it. Play more --rounds.\n", name(leader))
         }
-    });
+    }
 }
 
-fn equilibria(tournament: &Tournament, out: &mut String) {
+/// Where nobody would change, in a sentence.
+pub(crate) fn equilibria(tournament: &Tournament) -> String {
     let quoted: Vec<String> = tournament.equilibria.iter().map(|strategy| format!("`{}`", name(strategy))).collect();
-    out.push_str(&match quoted.as_slice() {
+    match quoted.as_slice() {
         [] => "Where all play the same, some other strategy earns more: none of these is an equilibrium.\n".to_owned(),
         [only] => format!("Where all play {only}, no other of these was seen to earn more: an equilibrium among them.\n"),
         several => {
             format!("Where all play one of {}, no other of these was seen to earn more: equilibria among them.\n", several.join(", "))
         }
-    });
+    }
 }
 
 fn footer(tournament: &Tournament, out: &mut String) {

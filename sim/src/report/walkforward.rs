@@ -37,7 +37,7 @@ fn header(walked: &WalkForward, out: &mut String) {
 }
 
 /// `2024-01-31`, with hours and minutes where several periods begin on a day; the block where there are no dates.
-fn beginnings(walked: &WalkForward) -> Vec<String> {
+pub(crate) fn beginnings(walked: &WalkForward) -> Vec<String> {
     let date = |period: &PeriodFacts| period.first_seen.as_ref().and_then(|(first, _)| first.split('T').next().map(str::to_owned));
     let close = walked.periods.windows(2).any(|pair| date(&pair[0]) == date(&pair[1]));
     let beginning = |period: &PeriodFacts| match (&period.first_seen, date(period)) {

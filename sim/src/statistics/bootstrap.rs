@@ -196,6 +196,15 @@ impl Resampled {
         Interval { estimate: mean, low, high }
     }
 
+    /// Interval of what the mean of one series is above that of another, between two quantiles of the resampled differences:
+    /// both were resampled in step.
+    pub fn difference(&self, one: usize, other: usize, level: f64) -> Interval {
+        let estimate = self.moments[one].mean - self.moments[other].mean;
+        let shifts = self.sorted(|resamples| resamples[one].shift - resamples[other].shift);
+        let [low, high] = tails(level).map(|share| estimate + quantile_or(&shifts, share));
+        Interval { estimate, low, high }
+    }
+
     fn sorted(&self, figure: impl Fn(&[Resample]) -> f64) -> Vec<f64> {
         series::sorted(&self.resamples().map(figure).collect::<Vec<f64>>())
     }

@@ -88,6 +88,17 @@ impl Registry {
         }
     }
 
+    /// Knows the trials of a sweep as well, and writes nothing.
+    pub fn know<'a>(&mut self, records: impl Iterator<Item = &'a Record>, sweep: &Path) {
+        for record in records {
+            if let Some(figures) = record.figures() {
+                let sharpe = figures.sharpe.map(|sharpe| sharpe.ratio);
+                let entry = || Entry { trial: record.trial.clone(), sharpe, sweep: sweep.to_owned() };
+                self.entries.entry(record.trial.clone()).or_insert_with(entry);
+            }
+        }
+    }
+
     /// Adds the trials that are new, or were made elsewhere.
     ///
     /// # Errors

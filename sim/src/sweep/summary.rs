@@ -19,6 +19,10 @@ use crate::statistics::overfitting::{Blocks, Score, expected_maximum, overfittin
 pub const SCHEMA: u32 = 1;
 /// Values of one setting that are told apart; more are put together in as many groups.
 const GROUPS: usize = 6;
+/// Settings that are told of in pairs.
+const PAIRED: usize = 8;
+/// Values of words that are told of in pairs.
+const PAIRED_VALUES: usize = 24;
 /// Losing bounties below which a mean hangs on too few.
 const LOSSES: u64 = 10;
 
@@ -51,6 +55,8 @@ pub struct Summary {
     pub front: Vec<u32>,
     /// What each setting does to the profit, in the mean over all others.
     pub effects: Vec<EffectFacts>,
+    /// The same for two settings at a time, by their places among the effects; of many settings the first ones.
+    pub grids: Vec<GridFacts>,
     /// Why trials failed, each reason once, with how many there were.
     pub failures: Vec<(String, u64)>,
     /// The last record of every trial that was played, the best one first: who went on longest, then by profit per bounty.
@@ -88,6 +94,30 @@ pub struct EffectFacts {
     pub values: Vec<ValueFacts>,
 }
 
+/// What two settings do together.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct GridFacts {
+    /// Place of the one among the effects.
+    pub x: usize,
+    /// Place of the other, after it.
+    pub y: usize,
+    pub cells: Vec<CellFacts>,
+}
+
+/// The trials with one value of either.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct CellFacts {
+    /// Place of the value of the first setting.
+    pub x: usize,
+    /// Place of the value of the second.
+    pub y: usize,
+    pub trials: usize,
+    /// Mean over those trials of the profit per bounty, in NCT.
+    pub mean_nct: f64,
+    /// The most of any of them.
+    pub best_nct: f64,
+}
+
 /// One value of a setting, or neighbouring ones together.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ValueFacts {
@@ -119,6 +149,7 @@ impl Summary {
         let in_round = |round: u32| records.iter().filter(move |record| record.rung == round);
         // Only the first round has all trials, on the same bounties.
         let first: Vec<(&Record, &Figures)> = in_round(0).filter_map(|record| Some((record, record.figures()?))).collect();
+        let (effects, grids) = effects(&first);
         let rounds = rungs(plan.sampler, plan.judged).into_iter();
         let rounds = rounds.map(|rung| RoundFacts { trials: in_round(rung.number).count(), bounties: (rung.from, rung.to) });
         let rounds: Vec<RoundFacts> = rounds.filter(|_| plan.sampler == Sampler::Halving).collect();
@@ -141,7 +172,8 @@ impl Summary {
             best,
             overfitting,
             front: front(&finalists),
-            effects: effects(&first),
+            effects,
+            grids,
             failures: failures.into_iter().collect(),
             trials: trials.iter().map(|(record, _)| Record::clone(record)).collect(),
         }
@@ -214,11 +246,13 @@ fn front(finalists: &[(&Record, &Figures)]) -> Vec<u32> {
     front
 }
 
-/// What each setting does, where it has several values.
-fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
-    let mut values: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
-    for (record, figures) in trials {
-        let mut add = |name: String, value: String| values.entry(name).or_default().push((value, figures.per_bounty_nct));
+/// What each setting does, where it has several values; and what any two do together.
+fn effects(trials: &[(&Record, &Figures)]) -> (Vec<EffectFacts>, Vec<GridFacts>) {
+    let mut values: BTreeMap<String, Vec<Tried>> = BTreeMap::new();
+    for (trial, (record, figures)) in trials.iter().enumerate() {
+        let mut add = |name: String, value: String| {
+            values.entry(name).or_default().push(Tried { value, per_bounty_nct: figures.per_bounty_nct, trial });
+        };
         let (strategy, parameters) = record.strategy.split_once('?').unwrap_or((&record.strategy, ""));
         add(STRATEGY.to_owned(), strategy.to_owned());
         // What follows `base=` is another strategy's.
@@ -231,8 +265,62 @@ fn effects(trials: &[(&Record, &Figures)]) -> Vec<EffectFacts> {
             add(key.clone(), value);
         }
     }
-    let effects = values.into_iter().map(|(name, found)| EffectFacts { name, values: grouped(found) });
-    effects.filter(|effect| effect.values.len() > 1).collect()
+    let groups = values.into_iter().map(|(name, found)| (name, grouped(found))).filter(|(_, groups)| groups.len() > 1);
+    let groups: Vec<(String, Vec<Vec<Tried>>)> = groups.collect();
+    // By effect, which value a trial has.
+    let places: Vec<BTreeMap<usize, usize>> = groups
+        .iter()
+        .map(|(_, groups)| {
+            groups.iter().enumerate().flat_map(|(place, group)| group.iter().map(move |tried| (tried.trial, place))).collect()
+        })
+        .collect();
+    let paired = groups.iter().enumerate().filter(|(_, (_, groups))| groups.len() <= PAIRED_VALUES).map(|(place, _)| place);
+    let paired: Vec<usize> = paired.take(PAIRED).collect();
+    let pairs = paired.iter().flat_map(|&x| paired.iter().filter(move |&&y| y > x).map(move |&y| (x, y)));
+    let grids = pairs.map(|(x, y)| {
+        let mut cells: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
+        for (trial, (_, figures)) in trials.iter().enumerate() {
+            if let Some(cell) = places[x].get(&trial).copied().zip(places[y].get(&trial).copied()) {
+                cells.entry(cell).or_default().push(figures.per_bounty_nct);
+            }
+        }
+        let facts = |((x, y), profits): ((usize, usize), Vec<f64>)| {
+            let (mean_nct, best_nct) = mean_and_best(&profits);
+            CellFacts { x, y, trials: profits.len(), mean_nct, best_nct }
+        };
+        GridFacts { x, y, cells: cells.into_iter().map(facts).collect() }
+    });
+    // Parameters of two strategies never meet.
+    let grids = grids.filter(|grid| !grid.cells.is_empty()).collect();
+    let facts = |(name, groups): &(String, Vec<Vec<Tried>>)| EffectFacts {
+        name: name.clone(),
+        values: groups.iter().map(|group| facts(group)).collect(),
+    };
+    (groups.iter().map(facts).collect(), grids)
+}
+
+/// The value that a trial has, and what it earned.
+#[derive(Clone, PartialEq, Debug)]
+struct Tried {
+    value: String,
+    per_bounty_nct: f64,
+    trial: usize,
+}
+
+fn mean_and_best(profits: &[f64]) -> (f64, f64) {
+    (profits.iter().sum::<f64>() / profits.len() as f64, profits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// What trials with one value, or neighbouring ones, earned.
+fn facts(group: &[Tried]) -> ValueFacts {
+    let (first, last) = (&group[0].value, &group[group.len() - 1].value);
+    let (mean_nct, best_nct) = mean_and_best(&group.iter().map(|tried| tried.per_bounty_nct).collect::<Vec<f64>>());
+    ValueFacts {
+        value: if first == last { first.clone() } else { format!("{} to {}", short(first), short(last)) },
+        trials: group.len(),
+        mean_nct,
+        best_nct,
+    }
 }
 
 /// The text of a number with no more than four digits.
@@ -240,29 +328,19 @@ fn short(text: &str) -> String {
     text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| format!("{number:.3e}").parse().unwrap_or(number).to_string())
 }
 
-/// Values with what they earned; neighbouring numbers together, if there are many.
-fn grouped(mut found: Vec<(String, f64)>) -> Vec<ValueFacts> {
-    let number = |text: &str| text.parse::<f64>().ok();
-    let numbers = found.iter().all(|(value, _)| number(value).is_some());
-    found.sort_by(|(a, _), (b, _)| match (numbers, number(a), number(b)) {
+/// Trials by value, in order; neighbouring numbers together, if there are many.
+fn grouped(mut found: Vec<Tried>) -> Vec<Vec<Tried>> {
+    let number = |tried: &Tried| tried.value.parse::<f64>().ok();
+    let numbers = found.iter().all(|tried| number(tried).is_some());
+    found.sort_by(|a, b| match (numbers, number(a), number(b)) {
         (true, Some(a), Some(b)) => a.total_cmp(&b),
-        _ => a.cmp(b),
+        _ => a.value.cmp(&b.value),
     });
-    let distinct = found.iter().map(|(value, _)| value).collect::<BTreeSet<_>>().len();
-    let facts = |group: &[(String, f64)]| {
-        let profits = || group.iter().map(|(_, profit)| *profit);
-        let (first, last) = (&group[0].0, &group[group.len() - 1].0);
-        ValueFacts {
-            value: if first == last { first.clone() } else { format!("{} to {}", short(first), short(last)) },
-            trials: group.len(),
-            mean_nct: profits().sum::<f64>() / group.len() as f64,
-            best_nct: profits().fold(f64::NEG_INFINITY, f64::max),
-        }
-    };
+    let distinct = found.iter().map(|tried| &tried.value).collect::<BTreeSet<_>>().len();
     if distinct <= GROUPS || !numbers {
-        return found.chunk_by(|a, b| a.0 == b.0).map(facts).collect();
+        return found.chunk_by(|a, b| a.value == b.value).map(<[Tried]>::to_vec).collect();
     }
-    found.chunks(found.len().div_ceil(GROUPS)).map(facts).collect()
+    found.chunks(found.len().div_ceil(GROUPS)).map(<[Tried]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -271,7 +349,9 @@ mod tests {
 
     #[test]
     fn many_numbers_are_put_together_and_few_values_are_not() {
-        let of = |values: &[&str]| grouped(values.iter().enumerate().map(|(at, value)| ((*value).to_owned(), at as f64)).collect());
+        let tried = |(trial, value): (usize, &&str)| Tried { value: (*value).to_owned(), per_bounty_nct: trial as f64, trial };
+        let of =
+            |values: &[&str]| grouped(values.iter().enumerate().map(tried).collect()).iter().map(|group| facts(group)).collect::<Vec<_>>();
         let few = of(&["10", "9", "9"]);
         assert_eq!(
             few.iter().map(|facts| (facts.value.as_str(), facts.trials, facts.mean_nct)).collect::<Vec<_>>(),

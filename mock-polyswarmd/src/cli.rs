@@ -276,11 +276,17 @@ impl Cli {
         // Before anybody hears of this server: who starts it may stop it at once.
         let signals = Signals::listen().context("cannot listen for signals")?;
         let cheats = !self.no_admin && self.admin_port.is_none();
-        let mut servers =
-            vec![listen(server, http::app(server, cheats), SocketAddr::new(self.bind, self.port), "polyswarmd", "--port").await?];
+        let address = SocketAddr::new(self.bind, self.port);
+        let (serving, address) = listen(server, http::app(server, cheats), address, "polyswarmd", "--port").await?;
+        let (mut servers, mut page) = (vec![serving], cheats.then_some(address));
         if let Some(port) = self.admin_port {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-            servers.push(listen(server, http::admin(server), address, "cheats", "--admin-port").await?);
+            let (serving, address) = listen(server, http::admin(server), address, "cheats", "--admin-port").await?;
+            servers.push(serving);
+            page = Some(address);
+        }
+        if let Some(address) = page {
+            tracing::info!("the market, live, for a browser: http://{address}/");
         }
         tokio::spawn(stop_on_signal(server.clone(), signals));
         let (clock, participants) = match self.block_time {
@@ -302,8 +308,14 @@ impl Cli {
     }
 }
 
-/// Binds and serves until the server stops.
-async fn listen(server: &Arc<Server>, app: App, address: SocketAddr, what: &str, flag: &str) -> Result<JoinHandle<io::Result<()>>> {
+/// Binds and serves until the server stops; answers with the address, too.
+async fn listen(
+    server: &Arc<Server>,
+    app: App,
+    address: SocketAddr,
+    what: &str,
+    flag: &str,
+) -> Result<(JoinHandle<io::Result<()>>, SocketAddr)> {
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -313,7 +325,7 @@ async fn listen(server: &Arc<Server>, app: App, address: SocketAddr, what: &str,
     };
     let address = listener.local_addr().context("a listener has an address")?;
     tracing::info!("{what} on http://{address}");
-    Ok(tokio::spawn(http::serve(listener, app, server.clone())))
+    Ok((tokio::spawn(http::serve(listener, app, server.clone())), address))
 }
 
 /// The first signal asks for an orderly end, the second ends everything at once.

@@ -175,6 +175,29 @@ fn colours_are_as_the_environment_says() {
     assert!(!at("80", &["replay", "--set", "bounties=10"]).contains('\x1b'));
 }
 
+/// What a command writes to a terminal of that many columns; nothing where `script`, which makes terminals, is not installed.
+fn in_terminal(columns: u16, environment: &str, args: &[&str]) -> Option<String> {
+    let command = format!("stty rows 24 cols {columns}; {environment} {} {}", cargo_bin!("sim").display(), args.join(" "));
+    let mut script = Process::new("script");
+    script.args(["-qec", &command, "/dev/null"]).env_remove("COLUMNS").env_remove("NO_COLOR").stdin(Stdio::null());
+    let output = script.output().ok().filter(|output| output.status.success())?;
+    Some(text(&output.stdout).replace('\r', ""))
+}
+
+#[test]
+fn a_terminal_is_as_wide_as_it_is_and_shows_a_bar_if_it_can() {
+    let Some(list) = in_terminal(50, "TERM=xterm", &["strategies"]) else { return };
+    assert!(list.lines().count() > 20 && list.lines().all(|line| line.chars().count() <= 50), "{list}");
+    let widest = list.lines().map(|line| line.chars().count()).max();
+    assert!(widest > Some(40), "it uses the room that there is: {widest:?}");
+    let shown = in_terminal(80, "TERM=xterm", &["replay", "--set", "bounties=3000"]).unwrap();
+    assert!(shown.contains("checking the corpus") && shown.contains('\x1b'), "{shown}");
+    for (environment, flag) in [("TERM=dumb", "--no-nulls"), ("TERM=xterm", "--quiet"), ("TERM=xterm", "--progress=none")] {
+        let shown = in_terminal(80, environment, &["replay", "--set", "bounties=3000", flag]).unwrap();
+        assert!(shown.contains("Replay of") && !shown.contains('\x1b') && !shown.contains("checking"), "{environment} {flag}: {shown}");
+    }
+}
+
 // Completions and manual pages.
 
 /// The names of all commands, as in `sim rules verify`.

@@ -77,6 +77,7 @@ async fn keep(page: &mut Page, name: &str) {
     if let Some(folder) = env::var_os("SCREENSHOTS") {
         fs::create_dir_all(&folder).unwrap();
         fs::write(Path::new(&folder).join(name), page.screenshot(true).await).unwrap();
+        fs::write(Path::new(&folder).join(format!("window-{name}")), page.screenshot(false).await).unwrap();
     }
 }
 

@@ -26,71 +26,81 @@
 
   const state = { bounties: new Map(), nodes: new Map(), events: [], accounts: [], history: [], about: null, now: null };
 
-  // Light or dark.
-  const theme = get("theme");
-  const styles = () => getComputedStyle(document.documentElement);
-  theme.addEventListener("change", () => {
-    if (theme.value) document.documentElement.dataset.theme = theme.value; else delete document.documentElement.dataset.theme;
-    drawAgain();
-  });
-
   // Charts.
-  const charts = [];
-  const chart = (id, option) => {
-    const box = get(id);
-    const drawn = { chart: null, box, option };
-    charts.push(drawn);
-    return drawn;
+  const root = document.documentElement;
+  // Of A4 between its margins, in pixels of CSS.
+  const PRINTED = 660;
+  // Colours and type, as they are now: a token is a pair of colours, and a probe says which of them holds.
+  const look = () => {
+    const probe = document.body.appendChild(document.createElement("span"));
+    const names = ["text", "muted", "line", "line-strong", "raised", ...[1, 2, 3, 4, 5, 6].map(number => `series-${number}`)];
+    const colours = Object.fromEntries(names.map(name => { probe.style.color = `var(--${name})`; return [name, getComputedStyle(probe).color]; }));
+    probe.remove();
+    return { ...colours, font: getComputedStyle(document.body).fontFamily };
   };
-  const colour = name => {
-    // A token is a pair of colours: a probe says which of them holds.
-    const probe = get("main");
-    const before = probe.style.color;
-    probe.style.color = `var(--${name})`;
-    const found = getComputedStyle(probe).color;
-    probe.style.color = before;
-    return found;
-  };
-  const base = () => ({
+  const base = look => ({
     animation: false,
-    textStyle: { fontFamily: styles().getPropertyValue("--font") },
-    aria: { enabled: false },
-    grid: { left: 8, right: 16, top: 40, bottom: 8, containLabel: true },
-    tooltip: { trigger: "axis", renderMode: "richText", backgroundColor: colour("surface"), borderColor: colour("line"), textStyle: { color: colour("text"), fontSize: 12 } },
-    legend: { type: "plain", top: 0, left: 0, itemHeight: 8, textStyle: { color: colour("text"), fontSize: 12 } },
-    xAxis: { type: "category", name: "block", nameLocation: "end", nameGap: 4, nameTextStyle: { color: colour("muted"), fontSize: 0 }, axisLine: { lineStyle: { color: colour("line-strong") } }, axisLabel: { color: colour("muted") }, data: state.history.map(sample => String(sample.block)) },
-    yAxis: { type: "value", axisLabel: { color: colour("muted") }, splitLine: { lineStyle: { color: colour("line") } } },
+    textStyle: { fontFamily: look.font, color: look.text },
+    grid: { left: 8, right: 16, top: 48, bottom: 8, containLabel: true },
+    tooltip: {
+      trigger: "axis", renderMode: "richText", confine: true, backgroundColor: look.raised, borderColor: look.line,
+      textStyle: { color: look.text, fontSize: 12 }, axisPointer: { lineStyle: { color: look["line-strong"] } },
+    },
+    legend: { show: true, top: 0, left: 0, itemWidth: 18, itemHeight: 8, textStyle: { color: look.text }, inactiveColor: look.muted },
+    xAxis: {
+      type: "category", axisLine: { lineStyle: { color: look["line-strong"] } }, axisTick: { lineStyle: { color: look.line } },
+      axisLabel: { color: look.muted, hideOverlap: true }, data: state.history.map(sample => count(sample.block)),
+    },
+    yAxis: { type: "value", axisLabel: { color: look.muted }, splitLine: { lineStyle: { color: look.line } } },
   });
   const shorter = text => text.length > 18 ? text.slice(0, 17) + "…" : text;
-  const profit = chart("profit", () => {
+  const profit = look => {
     const last = state.history.at(-1)?.changes ?? [];
-    const lines = state.accounts.map((account, at) => ({ account, at, weight: Math.abs(last[at] ?? 0) + (account.role === "visitor" ? 1e15 : 0) }))
-      .filter(({ account, weight }) => weight > 0 && ROLES.indexOf(account.role) < 2).sort((a, b) => b.weight - a.weight).slice(0, LINES);
+    const weight = ({ account, at }) => Math.abs(last[at] ?? 0) + (account.role === "visitor" ? 1e15 : 0);
+    const lines = state.accounts.map((account, at) => ({ account, at })).filter(({ account }) => ROLES.indexOf(account.role) < 2)
+      .sort((a, b) => weight(b) - weight(a)).slice(0, LINES);
     return {
-      ...base(),
+      ...base(look),
       series: lines.map(({ account, at }, place) => ({
-        type: "line", name: `${place + 1} ${shorter(account.name)}`, showSymbol: false, lineStyle: { width: 2, type: ["solid", "dashed", "dotted"][place % 3] },
-        color: colour(`series-${place + 1}`), data: state.history.map(sample => sample.changes[at] ?? null),
+        type: "line", name: `${place + 1} ${shorter(account.name)}`, showSymbol: false,
+        lineStyle: { width: 2, type: ["solid", "dashed", "dotted"][place % 3] },
+        color: look[`series-${place + 1}`], data: state.history.map(sample => sample.changes[at] ?? null),
       })),
     };
-  });
-  const pace = chart("pace", () => ({
-    ...base(),
-    series: [
-      { type: "bar", name: "bounties", color: colour("series-1"), data: state.history.map(sample => sample.bounties) },
-      { type: "line", name: "assertions", color: colour("series-2"), showSymbol: false, data: state.history.map(sample => sample.assertions) },
-    ],
-  }));
-  const draw = drawn => {
-    if (!state.history.length) return;
-    drawn.chart ??= echarts.init(drawn.box, null, { renderer: "svg" });
-    drawn.chart.setOption(drawn.option(), { notMerge: true });
   };
-  const drawAgain = () => charts.forEach(draw);
-  addEventListener("resize", () => charts.forEach(drawn => drawn.chart?.resize()));
-  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", drawAgain);
-  addEventListener("beforeprint", () => { charts.forEach(drawn => drawn.chart?.resize()); drawAgain(); });
-  addEventListener("afterprint", () => { charts.forEach(drawn => drawn.chart?.resize()); drawAgain(); });
+  const pace = look => ({
+    ...base(look),
+    series: [
+      { type: "bar", name: "bounties", color: look["series-1"], data: state.history.map(sample => sample.bounties) },
+      { type: "line", name: "assertions", color: look["series-2"], showSymbol: false, data: state.history.map(sample => sample.assertions) },
+    ],
+  });
+  const charts = [["profit", profit], ["pace", pace]].map(([id, option]) => ({ box: get(id), option, drawn: null }));
+  let printing = false;
+  const draw = (chart, look) => {
+    const size = printing ? { width: PRINTED } : { width: "auto" };
+    if (chart.drawn) chart.drawn.resize(size); else chart.drawn = echarts.init(chart.box, null, { renderer: "svg" });
+    chart.drawn.setOption(chart.option(look), true);
+  };
+  const drawAll = () => {
+    if (!state.history.length) return;
+    const now = look();
+    for (const chart of charts) draw(chart, now);
+  };
+  // From here on, boxes of charts have a size.
+  root.dataset.charts = String(charts.length);
+  const watcher = new ResizeObserver(boxes => {
+    if (!printing && boxes.some(({ target }) => charts.some(({ box, drawn }) => box === target && drawn && drawn.getWidth() !== box.clientWidth))) drawAll();
+  });
+  for (const { box } of charts) watcher.observe(box);
+
+  // Light or dark, and on paper always light.
+  const theme = get("theme");
+  const choose = name => { if (name) root.dataset.theme = name; else delete root.dataset.theme; };
+  theme.addEventListener("change", () => { choose(theme.value); drawAll(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (!printing) drawAll(); });
+  addEventListener("beforeprint", () => { printing = true; choose("light"); drawAll(); });
+  addEventListener("afterprint", () => { printing = false; choose(theme.value); drawAll(); });
 
   // Bounties.
   const ROUNDS = {
@@ -299,7 +309,7 @@
     showState();
     put("pace-note", `The latest ${BLOCKS} blocks at most.`);
     // Once for all that came since it was drawn last.
-    if (!drawing) { drawing = true; requestAnimationFrame(() => { drawing = false; drawAgain(); }); }
+    if (!drawing) { drawing = true; requestAnimationFrame(() => { drawing = false; if (!printing) drawAll(); }); }
   };
   let drawing = false;
 

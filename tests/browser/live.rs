@@ -129,6 +129,11 @@ async fn the_market_is_stepped_by_buttons_and_seen() {
 
     // Charts have data: as many blocks as were mined.
     page.until(&format!("{DRAWN} > 3")).await;
+    assert_eq!(
+        page.evaluate("['profit', 'pace'].every(id => document.getElementById(id).clientHeight > 150)").await,
+        true,
+        "they are seen"
+    );
     keep(&mut page, "live-desktop.png").await;
 
     // It runs by itself, and pauses.
@@ -144,7 +149,12 @@ async fn the_market_is_stepped_by_buttons_and_seen() {
     page.until(&format!("getComputedStyle(document.body).backgroundColor !== '{}'", light.as_str().unwrap())).await;
     page.until(&format!("{line} !== null")).await;
     keep(&mut page, "live-dark.png").await;
-    assert!(page.pdf().await.len() > 20_000);
+    let pdf = page.pdf().await;
+    assert!(pdf.len() > 20_000);
+    if let Some(folder) = env::var_os("SCREENSHOTS") {
+        fs::write(Path::new(&folder).join("live.pdf"), pdf).unwrap();
+    }
+    page.until("document.documentElement.dataset.theme === undefined").await;
     page.prefer(Scheme::Light).await;
     for (width, height, name) in [(390, 844, "live-phone.png"), (320, 640, "live-small.png"), (1920, 1080, "live-wide.png")] {
         page.resize(width, height).await;

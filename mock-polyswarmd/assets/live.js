@@ -28,8 +28,8 @@
 
   // Charts.
   const root = document.documentElement;
-  // Of A4 between its margins, in pixels of CSS.
-  const PRINTED = 660;
+  // Of A4 between its margins and those of the page, in pixels of CSS.
+  const PRINTED = 630;
   // Colours and type, as they are now: a token is a pair of colours, and a probe says which of them holds.
   const look = () => {
     const probe = document.body.appendChild(document.createElement("span"));
@@ -41,7 +41,7 @@
   const base = look => ({
     animation: false,
     textStyle: { fontFamily: look.font, color: look.text },
-    grid: { left: 8, right: 16, top: 48, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 24, top: 48, bottom: 8, containLabel: true },
     tooltip: {
       trigger: "axis", renderMode: "richText", confine: true, backgroundColor: look.raised, borderColor: look.line,
       textStyle: { color: look.text, fontSize: 12 }, axisPointer: { lineStyle: { color: look["line-strong"] } },

@@ -105,7 +105,7 @@ fn subtitle(results: &Results) -> Markup {
 
 fn sections(results: &Results) -> Vec<Section> {
     match &results.content {
-        Content::Run(run, explanation) => run::sections(run, explanation.as_ref(), &results.path),
+        Content::Run(run, explanation) => run::sections(run, explanation.as_deref().map_err(|why| *why), &results.path),
         Content::Comparison(comparison) => compare::sections(comparison),
         Content::WalkForward(walked) => walkforward::sections(walked),
         Content::Tournament(tournament) => tournament::sections(tournament),

@@ -56,7 +56,7 @@ impl Browser {
     /// Starts one with an empty profile; nothing where there is none, which is said.
     pub(crate) async fn start() -> Option<Browser> {
         let Some(program) = program() else {
-            println!("skipped: Chromium is not installed (Debian: `apt-get install chromium`), and {PROGRAM} names none");
+            eprintln!("skipped: Chromium is not installed (Debian: `apt-get install chromium`), and {PROGRAM} names none");
             return None;
         };
         let profile = TempDir::new().expect("a temporary folder");

@@ -32,7 +32,7 @@ pub(super) fn title(run: &Run) -> String {
     }
 }
 
-pub(super) fn sections(run: &Run, explanation: Result<&Box<Explanation>, &Unexplained>, path: &Path) -> Vec<Section> {
+pub(super) fn sections(run: &Run, explanation: Result<&Explanation, Unexplained>, path: &Path) -> Vec<Section> {
     let why = |what: &str| match explanation {
         Err(Unexplained::Missing) => Some(html! {
             p.muted { "Not in here yet: " (what) " takes playing the run again. This command adds it, and then this report anew:" }
@@ -46,12 +46,8 @@ pub(super) fn sections(run: &Run, explanation: Result<&Box<Explanation>, &Unexpl
         Ok(_) => None,
     };
     let explained = explanation.ok();
-    let waterfall =
-        explained.map_or_else(|| why("where the profit was lost").unwrap_or_default(), |explanation| explain::waterfall(explanation));
-    let sensitivity = explained.map_or_else(
-        || why("what hangs on rivals, arbiters and fees").unwrap_or_default(),
-        |explanation| explain::sensitivity(explanation),
-    );
+    let waterfall = explained.map_or_else(|| why("where the profit was lost").unwrap_or_default(), explain::waterfall);
+    let sensitivity = explained.map_or_else(|| why("what hangs on rivals, arbiters and fees").unwrap_or_default(), explain::sensitivity);
     let mut all = vec![Section::new("ran", "What ran", ran(run)), Section::new("result", "What it earned", result(run))];
     if !run.nulls.is_empty() {
         all.push(Section::new("nulls", "Against strategies without an idea", nulls(run)));
@@ -452,7 +448,7 @@ fn groups(run: &Run) -> Markup {
     }
 }
 
-fn wallet(run: &Run, explanation: Option<&Box<Explanation>>) -> Markup {
+fn wallet(run: &Run, explanation: Option<&Explanation>) -> Markup {
     let engine = &run.engine;
     let points = &engine.curve.points;
     let headline = figures(&[

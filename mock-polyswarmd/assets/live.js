@@ -59,8 +59,12 @@
     const weight = ({ account, at }) => Math.abs(last[at] ?? 0) + (account.role === "visitor" ? 1e15 : 0);
     const lines = state.accounts.map((account, at) => ({ account, at })).filter(({ account }) => ROLES.indexOf(account.role) < 2)
       .sort((a, b) => weight(b) - weight(a)).slice(0, LINES);
+    // As many names side by side as there is room for; the lines stand below all of them.
+    const beside = Math.max(1, Math.floor((printing ? PRINTED : get("profit").clientWidth) / 165));
+    const frame = base(look);
+    frame.grid.top = 26 + 18 * Math.ceil(lines.length / beside);
     return {
-      ...base(look),
+      ...frame,
       series: lines.map(({ account, at }, place) => ({
         type: "line", name: `${place + 1} ${shorter(account.name)}`, showSymbol: false,
         lineStyle: { width: 2, type: ["solid", "dashed", "dotted"][place % 3] },

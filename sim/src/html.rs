@@ -183,7 +183,7 @@ fn table(caption: &str, columns: &[Column], rows: impl IntoIterator<Item = Vec<M
                     @for row in rows.iter().take(ROWS) {
                         tr {
                             @for (place, cell) in row.iter().enumerate() {
-                                @if place == 0 { th.number[numeric(0)].name[!numeric(0)] scope="row" { (cell) } }
+                                @if place == 0 { th class=(if numeric(0) { "number" } else { "name" }) scope="row" { (cell) } }
                                 @else if numeric(place) { td.number { (cell) } }
                                 @else { td.name { (cell) } }
                             }
@@ -335,5 +335,41 @@ fn reproduce(command: &str, note: &str, all: &[(&str, Markup)]) -> Markup {
         p { (note) }
         pre tabindex="0" { code { bdi { (cut(command, SENTENCE)) } } }
         (facts(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_cannot_leave_their_place() {
+        let hostile = "</script><!--<img src=x onerror=alert(1)>&\u{2028}\u{2029}";
+        let data = serde_json::json!({ hostile: hostile });
+        let text = embedded(&data);
+        assert!(!text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), data, "it is the same to who reads it");
+        let shown = name(hostile).into_string();
+        assert_eq!(shown, "<bdi>&lt;/script&gt;&lt;!--&lt;img src=x onerror=alert(1)&gt;&amp;\\u{2028}\\u{2029}</bdi>");
+        assert_eq!(name(&"x".repeat(10_000)).into_string().len(), "<bdi></bdi>".len() + NAME + "…".len());
+        assert_eq!(sentence("say `a<b` \0").into_string(), "<bdi>say </bdi><code><bdi>a&lt;b</bdi></code><bdi> \\u{0}</bdi>");
+    }
+
+    #[test]
+    fn signs_have_colours_and_nothing_has_none() {
+        assert_eq!(signed(1.0).into_string(), r#"<span class="good">+1.0000</span>"#);
+        assert_eq!(signed(-0.5).into_string(), r#"<span class="bad">-0.5000</span>"#);
+        assert_eq!([signed(0.0), signed(-0.000_01), signed(f64::NAN)].map(Markup::into_string), ["+0.0000", "+0.0000", "-"]);
+    }
+
+    #[test]
+    fn a_table_that_is_too_long_says_so() {
+        let rows = (0..ROWS + 5).map(|row| vec![plain(format!("row {row}")), count(row as u64)]);
+        let page = table("All", &[Text("name"), Number("count")], rows).into_string();
+        assert!(page.contains("the first 250 of 255 rows") && page.contains("row 249") && !page.contains("row 250"));
+        assert!(
+            page.contains(r#"role="region" aria-label="All""#) && page.contains(r#"<th class="name" scope="row">row 0</th>"#),
+            "{page:.900}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::{
     process::Output,
 };
 
-use assert_cmd::Command;
+use assert_cmd::{Command, cargo::cargo_bin};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const HOSTILE: &str = "<script>alert(1)</script></script><img src=x onerror=alert(1)>\u{202e}\u{2066}a\0\u{1b}[31m&amp;\"'`x`";
 
 fn sim(folder: &Path, words: &[&str]) -> Output {
-    Command::cargo_bin("sim").unwrap().args(words).env("SIM_REGISTRY", folder.join("registry")).current_dir(folder).output().unwrap()
+    Command::new(cargo_bin!("sim")).args(words).env("SIM_REGISTRY", folder.join("registry")).current_dir(folder).output().unwrap()
 }
 
 fn ok(folder: &Path, words: &[&str]) -> String {

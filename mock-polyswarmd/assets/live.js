@@ -195,9 +195,9 @@
         row.append(make("th", { scope: "row", class: "name" }, named("")), ...[1, 2, 3].map(() => make("td", { class: "number" })));
       }
       row.className = account.role === "visitor" ? "marked" : "";
-      const cells = [account.name, amount(account.balance), amount(account.staked), signed(account.change)];
+      const cells = [account.name, signed(account.change), amount(account.staked), amount(account.balance)];
       cells.forEach((text, place) => { const cell = place ? row.cells[place] : row.cells[0].firstChild; if (cell.textContent !== text) cell.textContent = text; });
-      row.cells[3].className = `number ${Number(account.change) > 0 ? "good" : Number(account.change) < 0 ? "bad" : ""}`;
+      row.cells[1].className = `number ${Number(account.change) > 0 ? "good" : Number(account.change) < 0 ? "bad" : ""}`;
     });
     const others = more > 0 ? ` There are ${count(more)} more.` : "";
     put("balances-note", `Visitors come first, then experts. Change: what an account has more than it was given, stakes included.${others}`);

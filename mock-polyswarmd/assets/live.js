@@ -59,8 +59,12 @@
     const weight = ({ account, at }) => Math.abs(last[at] ?? 0) + (account.role === "visitor" ? 1e15 : 0);
     const lines = state.accounts.map((account, at) => ({ account, at })).filter(({ account }) => ROLES.indexOf(account.role) < 2)
       .sort((a, b) => weight(b) - weight(a)).slice(0, LINES);
+    // As many names side by side as there is room for; the lines stand below all of them.
+    const beside = Math.max(1, Math.floor((printing ? PRINTED : get("profit").clientWidth) / 165));
+    const frame = base(look);
+    frame.grid.top = 26 + 18 * Math.ceil(lines.length / beside);
     return {
-      ...base(look),
+      ...frame,
       series: lines.map(({ account, at }, place) => ({
         type: "line", name: `${place + 1} ${shorter(account.name)}`, showSymbol: false,
         lineStyle: { width: 2, type: ["solid", "dashed", "dotted"][place % 3] },
@@ -191,9 +195,9 @@
         row.append(make("th", { scope: "row", class: "name" }, named("")), ...[1, 2, 3].map(() => make("td", { class: "number" })));
       }
       row.className = account.role === "visitor" ? "marked" : "";
-      const cells = [account.name, amount(account.balance), amount(account.staked), signed(account.change)];
+      const cells = [account.name, signed(account.change), amount(account.staked), amount(account.balance)];
       cells.forEach((text, place) => { const cell = place ? row.cells[place] : row.cells[0].firstChild; if (cell.textContent !== text) cell.textContent = text; });
-      row.cells[3].className = `number ${Number(account.change) > 0 ? "good" : Number(account.change) < 0 ? "bad" : ""}`;
+      row.cells[1].className = `number ${Number(account.change) > 0 ? "good" : Number(account.change) < 0 ? "bad" : ""}`;
     });
     const others = more > 0 ? ` There are ${count(more)} more.` : "";
     put("balances-note", `Visitors come first, then experts. Change: what an account has more than it was given, stakes included.${others}`);

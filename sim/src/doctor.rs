@@ -193,7 +193,7 @@ fn clamd() -> Finding {
         None => "install clamav-daemon, and let `freshclam` fetch signatures",
     };
     let state = match installed {
-        Some(program) => format!("{}, {}, but none listens on its usual socket", text::shown(&program), signatures()),
+        Some(program) => format!("{}, {}; none listens on its usual socket", text::shown(&program), signatures()),
         None => "not found".to_owned(),
     };
     Finding { name: "clamd", health: Health::Missing, found: state, enables, advice: Some(advice.to_owned()) }

@@ -4,6 +4,10 @@
   // How much of the past the page holds.
   const ROLES = ["visitor", "expert", "ambassador", "arbiter"];
   const BOUNTIES = 40, EVENTS = 200, BLOCKS = 240, LINES = 6;
+  // Blocks that are asked for at once by who wants as many as there can be.
+  const HURRY = 20;
+  // Requests for blocks that wait, at most.
+  const CLICKS = 20;
   // Time between two sentences for screen readers, in milliseconds.
   const SAY_EVERY = 5000;
 
@@ -46,7 +50,7 @@
       trigger: "axis", renderMode: "richText", confine: true, backgroundColor: look.raised, borderColor: look.line,
       textStyle: { color: look.text, fontSize: 12 }, axisPointer: { lineStyle: { color: look["line-strong"] } },
     },
-    legend: { show: true, top: 0, left: 0, itemWidth: 18, itemHeight: 8, textStyle: { color: look.text }, inactiveColor: look.muted },
+    legend: { show: true, top: 0, left: 0, itemWidth: 30, itemHeight: 8, textStyle: { color: look.text }, inactiveColor: look.muted },
     xAxis: {
       type: "category", axisLine: { lineStyle: { color: look["line-strong"] } }, axisTick: { lineStyle: { color: look.line } },
       axisLabel: { color: look.muted, hideOverlap: true }, data: state.history.map(sample => count(sample.block)),
@@ -228,11 +232,16 @@
 
   // The clock, where it is ours.
   const run = get("run"), speed = get("speed");
-  let timer = null, asking = false;
+  let timer = null, asked = Promise.resolve(), waiting = 0;
   const trouble = text => { get("trouble").hidden = !text; put("trouble", text); };
-  const mine = async blocks => {
-    if (asking) return;
-    asking = true;
+  // One after the other, so that no click is lost; but nobody waits for more than a few.
+  const mine = blocks => {
+    if (waiting >= CLICKS) return asked;
+    waiting += 1;
+    asked = asked.then(() => post(blocks)).finally(() => { waiting -= 1; });
+    return asked;
+  };
+  const post = async blocks => {
     try {
       const answer = await fetch("/_mock/mine", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ blocks }) });
       const said = await answer.json();
@@ -240,8 +249,6 @@
     } catch {
       stop();
       trouble("No block was mined: the server does not answer.");
-    } finally {
-      asking = false;
     }
   };
   const stop = () => {
@@ -252,7 +259,7 @@
   };
   const tick = async () => {
     const begun = performance.now(), rate = Number(speed.value);
-    await mine(1);
+    await mine(rate ? 1 : HURRY);
     if (timer === null) return;
     if (state.now?.over) { stop(); return; }
     timer = setTimeout(tick, rate ? Math.max(0, 1000 / rate - (performance.now() - begun)) : 0);
@@ -289,7 +296,7 @@
       ? "A block is mined as soon as every participant has acted or passed. With --block-time manual, time can be stepped and paused here."
       : "Blocks come by themselves. With --block-time manual, time can be stepped and paused here.");
     put("about", `mock-polyswarmd ${about.version}; corpus ${about.corpus}; rules ${about.rules}; seed ${about.seed}`);
-    const address = location.origin;
+    const address = about.port ? `${location.protocol}//${location.hostname}:${about.port}` : location.origin;
     put("address", address);
     put("command", `microengine --new-key key.json\nmicroengine --polyswarmd-addr ${address} --keyfile key.json --backend eicar`);
     announce(`Block ${now.block}: ${plural(open.length, "open bounty", "open bounties")}, ${plural(figures.assertions, "assertion")} so far.`);

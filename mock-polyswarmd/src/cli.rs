@@ -280,6 +280,7 @@ impl Cli {
         let (serving, address) = listen(server, http::app(server, cheats), address, "polyswarmd", "--port").await?;
         let (mut servers, mut page) = (vec![serving], cheats.then_some(address));
         if let Some(port) = self.admin_port {
+            server.connect_at(address.port());
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
             let (serving, address) = listen(server, http::admin(server), address, "cheats", "--admin-port").await?;
             servers.push(serving);

@@ -171,12 +171,21 @@ pub struct Sample {
     changes: Vec<f64>,
 }
 
+/// How far a page has heard.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Heard {
+    /// Of the last change.
+    change: u64,
+    /// Events up to then.
+    events: u64,
+}
+
 /// What changed since a page heard last.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct News {
     /// To be told with the next question.
     #[serde(skip)]
-    pub number: u64,
+    pub heard: Heard,
     /// Whether this is everything there is.
     pub whole: bool,
     /// Events that were forgotten before this page could hear of them.
@@ -202,6 +211,8 @@ pub struct Feed {
     number: u64,
     cards: VecDeque<Card>,
     events: VecDeque<Told>,
+    /// Events ever, those that are kept included.
+    event_count: u64,
     history: VecDeque<(u64, Sample)>,
     /// Who is followed, and what each was given.
     followed: Vec<(AccountId, Nct)>,
@@ -352,6 +363,7 @@ impl Feed {
             _ => return,
         }
         self.number = number;
+        self.event_count += 1;
     }
 
     /// The bounty of that guid, if it is kept, to be changed.
@@ -387,13 +399,11 @@ impl Feed {
     }
 
     /// What a page does not know that heard of everything up to `since`; everything if it heard of nothing.
-    pub fn news(&self, since: Option<u64>, chains: &Chains) -> News {
+    pub fn news(&self, since: Option<Heard>, chains: &Chains) -> News {
         let market = chains.market(ChainName::Side);
         let names = chains.world().names();
-        let last = since.unwrap_or(0);
-        // Every event has a number of its own; others have some, too.
-        let oldest = self.events.front().map_or(0, |event| event.number);
-        let forgotten = since.is_some() && self.events.len() == EVENTS && oldest > last + 1;
+        let last = since.unwrap_or_default().change;
+        let forgotten = self.event_count - self.events.len() as u64;
         let balance = |&(account, given): &(AccountId, Nct)| {
             let called = names.get(account.0 as usize).map_or("", String::as_str);
             Balance {
@@ -405,9 +415,9 @@ impl Feed {
             }
         };
         News {
-            number: self.number,
+            heard: Heard { change: self.number, events: self.event_count },
             whole: since.is_none(),
-            missed_events: if forgotten { oldest - last - 1 } else { 0 },
+            missed_events: since.map_or(0, |since| forgotten.saturating_sub(since.events)),
             bounties: self.cards.iter().filter(|card| card.changed > last).cloned().collect(),
             kept: self.cards.iter().map(|card| card.guid.clone()).collect(),
             events: self.events.iter().filter(|event| event.number > last).cloned().collect(),

@@ -28,7 +28,7 @@ use wire::{
 use crate::{
     chain::{self, ChainName, Chains, Input, Order},
     content::{self, NoContent, Store, Upload},
-    live::{Feed, News},
+    live::{Feed, Heard, News},
     messages,
     pool::{NotTaken, Pool},
     transaction::Transaction,
@@ -305,7 +305,7 @@ impl Node {
     }
 
     /// What a page does not know that heard of everything up to `since`; everything if it heard of nothing.
-    pub fn news(&self, since: Option<u64>) -> News {
+    pub fn news(&self, since: Option<Heard>) -> News {
         self.feed.news(since, &self.chains)
     }
 

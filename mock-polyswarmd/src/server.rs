@@ -108,6 +108,8 @@ pub struct Server {
     pages: AtomicUsize,
     /// When blocks are mined, once that is settled.
     clock: OnceLock<Clock>,
+    /// Where clients connect, if pages are served elsewhere.
+    port: OnceLock<u16>,
     /// Somebody came, acted, or passed.
     pub activity: Notify,
     /// Time to stop.
@@ -136,6 +138,7 @@ impl Server {
             changed: watch::Sender::new(()),
             pages: AtomicUsize::new(0),
             clock: OnceLock::new(),
+            port: OnceLock::new(),
             activity: Notify::new(),
             stop: watch::Sender::new(false),
             broken: Mutex::new(None),
@@ -197,6 +200,16 @@ impl Server {
     /// When blocks are mined; when somebody asks for one, if nothing was said.
     pub fn clock(&self) -> Clock {
         self.clock.get().copied().unwrap_or(Clock::Manual)
+    }
+
+    /// Where clients connect, if pages are served on another port.
+    pub fn port(&self) -> Option<u16> {
+        self.port.get().copied()
+    }
+
+    /// Says where clients connect; for good.
+    pub(crate) fn connect_at(&self, port: u16) {
+        let _ = self.port.set(port);
     }
 
     /// WebSocket connections open to the side chain.

@@ -56,7 +56,7 @@
   const values = (look, name, more) =>
     axis(look, { type: "value", name, nameGap: 10, scale: true, label: { formatter: brief }, ...more });
   const below = { nameLocation: "middle", nameGap: 28 };
-  const legend = look => ({ show: true, top: 0, left: 0, itemWidth: 18, itemHeight: 8, textStyle: { color: look.text }, inactiveColor: look.muted });
+  const legend = look => ({ show: true, top: 0, left: 0, itemWidth: 30, itemHeight: 8, textStyle: { color: look.text }, inactiveColor: look.muted });
   // Zoom by wheel, by two fingers, and by a bar below, which keys do not need: the table has every point.
   const zoom = (look, axes, printing) => printing ? [] : [
     { type: "inside", xAxisIndex: axes, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false, preventDefaultMouseMove: false },

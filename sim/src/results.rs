@@ -106,6 +106,10 @@ fn file(path: &Path) -> Result<Content> {
 fn value(path: &Path) -> Result<Value> {
     let shown = text::shown(path);
     let mut bytes = Vec::new();
+    // A pipe, say, might never end, nor begin.
+    if path.exists() && !path.is_file() {
+        bail!("{shown} is no file; name what a command wrote with --out");
+    }
     let opened = File::open(path).and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
     opened.with_context(|| format!("cannot read {shown}; name what a command wrote with --out"))?;
     if bytes.len() as u64 > FILE_LIMIT {

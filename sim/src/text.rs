@@ -57,6 +57,12 @@ pub fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || is_none(character)
+}
+
+/// True for what Unicode says will never be a character; XML knows no way to write some of them.
+fn is_none(character: char) -> bool {
+    matches!(character, '\u{fdd0}'..='\u{fdef}') || u32::from(character) & 0xfffe == 0xfffe
 }
 
 /// The known name that `name` was probably meant to be.
@@ -127,6 +133,7 @@ mod tests {
     fn a_quoted_value_cannot_drive_the_terminal() {
         assert_eq!(quote("a\x1b[31m\u{202e}b\n"), "`a\\u{1b}[31m\\u{202e}b\\n`");
         assert_eq!(quote(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
+        assert_eq!(plain("\u{fffe}\u{1ffff}\u{fffd}"), "\\u{fffe}\\u{1ffff}\u{fffd}");
         assert_eq!(quote(""), "empty");
     }
 

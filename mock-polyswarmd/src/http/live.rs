@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::answer::{Fail, Segments};
 use crate::{
     clock::Clock,
-    live::News,
+    live::{Heard, News},
     node::Figures,
     server::{Onlooker, Server},
 };
@@ -102,6 +102,8 @@ struct About {
     corpus: String,
     rules: &'static str,
     seed: u64,
+    /// Where clients connect, if that is another port than the page's.
+    port: Option<u16>,
     /// Bounties of the corpus.
     planned: u64,
     /// `manual`, `every` or `lockstep`.
@@ -122,7 +124,7 @@ struct Status {
 }
 
 impl Report {
-    fn of(server: &Server, since: Option<u64>) -> Report {
+    fn of(server: &Server, since: Option<Heard>) -> Report {
         let node = server.node();
         let (setup, market) = (node.setup(), node.chains().market(crate::chain::ChainName::Side));
         let (clock, period) = match server.clock() {
@@ -136,6 +138,7 @@ impl Report {
                 corpus: text::cut(setup.corpus.name(), 60),
                 rules: market.rules().name,
                 seed: setup.scenario.seed,
+                port: server.port(),
                 planned: setup.bounties,
                 clock,
                 period_ms: period.map(|period| u64::try_from(period.as_millis()).unwrap_or(u64::MAX)),
@@ -206,11 +209,11 @@ async fn show(server: &Server, socket: WebSocket, mut onlooker: Onlooker) -> Res
 }
 
 /// Tells a page what it does not know; answers with what it knows then.
-async fn tell(server: &Server, sender: &mut SplitSink<WebSocket, Message>, since: Option<u64>) -> Result<u64, &'static str> {
+async fn tell(server: &Server, sender: &mut SplitSink<WebSocket, Message>, since: Option<Heard>) -> Result<Heard, &'static str> {
     let report = Report::of(server, since);
     let text = serde_json::to_string(&report).map_err(|_| "a report cannot be written")?;
     match timeout(server.patience().reader, sender.send(Message::text(text))).await {
-        Ok(Ok(())) => Ok(report.news.number),
+        Ok(Ok(())) => Ok(report.news.heard),
         Ok(Err(_)) => Err("the page is gone"),
         Err(_) => Err("the page does not read"),
     }

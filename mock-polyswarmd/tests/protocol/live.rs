@@ -62,13 +62,13 @@ async fn a_page_is_told_everything_once_and_then_what_changed() {
 
     let mut expert = Actor::new(5);
     let (guid, expiration) = market.bounty(&mut expert, &[EICAR, b"harmless"], 20).await;
-    let heard = until_block(&mut page, market.now()).await;
-    assert!(heard.iter().all(|message| message["whole"] == false));
-    let cards: Vec<&Value> = heard.iter().flat_map(|message| message["bounties"].as_array().unwrap()).collect();
+    let before = until_block(&mut page, market.now()).await;
+    assert!(before.iter().all(|message| message["whole"] == false));
+    let cards: Vec<&Value> = before.iter().flat_map(|message| message["bounties"].as_array().unwrap()).collect();
     let card = cards.iter().rev().find(|card| card["guid"] == guid.as_str()).expect("the new bounty");
     assert_eq!((&card["round"], &card["artifact_count"], &card["expiration"]), (&json!("assertion"), &json!(2), &json!(expiration)));
     assert_eq!((&card["amount"], &card["staked"]), (&json!("4"), &json!("0")));
-    let accounts = heard.last().unwrap()["accounts"].as_array().unwrap();
+    let accounts = before.last().unwrap()["accounts"].as_array().unwrap();
     let visitor = accounts.iter().find(|account| account["role"] == "visitor").expect("the visitor");
     // It paid the bounty and its fee, and was given the rest.
     assert_eq!((&visitor["balance"], &visitor["change"]), (&json!("49999995.9375"), &json!("-4.0625")));
@@ -77,10 +77,16 @@ async fn a_page_is_told_everything_once_and_then_what_changed() {
     let last = market.mine(60).await;
     let heard = until_block(&mut page, last).await;
     let figures = market.server.node().figures();
-    let told: Vec<&Value> = std::iter::once(&first).chain(&heard).flat_map(|message| message["events"].as_array().unwrap()).collect();
+    let told: Vec<&Value> =
+        std::iter::once(&first).chain(&before).chain(&heard).flat_map(|message| message["events"].as_array().unwrap()).collect();
     let of = |kind: &str| told.iter().filter(|event| event["kind"] == kind).count() as u64;
-    let missed: u64 = heard.iter().map(|message| message["missed_events"].as_u64().unwrap()).sum();
+    let missed: u64 = before.iter().chain(&heard).map(|message| message["missed_events"].as_u64().unwrap()).sum();
     assert!(of("reveal") > 0 && of("settled") > 0 && of("assertion") + missed >= figures.assertions, "{missed} missed of {figures:?}");
+    // All that the journal has of what a page shows was told, or counted as missed.
+    let journal = market.get("/_mock/journal").await;
+    let shown = ["NewBounty", "NewAssertion", "RevealedAssertion", "NewVote", "QuorumReached", "SettledBounty"];
+    let happened = journal.text().lines().filter(|line| shown.iter().any(|kind| line.contains(&format!("\"event\":\"{kind}\"")))).count();
+    assert_eq!(told.len() as u64 + missed, happened as u64);
     let numbers: Vec<u64> = told.iter().map(|event| event["number"].as_u64().unwrap()).collect();
     assert!(numbers.is_sorted_by(|one, other| one < other), "each once, in order");
     let card =

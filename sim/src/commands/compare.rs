@@ -98,7 +98,7 @@ impl CompareArgs {
                 markets,
                 tracks,
                 scenario_sha256,
-                command: stage::command(),
+                command: stage::command(&[]),
                 strategies: &strategies,
                 split: self.split,
                 checked: checked.clone(),

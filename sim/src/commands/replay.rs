@@ -102,7 +102,14 @@ impl ReplayArgs {
         let asks_program = setup.scenario.engine.strategy.contains("command?");
         let directory = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
         let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(nulls)), nulls);
-        let wishes = Wishes { command: stage::command(), scenario_sha256, scenario_toml: &scenario_toml, out: directory, nulls, jobs };
+        let wishes = Wishes {
+            command: stage::command(&["--gate", "--baseline"]),
+            scenario_sha256,
+            scenario_toml: &scenario_toml,
+            out: directory,
+            nulls,
+            jobs,
+        };
         let played = execute::execute(&setup, wishes, &interrupted, &|closed| bar.inc(closed));
         bar.finish_and_clear();
         let run = execute::answer(played)?;

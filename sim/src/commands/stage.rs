@@ -159,15 +159,20 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// The command as it was typed, quoted for a shell, without what changes nothing about its result: `--out` (a folder is
-/// written once), `--jobs`, `--format`, `--quiet`, `--progress`, gates, and those of the cache.
-pub fn command() -> String {
+/// written once), `--jobs`, `--format`, `--quiet`, `--progress`, those of the cache, and `others`, which take a value.
+pub fn command(others: &[&str]) -> String {
     let mut words = vec!["sim".to_owned()];
     let mut typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = typed.next() {
         let (flag, value) = word.split_once('=').map_or((word.as_str(), false), |(flag, _)| (flag, true));
         match flag {
-            "--out" | "--jobs" | "--format" | "--cache" | "--progress" | "--gate" | "--baseline" if !value => drop(typed.next()),
-            "--out" | "--jobs" | "--format" | "--cache" | "--progress" | "--gate" | "--baseline" | "--rescan" | "--quiet" => {}
+            "--out" | "--jobs" | "--format" | "--cache" | "--progress" if !value => drop(typed.next()),
+            "--out" | "--jobs" | "--format" | "--cache" | "--progress" | "--rescan" | "--quiet" => {}
+            _ if others.contains(&flag) => {
+                if !value {
+                    typed.next();
+                }
+            }
             _ => words.push(quoted(&word)),
         }
     }

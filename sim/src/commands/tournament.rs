@@ -73,7 +73,7 @@ impl TournamentArgs {
         let arena = Arena::new(&setup, folder, &strategies, usize::from(self.size)).or_exit(Exit::Usage)?;
         let rounds = usize::from(self.rounds);
         let bar = progress.bar(arena.plays(rounds), false);
-        let played = arena.play(rounds, jobs, scenario_sha256, stage::command(), &interrupted, &|closed| bar.inc(closed));
+        let played = arena.play(rounds, jobs, scenario_sha256, stage::command(&[]), &interrupted, &|closed| bar.inc(closed));
         bar.finish_and_clear();
         let tournament = match played {
             Err(error) if error.is::<Unfit>() || error.is::<SetupError>() || error.is::<Unplayable>() => {

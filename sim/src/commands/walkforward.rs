@@ -96,7 +96,7 @@ impl WalkForwardArgs {
         let outcome = Outcome {
             markets,
             scenario_sha256,
-            command: stage::command(),
+            command: stage::command(&[]),
             strategies: &strategies,
             tracks,
             timeline,

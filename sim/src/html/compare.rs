@@ -23,8 +23,8 @@ const MAPPED: usize = 40;
 pub(super) fn sections(comparison: &Comparison) -> Vec<Section> {
     let mut all = vec![
         Section::new("ran", "What ran", ran(comparison)),
-        Section::new("profit", "What each earned", profits(comparison)),
         Section::new("choice", "What to choose", choice(comparison)),
+        Section::new("profit", "What each earned", profits(comparison)),
     ];
     if comparison.pairs.is_some() {
         all.push(Section::new("pairs", "Each against each", pairs(comparison)));
@@ -98,7 +98,7 @@ fn called(facts: &StrategyFacts, comparison: &Comparison) -> Markup {
 
 fn profits(comparison: &Comparison) -> Markup {
     let level = 100.0 * comparison.method.confidence;
-    let rows = in_order(comparison).into_iter().enumerate().map(|(place, facts)| {
+    let rows = in_order(comparison).into_iter().map(|facts| {
         let difference = facts.difference.as_ref();
         let best = match facts.among_best {
             Some(true) => html! { span.badge.good { "maybe" } },
@@ -107,8 +107,8 @@ fn profits(comparison: &Comparison) -> Markup {
         };
         vec![
             called(facts, comparison),
+            best,
             plain(role(facts.role)),
-            plain((place + 1).to_string()),
             signed(facts.profit_nct),
             signed(facts.per_bounty.nct),
             plain(interval(facts.per_bounty.interval)),
@@ -116,13 +116,12 @@ fn profits(comparison: &Comparison) -> Markup {
             difference.map_or_else(|| plain(""), |difference| plain(interval(difference.per_bounty.interval))),
             difference.map_or_else(|| plain(""), |difference| plain(p_value(difference.p))),
             difference.and_then(|difference| difference.adjusted_p).map_or_else(|| plain(""), |p| plain(p_value(Some(p)))),
-            best,
         ]
     });
     let columns = [
         Text("strategy"),
+        Text("best?"),
         Text("role"),
-        Number("rank"),
         Number("profit NCT"),
         Number("per bounty"),
         Number("interval"),
@@ -130,14 +129,17 @@ fn profits(comparison: &Comparison) -> Markup {
         Number("interval"),
         Number("p"),
         Number("adjusted p"),
-        Text("best?"),
     ];
     let table = table(&format!("Profit, with {level:.0} % intervals; differences against the baseline, bounty by bounty"), &columns, rows);
     let ordered = in_order(comparison);
     let marked = |facts: &StrategyFacts| facts.strategy == comparison.choice.best;
     let earned: Vec<_> = ordered.iter().map(|facts| whisker(&facts.strategy, &facts.per_bounty, marked(facts))).collect();
-    let differ: Vec<_> =
-        ordered.iter().filter_map(|facts| Some(whisker(&facts.strategy, &facts.difference?.per_bounty, marked(facts)))).collect();
+    let difference = |facts: &&StrategyFacts| match &facts.difference {
+        Some(difference) => whisker(&facts.strategy, &difference.per_bounty, marked(facts)),
+        // The baseline itself, so that both charts have the same rows.
+        None => json!({ "name": cut(&facts.strategy, NAME), "value": 0.0, "interval": null, "marked": marked(facts) }),
+    };
+    let differ: Vec<_> = ordered.iter().map(difference).collect();
     let summary = "The figures are in the table below.";
     html! {
         div.columns {
@@ -244,7 +246,7 @@ fn risks(comparison: &Comparison) -> Markup {
             count(facts.late),
             count(facts.unfunded),
             count(facts.refused),
-            signed(facts.regret_nct),
+            plain(nct(facts.regret_nct, true)),
             share(facts.share_of_hindsight),
         ]
     });

@@ -79,9 +79,16 @@ async fn overflow(page: &mut Page, width: u32) -> Value {
 }
 
 async fn picture(page: &mut Page, name: &str, everything: bool) {
-    if let Some(folder) = env::var_os(PICTURES) {
-        let file = PathBuf::from(folder).join(name);
-        fs::write(file, page.screenshot(everything).await).unwrap();
+    if env::var_os(PICTURES).is_some() {
+        keep(name, &page.screenshot(everything).await);
+    }
+}
+
+/// Keeps a picture for whoever asked for them.
+fn keep(name: &str, content: &[u8]) {
+    if let Some(folder) = env::var_os(PICTURES).map(PathBuf::from) {
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), content).unwrap();
     }
 }
 
@@ -117,9 +124,7 @@ async fn look_at(page: &mut Page, file: &Path, name: &str, least_charts: u64) {
     assert_eq!(page.evaluate("printed").await, json!(["light", 660]), "{name}");
     assert_eq!(page.evaluate("document.documentElement.dataset.theme === undefined").await, true, "{name}");
     page.until("document.querySelector('[data-chart] svg').getBoundingClientRect().width !== 660").await;
-    if let Some(folder) = env::var_os(PICTURES) {
-        fs::write(PathBuf::from(folder).join(format!("{name}.pdf")), pdf).unwrap();
-    }
+    keep(&format!("{name}.pdf"), &pdf);
 
     assert_eq!(page.problems().await, Vec::<String>::new(), "{name}");
     let elsewhere: Vec<String> = page.requests().await.into_iter().filter(|address| !address.starts_with("file://")).collect();

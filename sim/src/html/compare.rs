@@ -108,7 +108,6 @@ fn profits(comparison: &Comparison) -> Markup {
         vec![
             called(facts, comparison),
             best,
-            plain(role(facts.role)),
             signed(facts.profit_nct),
             signed(facts.per_bounty.nct),
             plain(interval(facts.per_bounty.interval)),
@@ -121,7 +120,6 @@ fn profits(comparison: &Comparison) -> Markup {
     let columns = [
         Text("strategy"),
         Text("best?"),
-        Text("role"),
         Number("profit NCT"),
         Number("per bounty"),
         Number("interval"),

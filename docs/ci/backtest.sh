@@ -8,7 +8,8 @@
 # BASE    the engine's file to compare with, such as that of the branch to merge into; gates may then say `base`
 #
 # From the environment, all optional:
-#   SCAN_GATES, MARKET_GATES   gates, one a line; see `sim bench scan --help`. Blank lines do not count
+#   SCAN_GATES, MARKET_GATES   gates, one a line; see `sim bench scan --help`. Without SCAN_GATES scanners are not measured:
+#                              an engine of recorded verdicts has none
 #   CANNOT_TELL                pass, warn (default) or fail: what becomes of a gate that this machine cannot tell
 #   OUT                        folder for reports; default `backtest`, which is replaced
 #   SIM_CACHE                  folder of verdicts, worth keeping from one job to the next
@@ -16,6 +17,7 @@
 #
 # Exit codes: 0 all gates hold; 3 one fails; another: something went wrong, which is said on stderr.
 set -uo pipefail
+SCAN_GATES=${SCAN_GATES:-}
 
 if [ $# -lt 2 ] || [ $# -gt 3 ]; then
     echo "usage: backtest.sh CORPUS ENGINE [BASE]" >&2
@@ -23,17 +25,30 @@ if [ $# -lt 2 ] || [ $# -gt 3 ]; then
 fi
 corpus=$1 engine=$2 base=${3:-}
 out=${OUT:-backtest}
-rm -rf "$out" && mkdir -p "$out" || exit 2
+for file in "$engine" ${base:+"$base"}; do
+    if [ ! -f "$file" ]; then
+        echo "there is no engine's file $file" >&2
+        exit 2
+    fi
+done
+# Only what an earlier run of this script left is taken away.
+if [ -e "$out" ] && [ ! -e "$out/.backtest" ]; then
+    echo "$out exists, and is not of a backtest; name another folder with OUT" >&2
+    exit 2
+fi
+rm -rf "$out" && mkdir -p "$out" && touch "$out/.backtest" || exit 2
 
 against=()
 [ -z "$base" ] || against=(--against "$base")
 
-# The worst that happened: an error is worse than a gate that fails.
-worst=0
+# Gates that fail are for the end; an error ends it at once.
+failed=0
 note() {
-    if [ "$1" -ne 0 ] && { [ "$worst" -eq 0 ] || [ "$worst" -eq 3 ]; }; then
-        worst=$1
-    fi
+    case $1 in
+    0) ;;
+    3) failed=3 ;;
+    *) exit "$1" ;;
+    esac
 }
 
 # bench SUBJECT GATES: `sim bench SUBJECT` with these gates, and its reports.
@@ -52,7 +67,7 @@ bench() {
     fi
 }
 
-bench scan "${SCAN_GATES:-}"
+[ -z "${SCAN_GATES//[[:space:]]/}" ] || bench scan "$SCAN_GATES"
 bench replay "${MARKET_GATES:-}"
 
 # The page that a person opens: what the engine would have earned, and why not more.
@@ -61,4 +76,4 @@ sim replay "$corpus" --engine "$engine" --out "$out/run" >"$out/run.txt" &&
     sim report "$out/run" -o "$out/report.html"
 note $?
 
-exit "$worst"
+exit "$failed"

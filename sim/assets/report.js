@@ -112,7 +112,7 @@
         grid: { ...base.grid, top: 30 + 24 * Math.min(rows, 8), bottom: (data.names ? 8 : 22) + (zooms.length ? 30 : 0) },
         legend: several ? legend(look) : base.legend,
         xAxis: x,
-        yAxis: values(look, data.unit),
+        yAxis: values(look, data.unit, { scale: !data.series.some(one => one.area) }),
         dataZoom: zooms,
         tooltip: { ...base.tooltip, trigger: "axis", valueFormatter: full },
         series: data.series.map((one, place) => ({

@@ -242,4 +242,20 @@ fn an_error_is_no_failing_gate() {
     let script = format!("{}/backtest.sh corpus engine.toml", recipes().display());
     let output = repository.run(&script, &BTreeMap::new());
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert_eq!(told(&output).matches("error: ").count(), 1, "{}", told(&output));
+}
+
+#[test]
+fn an_engine_of_recorded_verdicts_has_no_scanner_to_gate() {
+    let repository = Repository::new("name = \"recorded\"\n");
+    let script = format!("{}/backtest.sh panel engine.toml", recipes().display());
+    let gates = BTreeMap::from([("MARKET_GATES".to_owned(), "nct_per_bounty >= 0.1\n".to_owned())]);
+    let output = repository.run(&script, &gates);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let reports = repository.work().join("backtest");
+    assert!(reports.join("report.html").exists() && !reports.join("bench-scan.json").exists());
+    // What it did not write it does not replace.
+    fs::remove_file(reports.join(".backtest")).unwrap();
+    assert_eq!(repository.run(&script, &gates).status.code(), Some(2));
+    assert!(reports.join("report.html").exists());
 }

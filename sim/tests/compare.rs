@@ -52,6 +52,8 @@ fn the_number_of_threads_changes_nothing_but_the_time() {
 #[test]
 fn equals_are_not_told_apart_and_the_worse_is() {
     let comparison = compare(&["-s", "fixed", "-s", "null/min", "-s", "fixed?bid=0.1", "--baseline", "fixed?bid=0.5"]);
+    let repeat = comparison["command"].as_str().unwrap();
+    assert!(repeat.ends_with("-s null/min -s 'fixed?bid=0.1' --baseline 'fixed?bid=0.5'"), "{repeat}");
     let same = &strategy(&comparison, "fixed")["difference"];
     assert_eq!((&same["per_bounty"]["nct"], &same["p"], &same["distinct"]), (&0.0.into(), &1.0.into(), &false.into()));
     assert_eq!(strategy(&comparison, "fixed")["among_best"], true);

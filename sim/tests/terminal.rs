@@ -191,7 +191,8 @@ fn a_terminal_is_as_wide_as_it_is_and_shows_a_bar_if_it_can() {
     let widest = list.lines().map(|line| line.chars().count()).max();
     assert!(widest > Some(40), "it uses the room that there is: {widest:?}");
     let shown = in_terminal(80, "TERM=xterm", &["replay", "--set", "bounties=3000"]).unwrap();
-    assert!(shown.contains("checking the corpus") && shown.contains('\x1b'), "{shown}");
+    // Which of its frames are drawn depends on the machine; that the last one is cleared does not.
+    assert!(shown.contains("\x1b[2K"), "{shown}");
     for (environment, flag) in [("TERM=dumb", "--no-nulls"), ("TERM=xterm", "--quiet"), ("TERM=xterm", "--progress=none")] {
         let shown = in_terminal(80, environment, &["replay", "--set", "bounties=3000", flag]).unwrap();
         assert!(shown.contains("Replay of") && !shown.contains('\x1b') && !shown.contains("checking"), "{environment} {flag}: {shown}");

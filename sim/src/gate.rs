@@ -2,7 +2,7 @@
 //!
 //! An expression has `base` (what the figure is in the baseline, or on the other side of a comparison), numbers with units
 //! (`2s`, `5 ms`, `64 MiB`, `0.5 NCT`, `90%`), `+ - * /` and parentheses. After `+` and `-`, a percentage is of what stands
-//! left of it: `base - 1%` is `base * 0.99`. Exact figures are compared as they are. A measured one passes or fails only if
+//! left of it, whatever its sign: `base - 1%` is a hundredth of the base's size below it. Exact figures are compared as they are. A measured one passes or fails only if
 //! the whole interval of its rounds lies on one side of the bound; otherwise this machine cannot tell.
 //!
 //! Nothing is measured here and nothing is read: what is known comes in as [`Evidence`].
@@ -100,7 +100,7 @@ pub enum Expression {
     Difference(Box<Expression>, Box<Expression>),
     Product(Box<Expression>, Box<Expression>),
     Quotient(Box<Expression>, Box<Expression>),
-    /// So many times what is in it: 1.05 for `+ 5%`.
+    /// More by that share of its size: 0.05 for `+ 5%`.
     Changed(Box<Expression>, f64),
 }
 
@@ -128,7 +128,10 @@ impl Expression {
             Expression::Difference(one, other) => one.value(base) - other.value(base),
             Expression::Product(one, other) => one.value(base) * other.value(base),
             Expression::Quotient(one, other) => one.value(base) / other.value(base),
-            Expression::Changed(of, factor) => of.value(base) * factor,
+            Expression::Changed(of, share) => {
+                let of = of.value(base);
+                of * if of < 0.0 { 1.0 - share } else { 1.0 + share }
+            }
         }
     }
 }
@@ -497,6 +500,9 @@ mod tests {
             ("tpr >= 0.9", 0.0, 0.9),
             ("tpr >= base - 1%", 0.5, 0.495),
             ("tpr >= base - 0.01", 0.5, 0.49),
+            ("tpr >= base - 1%", -100.0, -101.0),
+            ("tpr >= base + 1%", -100.0, -99.0),
+            ("tpr >= base - 50% - 50%", -100.0, -225.0),
             ("backends.a.b-c.p99 <= 7 ns", 0.0, 7e-9),
         ] {
             assert!((bound(typed, base) - expected).abs() <= 1e-9 * expected.abs(), "{typed}: {}", bound(typed, base));
@@ -553,6 +559,8 @@ mod tests {
         assert_eq!(exact("tpr >= 0.9", 0.9f64.next_down(), 0.0), Outcome::Fail);
         assert_eq!(exact("nct_per_bounty >= base - 1%", 0.99, 1.0), Outcome::Pass);
         assert_eq!(exact("nct_per_bounty >= base - 1%", 0.98, 1.0), Outcome::Fail);
+        assert_eq!(exact("nct_per_bounty >= base - 1%", -1.0, -1.0), Outcome::Pass, "nothing changed");
+        assert_eq!(exact("nct_per_bounty >= base - 1%", -1.02, -1.0), Outcome::Fail);
         assert_eq!(exact("profit_nct > -5 NCT", -4.0, 0.0), Outcome::Pass);
         assert_eq!(exact("rank == 1", 1.0, 0.0), Outcome::Pass);
         assert_eq!(exact("rank != base", 1.0, 1.0), Outcome::Fail);

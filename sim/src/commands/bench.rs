@@ -64,7 +64,8 @@ Examples:
 const GATES: &str = "\
 Gates: FIGURE OP EXPRESSION; `sim bench figures` lists figures. An expression has `base`, numbers
 with units (ns us ms s min, B kB MB GB KiB MiB GiB, NCT, %), + - * / and parentheses; after + and -,
-a percentage is of what stands left of it: `base - 1%` is `base * 0.99`. OP: >= <= > < == !=
+a percentage is of what stands left of it, whatever its sign: `base - 1%` is 0.99 for a base of 1
+and -1.01 for one of -1. OP: >= <= > < == !=
   'files_per_s >= base * 0.95'      'p99_scan <= 2s'              'peak_memory <= 512 MiB'
   'backends.yara.p99 <= base + 10%' 'tpr >= 0.9'                  'instructions <= base + 2%'
   'nct_per_bounty >= base - 1%'     'decisions_sha256 == base'    'profit_nct >= 100 NCT'

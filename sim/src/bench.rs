@@ -52,6 +52,8 @@ pub struct BenchReport {
     /// The first errors of scanning.
     pub errors: Vec<ScanErrorReport>,
     pub warnings: Vec<String>,
+    /// Exact figures that no gate can be held to, and why: chance decided them.
+    pub unsure: BTreeMap<String, String>,
 }
 
 /// What was measured, and on what.
@@ -133,9 +135,10 @@ pub struct FigureReport {
 
 impl FigureReport {
     fn known(&self) -> Known {
-        match self.kind {
-            Kind::Exact => Known::Exact(self.value.clone()),
-            Kind::Measured => Known::Rounds(self.rounds.clone()),
+        match (self.kind, &self.value) {
+            (Kind::Measured, _) => Known::Rounds(self.rounds.clone()),
+            (Kind::Counted, Value::Number(number)) => Known::Counted(*number),
+            (Kind::Counted | Kind::Exact, value) => Known::Exact(value.clone()),
         }
     }
 }
@@ -266,6 +269,7 @@ pub(crate) mod sample {
             figures,
             errors: Vec::new(),
             warnings: vec![own("a <script>alert(1)</script> warning")],
+            unsure: BTreeMap::new(),
         }
     }
 }

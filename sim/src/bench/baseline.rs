@@ -26,6 +26,8 @@ pub struct Saved {
     pub machine: Machine,
     pub probe: Option<Probe>,
     pub figures: BTreeMap<String, FigureReport>,
+    #[serde(default)]
+    pub unsure: BTreeMap<String, String>,
 }
 
 /// The file of a baseline: a path that exists or looks like one, else a name in the folder.

@@ -160,11 +160,6 @@ mod tests {
                       "upper_value": 100.16848089816531,
                       "value": 100.11607485258573
                     },
-                    "peak-memory": {
-                      "lower_value": 25000000.0,
-                      "upper_value": 25000000.0,
-                      "value": 25000000.0
-                    },
                     "seconds": {
                       "lower_value": 0.5989908148951372,
                       "upper_value": 0.5996242848399705,
@@ -183,36 +178,29 @@ mod tests {
         check(
             &github(&sample::report(1.0), Better::Less),
             &expect![[r#"
-            [
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: backends.a|b<script>\\u{202e}.p99",
-                "range": "0.003993 to 0.003997",
-                "unit": "s",
-                "value": 0.00399536238899671
-              },
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: cpu_seconds_user",
-                "range": "0.500000 to 0.500000",
-                "unit": "s",
-                "value": 0.5
-              },
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: peak_memory",
-                "range": "25000000.000000 to 25000000.000000",
-                "unit": "bytes",
-                "value": 25000000.0
-              },
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: seconds",
-                "range": "0.598991 to 0.599624",
-                "unit": "s",
-                "value": 0.5993043583495061
-              }
-            ]"#]],
+                [
+                  {
+                    "extra": "12 rounds",
+                    "name": "scan <b>\\u{1b}[31m corpus mine: backends.a|b<script>\\u{202e}.p99",
+                    "range": "0.003993 to 0.003997",
+                    "unit": "s",
+                    "value": 0.00399536238899671
+                  },
+                  {
+                    "extra": "12 rounds",
+                    "name": "scan <b>\\u{1b}[31m corpus mine: cpu_seconds_user",
+                    "range": "0.500000 to 0.500000",
+                    "unit": "s",
+                    "value": 0.5
+                  },
+                  {
+                    "extra": "12 rounds",
+                    "name": "scan <b>\\u{1b}[31m corpus mine: seconds",
+                    "range": "0.598991 to 0.599624",
+                    "unit": "s",
+                    "value": 0.5993043583495061
+                  }
+                ]"#]],
         );
         check(
             &github(&sample::report(1.0), Better::More),
@@ -260,7 +248,6 @@ mod tests {
                         <property name="backends.a|b&lt;script&gt;\u{202e}.p99" value="0.007993572809948495"/>
                         <property name="cpu_seconds_user" value="0.5"/>
                         <property name="files_per_s" value="50.04020223624856"/>
-                        <property name="peak_memory" value="25000000"/>
                         <property name="seconds" value="1.1990359214922734"/>
                         <property name="tpr" value="0.9"/>
                         <property name="verdicts_sha256" value="abababababababababababababababababababababababababababababababab"/>

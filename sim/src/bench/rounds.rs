@@ -51,6 +51,12 @@ pub struct Facts {
     pub errors: Vec<ScanErrorReport>,
     /// What a user should know.
     pub warnings: Vec<String>,
+    /// Times through the corpus in its rounds, if it does not do as it is told.
+    pub passes: Option<u32>,
+    /// Every backend failed on every artifact.
+    pub nothing_answered: bool,
+    /// Exact figures that no gate can be held to, and why: they may be others the next time.
+    pub unsure: BTreeMap<String, String>,
 }
 
 /// How much is measured.

@@ -30,7 +30,7 @@ use replay::plan::announced;
 use rustix::fs::{Advice, fadvise};
 
 use super::{
-    calls::{code, facts},
+    calls::{ANSWERED, code, facts},
     rounds::{Facts, Observation, Side},
 };
 use crate::{
@@ -246,7 +246,7 @@ impl<'a> ScanSide<'a> {
                 }
             }
         }
-        if self.changed > 0 {
+        if self.changed > 0 && self.perturb.is_some() {
             warnings.push(format!(
                 "{} of {} answers are other ones with bytes added (hash lists miss, archives seem cut short): times are of those, \
                  accuracy is not; --no-perturb adds none",
@@ -329,6 +329,13 @@ impl Side for ScanSide<'_> {
         let Some(clean) = &self.clean else { return Facts::default() };
         let mut facts = clean.facts.clone();
         facts.warnings.extend(self.warnings(clean));
+        if self.changed > 0 && self.perturb.is_none() {
+            let why = format!("{} answers were other ones when the same bytes were scanned again", text::thousands(self.changed));
+            let names = self.backends();
+            let of_backends = names.iter().flat_map(|name| ANSWERED.map(|figure| of_backend(name, figure)));
+            facts.unsure.extend(ANSWERED.map(str::to_owned).into_iter().chain(of_backends).map(|name| (name, why.clone())));
+            facts.warnings.push(why);
+        }
         facts
     }
 }

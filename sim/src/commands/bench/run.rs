@@ -15,6 +15,7 @@ use crate::{
     bench::{
         BenchName, BenchReport, Machine, RoundFacts, SCHEMA,
         baseline::{self, Saved},
+        calls::NOTHING_ANSWERED,
         export, instructions,
         judge::{self, Against, Court, Judged},
         probe::{self, Probe, Units},
@@ -26,6 +27,7 @@ use crate::{
     gate::{Gate, Outcome},
     progress::Progress,
     report::bench as reports,
+    scan::ScanErrorReport,
     text,
 };
 
@@ -114,6 +116,11 @@ impl Bench<'_> {
             for (facts, counted) in facts.iter_mut().zip(counted) {
                 facts.exact.extend(counted.map(|count| ("instructions".to_owned(), Value::Number(count as f64))));
             }
+            let [_, theirs] = &mut facts;
+            if theirs.nothing_answered {
+                let answered = theirs.exact.keys().filter(|name| judge::answered(name)).cloned();
+                theirs.unsure = answered.map(|name| (name, NOTHING_ANSWERED.to_owned())).collect();
+            }
             facts
         };
         let against = |theirs: &Facts| match (&saved, &measure.against) {
@@ -193,7 +200,13 @@ impl Bench<'_> {
         let measured = judged.measured;
         let gates = court.answers(judged);
         let figures = judged.figures();
-        let mut warnings = judged.facts.warnings.clone();
+        let (mut warnings, mut errors) = (judged.facts.warnings.clone(), judged.facts.errors.clone());
+        if let Against::Side { label, facts, .. } = judged.against {
+            let label = text::cut(label, 60);
+            warnings.extend(facts.warnings.iter().map(|warning| format!("{label}: {warning}")));
+            let theirs = facts.errors.iter().cloned();
+            errors.extend(theirs.map(|error| ScanErrorReport { backend: format!("{label}: {}", error.backend), ..error }));
+        }
         if cfg!(debug_assertions) {
             warnings.push("this program was built without optimisation: times say nothing; build it with --release".to_owned());
         }
@@ -211,7 +224,7 @@ impl Bench<'_> {
             machine: Machine::here(),
             rounds: RoundFacts {
                 warm: measured.rounds,
-                passes: measured.passes,
+                passes: judged.facts.passes.unwrap_or(measured.passes),
                 cold: self.measure.cold,
                 warm_up: self.measure.plan(1).warm_up,
                 looks: measured.looks,
@@ -223,8 +236,9 @@ impl Bench<'_> {
             probe: judged.probe.cloned(),
             base: judged.base_report(&figures),
             figures,
-            errors: judged.facts.errors.clone(),
+            errors,
             warnings,
+            unsure: judged.facts.unsure.clone(),
         }
     }
 

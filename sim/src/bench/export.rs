@@ -1,6 +1,9 @@
 //! The report as other programs read it: Bencher, github-action-benchmark, JUnit viewers, hyperfine's friends.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
+use engine::chance::fnv1a64;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Map, Value as Json, json};
 
@@ -28,15 +31,28 @@ fn number(figure: &FigureReport) -> Option<f64> {
 
 /// Bencher Metric Format: one benchmark, a measure for each figure that is a number.
 pub fn bmf(report: &BenchReport) -> Json {
+    let slugs = slugs(report.figures.keys());
     let measure = |(name, figure): (&String, &FigureReport)| {
         let mut metric = Map::from_iter([("value".to_owned(), json!(number(figure)?))]);
         if let Some([low, high]) = figure.interval {
             metric.extend([("lower_value".to_owned(), json!(low)), ("upper_value".to_owned(), json!(high))]);
         }
-        Some((slug(name), Json::Object(metric)))
+        Some((slugs.get(name)?.clone(), Json::Object(metric)))
     };
     let measures: Map<String, Json> = report.figures.iter().filter_map(measure).collect();
     json!({ title(report): measures })
+}
+
+/// Measures' names; those that would share one get a hash of what they are called here.
+fn slugs<'a>(names: impl Iterator<Item = &'a String>) -> BTreeMap<&'a String, String> {
+    let all: BTreeMap<&String, String> = names.map(|name| (name, slug(name))).collect();
+    let mut counts = BTreeMap::new();
+    all.values().for_each(|slug| *counts.entry(slug.clone()).or_insert(0) += 1);
+    let own = |(name, slug): (&'a String, String)| match counts[&slug] {
+        1 => (name, slug),
+        _ => (name, format!("{slug}-{:08x}", fnv1a64(name) as u32)),
+    };
+    all.into_iter().map(own).collect()
 }
 
 /// A measure's name as Bencher makes slugs: lower case, digits and hyphens.
@@ -67,7 +83,7 @@ pub fn github(report: &BenchReport, better: Better) -> Json {
 pub fn hyperfine(report: &BenchReport) -> Json {
     let ours = (title(report), &report.figures);
     let other = report.base.as_ref().map(|base| (text::plain(&base.label), &base.figures));
-    let result = |(command, figures): (String, &std::collections::BTreeMap<String, FigureReport>)| {
+    let result = |(command, figures): (String, &BTreeMap<String, FigureReport>)| {
         let rounds = |name: &str| figures.get(name).map_or(&[][..], |figure| &figure.rounds);
         let times = rounds("seconds");
         let (sorted, mean) = (series::sorted(times), |name: &str| series::mean(rounds(name)));
@@ -171,6 +187,14 @@ mod tests {
                   }
                 }"#]],
         );
+    }
+
+    #[test]
+    fn backends_of_like_names_have_their_own_slugs() {
+        let names = ["backends.a-b.p99", "backends.a.b.p99", "backends.c.p99"].map(str::to_owned);
+        let slugs = slugs(names.iter());
+        assert_eq!(slugs[&names[2]], "backends-c-p99");
+        assert!(slugs[&names[0]] != slugs[&names[1]] && slugs.values().all(|slug| !slug.contains('.')), "{slugs:?}");
     }
 
     #[test]

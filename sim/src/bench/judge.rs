@@ -140,7 +140,7 @@ impl Judged<'_> {
         if saved.machine.build != here.build {
             return Err(differ("build", &saved.machine.build, &here.build));
         }
-        if saved.machine != here {
+        if !saved.machine.same(&here) {
             let name = |machine: &Machine| format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.system);
             return Err(differ("machine", &name(&saved.machine), &name(&here)));
         }

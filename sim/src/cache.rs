@@ -386,7 +386,7 @@ mod tests {
             let kept = answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind));
             let known = *shelf.get(&id(byte)).expect("this scan knows all");
             let failure = answer.outcome.as_ref().err().map(|failure| failure.kind);
-            assert_eq!((known.failure, known.micros), (failure, micros(&answer)));
+            assert_eq!((known.failure, known.micros), (failure, micros(answer)));
             assert_eq!(again.get(&id(byte)), kept.then_some(&known), "{answer:?}");
             assert_eq!(shelf.family(&known).map(str::len), failure.is_none().then_some(FAMILY));
         }

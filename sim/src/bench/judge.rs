@@ -67,7 +67,7 @@ impl Judged<'_> {
         answers.iter().any(|answer| {
             let grows = self.measured.ours.contains_key(&answer.figure) && !self.measured.still.contains(&answer.figure);
             let judged = answer.margin.is_some() || (self.measured.rounds as usize) < gate::LEAST;
-            answer.outcome == Outcome::CannotTell && grows && judged
+            answer.outcome == Outcome::CannotTell && grows && judged && !self.shared(&answer.figure)
         })
     }
 

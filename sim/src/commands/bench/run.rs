@@ -1,6 +1,7 @@
 //! A measurement carried out: gates understood, sides measured, the report written, the exit code found.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::{Write, stderr},
     path::Path,
@@ -82,14 +83,12 @@ impl Bench<'_> {
             return Err("the baseline was measured on another corpus; save a new one".to_owned());
         }
         match (&self.name.market, &saved.name.market) {
-            (Some(own), Some(then)) => match own.differs(then) {
-                Some(differs) => return Err(format!("the baseline was measured on another market ({differs}); save a new one")),
-                None => {}
-            },
-            (Some(_), None) => return Err("the baseline does not say on which market it was measured; save a new one".to_owned()),
-            (None, _) => {}
+            (Some(own), Some(then)) => own
+                .differs(then)
+                .map_or(Ok(saved), |differs| Err(format!("the baseline was measured on another market ({differs}); save a new one"))),
+            (Some(_), None) => Err("the baseline does not say on which market it was measured; save a new one".to_owned()),
+            (None, _) => Ok(saved),
         }
-        Ok(saved)
     }
 
     /// Both sides as processes: one for each round.
@@ -239,6 +238,9 @@ impl Bench<'_> {
             None if !measured.complete => warnings.push("interrupted: figures are of the rounds that were over".to_owned()),
             None => {}
         }
+        // A process of ours may have said the same.
+        let mut said = BTreeSet::new();
+        warnings.retain(|warning| said.insert(warning.clone()));
         BenchReport {
             schema: SCHEMA,
             bench: self.subject,

@@ -273,7 +273,7 @@ fn what_is_late_decides_no_gate_but_those_on_lateness() {
     let gates = ["--gate", "tpr >= 0.5", "--gate", "verdicts_sha256 == 'ab'", "--gate", "timeouts == 1", "--gate", "errors <= 0"];
     let (exit, report) = place.scan("late.toml", &[&["--rounds", "1", "--warm-up", "0"], &gates[..]].concat());
     assert_eq!((exit, outcomes(&report)), (3, vec!["cannot-tell", "cannot-tell", "pass", "fail"]), "{report}");
-    assert!(report["gates"][0]["why"].as_str().unwrap().starts_with("1 answers were missing because of time-outs"));
+    assert!(report["gates"][0]["why"].as_str().unwrap().starts_with("1 of the answers did not come (time-outs"));
 }
 
 #[test]

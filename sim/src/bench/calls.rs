@@ -83,9 +83,7 @@ impl Calls {
     fn doubt(&self) -> Option<String> {
         (self.chancy > 0).then(|| {
             let chancy = text::thousands(self.chancy);
-            format!(
-                "{chancy} answers were missing because of time-outs, crashes or backends that were not there: another time they may come"
-            )
+            format!("{chancy} of the answers did not come (time-outs, crashes, backends that were not there): another time they may")
         })
     }
 

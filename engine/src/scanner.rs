@@ -61,14 +61,14 @@ pub struct Subject {
 pub struct Answer {
     /// What it said.
     pub outcome: Result<Finding, Failure>,
-    /// Microseconds that it took.
-    pub micros: u32,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl Answer {
     /// An answer that nobody had to be asked for.
     pub fn failed(failure: Failure) -> Answer {
-        Answer { outcome: Err(failure), micros: 0 }
+        Answer { outcome: Err(failure), took: Duration::ZERO }
     }
 }
 
@@ -77,14 +77,14 @@ impl Answer {
 pub struct Scan {
     /// One answer per backend, in order.
     pub answers: Vec<Answer>,
-    /// Microseconds that opening archives took.
-    pub opening_micros: u32,
+    /// How long opening archives took.
+    pub opening: Duration,
 }
 
 impl Scan {
-    /// Microseconds that everything took.
-    pub fn micros(&self) -> u32 {
-        self.answers.iter().fold(self.opening_micros, |sum, answer| sum.saturating_add(answer.micros))
+    /// How long everything took.
+    pub fn took(&self) -> Duration {
+        self.answers.iter().fold(self.opening, |sum, answer| sum.saturating_add(answer.took))
     }
 }
 
@@ -225,7 +225,7 @@ enum Told {
     /// It opens archives.
     Opening,
     /// It opened them.
-    Opened(Arc<Opened>, u32),
+    Opened(Arc<Opened>, Duration),
     /// It is in the next backend.
     Inside,
     /// It has an answer.
@@ -315,7 +315,7 @@ impl Scanner {
             archives: &self.archives,
             opening: &self.opening,
             opened: None,
-            opening_micros: 0,
+            opening_took: Duration::ZERO,
             answers: Vec::new(),
         };
         while course.answers.len() < stations.len() {
@@ -336,7 +336,7 @@ impl Scanner {
         for (index, answer) in wanted.into_iter().zip(course.answers) {
             answers[index] = answer;
         }
-        Scan { answers, opening_micros: course.opening_micros }
+        Scan { answers, opening: course.opening_took }
     }
 }
 
@@ -359,7 +359,7 @@ struct Course<'a> {
     archives: &'a Arc<ArchiveConfig>,
     opening: &'a Arc<Gate>,
     opened: Option<Arc<Opened>>,
-    opening_micros: u32,
+    opening_took: Duration,
     answers: Vec<Answer>,
 }
 
@@ -389,8 +389,8 @@ impl Course<'_> {
             };
             match event {
                 Ok(Told::Opening) => inside = Some((Instant::now(), OPENING)),
-                Ok(Told::Opened(opened, micros)) => {
-                    (self.opened, self.opening_micros, inside) = (Some(opened), micros, None);
+                Ok(Told::Opened(opened, took)) => {
+                    (self.opened, self.opening_took, inside) = (Some(opened), took, None);
                 }
                 Ok(Told::Inside) => inside = Some((Instant::now(), self.stations[self.answers.len()].timeout)),
                 Ok(Told::Answered(answer)) => {
@@ -428,18 +428,14 @@ impl Course<'_> {
 
     /// There is no answer of what the worker was in.
     fn miss(&mut self, failure: Failure, inside: Option<(Instant, Duration)>) {
-        let micros = inside.map_or(0, |(since, _)| micros(since.elapsed()));
+        let took = inside.map_or(Duration::ZERO, |(since, _)| since.elapsed());
         if self.opened.is_some() {
-            self.answers.push(Answer { outcome: Err(failure), micros });
+            self.answers.push(Answer { outcome: Err(failure), took });
         } else {
             let opened = Opened { members: Vec::new(), incomplete: Some(failure) };
-            (self.opened, self.opening_micros) = (Some(Arc::new(opened)), micros);
+            (self.opened, self.opening_took) = (Some(Arc::new(opened)), took);
         }
     }
-}
-
-fn micros(time: Duration) -> u32 {
-    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 impl Worker {
@@ -472,7 +468,7 @@ impl Task {
                 if !in_time {
                     return false;
                 }
-                let _ = self.told.send(Told::Opened(Arc::clone(&opened), micros(begun.elapsed())));
+                let _ = self.told.send(Told::Opened(Arc::clone(&opened), begun.elapsed()));
                 opened
             }
         };
@@ -491,7 +487,7 @@ impl Task {
             if !in_time {
                 return false;
             }
-            let _ = self.told.send(Told::Answered(Answer { outcome, micros: micros(begun.elapsed()) }));
+            let _ = self.told.send(Told::Answered(Answer { outcome, took: begun.elapsed() }));
         }
         true
     }

@@ -16,6 +16,7 @@ pub mod export; // the report as others read it
 
 use std::{collections::BTreeMap, fs, thread};
 
+use ::replay::plan::Setup;
 use serde::{Deserialize, Serialize};
 
 use self::probe::Probe;
@@ -23,6 +24,7 @@ use crate::{
     figures::{Better, Kind, Subject, Unit, Value},
     gate::{Answer, Known, Outcome},
     scan::ScanErrorReport,
+    text,
 };
 
 /// Version of the schema of the report; grows when a field changes its meaning or goes away.
@@ -52,6 +54,8 @@ pub struct BenchReport {
     /// The first errors of scanning.
     pub errors: Vec<ScanErrorReport>,
     pub warnings: Vec<String>,
+    /// Exact figures that no gate can be held to, and why: chance decided them.
+    pub unsure: BTreeMap<String, String>,
 }
 
 /// What was measured, and on what.
@@ -66,7 +70,41 @@ pub struct BenchName {
     pub strategy: Option<String>,
     /// SHA-256 of the resolved scenario.
     pub scenario_sha256: String,
+    /// What is played; of a scan nothing.
+    pub market: Option<MarketName>,
 }
+
+/// What a market is called: two engines in markets of one name can be compared.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MarketName {
+    pub seed: u64,
+    pub rules: String,
+    /// Bounties that will be posted.
+    pub bounties: u64,
+}
+
+impl MarketName {
+    /// Of a market that is set up.
+    pub fn of(setup: &Setup) -> MarketName {
+        MarketName { seed: setup.scenario.seed, rules: setup.rules.name.to_owned(), bounties: setup.bounties }
+    }
+
+    /// What is another one in the other market.
+    pub fn differs(&self, other: &MarketName) -> Option<String> {
+        let say = |what: &str, own: &str, other: &str| format!("{what} {other}, now {own}");
+        if self.seed != other.seed {
+            return Some(say("the seed", &self.seed.to_string(), &other.seed.to_string()));
+        }
+        if self.rules != other.rules {
+            return Some(say("the rules", &self.rules, &other.rules));
+        }
+        let bounties = |bounties: u64| text::thousands(bounties);
+        (self.bounties != other.bounties).then(|| say("the number of bounties", &bounties(self.bounties), &bounties(other.bounties)))
+    }
+}
+
+/// The processor where the system does not tell it.
+const UNKNOWN: &str = "unknown";
 
 /// Where it was measured.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -87,11 +125,16 @@ impl Machine {
         let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = about.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(':'));
         Machine {
-            cpu: model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.trim().to_owned()),
+            cpu: model.map_or_else(|| UNKNOWN.to_owned(), |(_, model)| model.trim().to_owned()),
             cores: thread::available_parallelism().map_or(1, usize::from),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         }
+    }
+
+    /// Whether figures of one mean something on the other; who knows, where a system does not tell its processor.
+    pub fn same(&self, other: &Machine) -> bool {
+        self == other && self.cpu != UNKNOWN
     }
 }
 
@@ -133,9 +176,10 @@ pub struct FigureReport {
 
 impl FigureReport {
     fn known(&self) -> Known {
-        match self.kind {
-            Kind::Exact => Known::Exact(self.value.clone()),
-            Kind::Measured => Known::Rounds(self.rounds.clone()),
+        match (self.kind, &self.value) {
+            (Kind::Measured, _) => Known::Rounds(self.rounds.clone()),
+            (Kind::Counted, Value::Number(number)) => Known::Counted(*number),
+            (Kind::Counted | Kind::Exact, value) => Known::Exact(value.clone()),
         }
     }
 }
@@ -244,6 +288,7 @@ pub(crate) mod sample {
                 engine: own("mine"),
                 strategy: None,
                 scenario_sha256: "ef".repeat(32),
+                market: None,
             },
             command: own("sim bench scan corpus"),
             complete: true,
@@ -266,6 +311,33 @@ pub(crate) mod sample {
             figures,
             errors: Vec::new(),
             warnings: vec![own("a <script>alert(1)</script> warning")],
+            unsure: BTreeMap::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_of_unknown_processors_are_never_the_same() {
+        let machine = |cpu: &str| Machine { cpu: cpu.to_owned(), ..Machine::here() };
+        assert!(machine("a").same(&machine("a")) && !machine("a").same(&machine("b")));
+        assert!(!machine(UNKNOWN).same(&machine(UNKNOWN)));
+    }
+
+    #[test]
+    fn another_market_is_told_by_what_differs() {
+        let market = || MarketName { seed: 7, rules: "fair".to_owned(), bounties: 2000 };
+        let differs = |change: &dyn Fn(&mut MarketName)| {
+            let mut other = market();
+            change(&mut other);
+            market().differs(&other)
+        };
+        assert_eq!(differs(&|_| {}), None);
+        assert_eq!(differs(&|other| other.seed = 8).unwrap(), "the seed 8, now 7");
+        assert_eq!(differs(&|other| other.rules = "old".to_owned()).unwrap(), "the rules old, now fair");
+        assert_eq!(differs(&|other| other.bounties = 60).unwrap(), "the number of bounties 60, now 2,000");
     }
 }

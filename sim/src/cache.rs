@@ -136,12 +136,13 @@ impl Shelf {
     ///
     /// If it cannot be written.
     pub fn add(&mut self, id: ArtifactId, answer: Answer, keep: bool) -> Result<()> {
+        let took = micros(&answer);
         let verdict = match &answer.outcome {
             Ok(finding) => {
                 let family = finding.family.as_deref().map(|family| self.families.number(&shortened(family)));
-                Verdict { result: finding.result, failure: None, micros: answer.micros, family }
+                Verdict { result: finding.result, failure: None, micros: took, family }
             }
-            Err(failure) => Verdict { result: ScanResult::NONE, failure: Some(failure.kind), micros: answer.micros, family: None },
+            Err(failure) => Verdict { result: ScanResult::NONE, failure: Some(failure.kind), micros: took, family: None },
         };
         self.known.insert(id, verdict);
         if keep && answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind)) {
@@ -283,6 +284,11 @@ fn shortened(family: &str) -> String {
     family.chars().take(FAMILY).collect()
 }
 
+/// Whole microseconds that an answer took.
+fn micros(answer: &Answer) -> u32 {
+    u32::try_from(answer.took.as_micros()).unwrap_or(u32::MAX)
+}
+
 /// The number that a file's name begins with. A later file has a later name: it has the last word.
 fn number(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.get(..NUMBER)?.parse().ok()
@@ -328,7 +334,7 @@ fn batch(answers: &[(ArtifactId, Answer)]) -> Result<RecordBatch> {
         Arc::new(answer().map(|answer| found(answer).and_then(|finding| finding.result.confidence)).collect::<Float32Array>()),
         Arc::new(answer().map(family).collect::<StringArray>()),
         Arc::new(answer().map(|answer| failed(answer).map(|failure| failure.kind.name())).collect::<StringArray>()),
-        Arc::new(answer().map(|answer| answer.micros).collect::<Vec<u32>>().into_iter().collect::<UInt32Array>()),
+        Arc::new(answer().map(micros).collect::<Vec<u32>>().into_iter().collect::<UInt32Array>()),
     ];
     // The schema's own metadata is written with the file.
     let plain = Arc::new(Schema::new(schema("").fields().clone()));
@@ -347,17 +353,19 @@ pub fn default_folder() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const FINGERPRINT: &str = "yara:1";
 
     fn found(malicious: bool) -> Answer {
         let result = ScanResult { malicious: Some(malicious), confidence: Some(0.75) };
-        Answer { outcome: Ok(Finding { result, family: Some("x".repeat(1000)) }), micros: 7 }
+        Answer { outcome: Ok(Finding { result, family: Some("x".repeat(1000)) }), took: Duration::from_nanos(7_900) }
     }
 
     fn failed(kind: FailureKind) -> Answer {
-        Answer { outcome: Err(Failure::new(kind, "detail")), micros: 8 }
+        Answer { outcome: Err(Failure::new(kind, "detail")), took: Duration::from_micros(8) }
     }
 
     fn id(byte: u8) -> ArtifactId {
@@ -378,7 +386,7 @@ mod tests {
             let kept = answer.outcome.as_ref().err().is_none_or(|failure| lasts(failure.kind));
             let known = *shelf.get(&id(byte)).expect("this scan knows all");
             let failure = answer.outcome.as_ref().err().map(|failure| failure.kind);
-            assert_eq!((known.failure, known.micros), (failure, answer.micros));
+            assert_eq!((known.failure, known.micros), (failure, micros(answer)));
             assert_eq!(again.get(&id(byte)), kept.then_some(&known), "{answer:?}");
             assert_eq!(shelf.family(&known).map(str::len), failure.is_none().then_some(FAMILY));
         }

@@ -2,8 +2,9 @@
 //!
 //! An expression has `base` (what the figure is in the baseline, or on the other side of a comparison), numbers with units
 //! (`2s`, `5 ms`, `64 MiB`, `0.5 NCT`, `90%`), `+ - * /` and parentheses. After `+` and `-`, a percentage is of what stands
-//! left of it: `base - 1%` is `base * 0.99`. Exact figures are compared as they are. A measured one passes or fails only if
-//! the whole interval of its rounds lies on one side of the bound; otherwise this machine cannot tell.
+//! left of it, whatever its sign: `base - 1%` is a hundredth of the base's size below it. Exact figures are compared as they
+//! are, a counted one if it is farther from the bound than it differs by. A measured one passes or fails only if the whole
+//! interval of its rounds lies on one side of the bound; otherwise this machine cannot tell.
 //!
 //! Nothing is measured here and nothing is read: what is known comes in as [`Evidence`].
 
@@ -22,6 +23,11 @@ use crate::{
 
 /// Rounds below which nothing is said of a measured figure.
 pub const LEAST: usize = 10;
+/// What a counted figure differs by from start to start, as a share: addresses and hash seeds are other ones every time.
+pub const TOLERANCE: f64 = 0.01;
+
+/// Why a gate is not judged whose right side came to nothing.
+const NO_BOUND: &str = "the right side is no finite number for that `base`";
 
 /// Why a gate cannot be understood.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -100,7 +106,7 @@ pub enum Expression {
     Difference(Box<Expression>, Box<Expression>),
     Product(Box<Expression>, Box<Expression>),
     Quotient(Box<Expression>, Box<Expression>),
-    /// So many times what is in it: 1.05 for `+ 5%`.
+    /// More by that share of its size: 0.05 for `+ 5%`.
     Changed(Box<Expression>, f64),
 }
 
@@ -128,7 +134,10 @@ impl Expression {
             Expression::Difference(one, other) => one.value(base) - other.value(base),
             Expression::Product(one, other) => one.value(base) * other.value(base),
             Expression::Quotient(one, other) => one.value(base) / other.value(base),
-            Expression::Changed(of, factor) => of.value(base) * factor,
+            Expression::Changed(of, share) => {
+                let of = of.value(base);
+                of * if of < 0.0 { 1.0 - share } else { 1.0 + share }
+            }
         }
     }
 }
@@ -175,8 +184,12 @@ impl Gate {
         if about.kind == Kind::Measured && equality {
             return Err(wrong(format!("`{name}` is measured, and never the same twice; use <= or >=")));
         }
-        if !bound.uses_base() && bound.value(0.0).is_infinite() {
-            return Err(wrong("the right side is infinite".to_owned()));
+        if about.kind == Kind::Counted && equality {
+            let within = 100.0 * TOLERANCE;
+            return Err(wrong(format!("`{name}` differs by up to {within} % from start to start; use <= or >=")));
+        }
+        if about.unit != Unit::Hash && !bound.uses_base() && !bound.value(0.0).is_finite() {
+            return Err(wrong("the right side is no finite number".to_owned()));
         }
         Ok(Gate { text: typed.to_owned(), figure: name.to_owned(), unit: about.unit, operator, bound })
     }
@@ -238,6 +251,8 @@ pub struct Margin {
 pub enum Known {
     /// Exactly.
     Exact(Value),
+    /// Within [`TOLERANCE`].
+    Counted(f64),
     /// Round by round.
     Rounds(Vec<f64>),
 }
@@ -294,6 +309,9 @@ impl Gate {
         match (known, base) {
             (Known::Exact(value), Known::Exact(base)) => {
                 let (holds, bound) = self.compared(value, base);
+                if matches!(bound, Value::Number(bound) if !bound.is_finite()) {
+                    return answer(Outcome::CannotTell, Some(value.clone()), None, NO_BOUND.to_owned());
+                }
                 let outcome = if holds { Outcome::Pass } else { Outcome::Fail };
                 let (relation, [own, other]) = (if holds { "" } else { "not " }, [value, &bound].map(|value| self.said(Some(value))));
                 let same = own == other && value != &bound;
@@ -304,18 +322,38 @@ impl Gate {
                 };
                 answer(outcome, Some(value.clone()), Some(bound), why)
             }
+            (&Known::Counted(value), &Known::Counted(base) | &Known::Exact(Value::Number(base))) => {
+                let bound = self.bound.value(base);
+                let (outcome, why) = self.counted(value, bound);
+                answer(outcome, Some(Value::Number(value)), bound.is_finite().then_some(Value::Number(bound)), why)
+            }
             (Known::Rounds(rounds), _) => {
                 let bases = match base {
                     Known::Rounds(bases) => bases.clone(),
-                    Known::Exact(Value::Number(base)) => vec![*base; rounds.len()],
+                    Known::Exact(Value::Number(base)) | Known::Counted(base) => vec![*base; rounds.len()],
                     Known::Exact(Value::Text(_)) => Vec::new(),
                 };
                 let fixed = !self.bound.uses_base();
                 self.judge_rounds(rounds, &bases, if fixed { None } else { drift }, level)
             }
-            (Known::Exact(value), Known::Rounds(_)) => {
-                answer(Outcome::CannotTell, Some(value.clone()), None, "the baseline has it as measured, not as exact".to_owned())
-            }
+            (known, _) => answer(Outcome::CannotTell, Some(known.value()), None, "the base does not have it as exactly".to_owned()),
+        }
+    }
+
+    /// What becomes of a figure that may as well be some more or less.
+    fn counted(&self, value: f64, bound: f64) -> (Outcome, String) {
+        if !bound.is_finite() {
+            return (Outcome::CannotTell, NO_BOUND.to_owned());
+        }
+        let [own, other] = [value, bound].map(|number| self.said(Some(&Value::Number(number))));
+        let within = TOLERANCE * bound.abs();
+        if (value - bound).abs() <= within {
+            let why = format!("{own} is within {} % of {other}, and it differs by as much from start to start", 100.0 * TOLERANCE);
+            return (Outcome::CannotTell, why);
+        }
+        match self.operator.holds(value, bound) {
+            true => (Outcome::Pass, format!("{own} is {} {other}", self.operator)),
+            false => (Outcome::Fail, format!("{own} is not {} {other}", self.operator)),
         }
     }
 
@@ -396,6 +434,7 @@ impl Known {
     pub fn value(&self) -> Value {
         match self {
             Known::Exact(value) => value.clone(),
+            Known::Counted(number) => Value::Number(*number),
             Known::Rounds(rounds) => Value::Number(middle(rounds).unwrap_or(f64::NAN)),
         }
     }
@@ -497,6 +536,9 @@ mod tests {
             ("tpr >= 0.9", 0.0, 0.9),
             ("tpr >= base - 1%", 0.5, 0.495),
             ("tpr >= base - 0.01", 0.5, 0.49),
+            ("tpr >= base - 1%", -100.0, -101.0),
+            ("tpr >= base + 1%", -100.0, -99.0),
+            ("tpr >= base - 50% - 50%", -100.0, -225.0),
             ("backends.a.b-c.p99 <= 7 ns", 0.0, 7e-9),
         ] {
             assert!((bound(typed, base) - expected).abs() <= 1e-9 * expected.abs(), "{typed}: {}", bound(typed, base));
@@ -525,6 +567,10 @@ mod tests {
             ("p99_scan <= 1.2.3", "`1.2.3` is no number"),
             ("p99_scan <= 1e999", "1e999 is too large"),
             ("p99_scan <= 1 / 0", "it divides by zero"),
+            ("tpr >= 0 / (1 - 1)", "the right side is no finite number"),
+            ("tpr >= 1 / (1 - 1)", "the right side is no finite number"),
+            ("instructions == base", "`instructions` differs by up to 1 % from start to start; use <= or >="),
+            ("instructions != 5", "`instructions` differs by up to 1 % from start to start; use <= or >="),
             ("p99_scan == 1s", "`p99_scan` is measured, and never the same twice; use <= or >="),
             ("verdicts_sha256 >= base", "`verdicts_sha256` is a hash: it is == or != `base`, or a hash in quotes"),
             ("verdicts_sha256 == 'ab", "a quote is not closed"),
@@ -553,6 +599,8 @@ mod tests {
         assert_eq!(exact("tpr >= 0.9", 0.9f64.next_down(), 0.0), Outcome::Fail);
         assert_eq!(exact("nct_per_bounty >= base - 1%", 0.99, 1.0), Outcome::Pass);
         assert_eq!(exact("nct_per_bounty >= base - 1%", 0.98, 1.0), Outcome::Fail);
+        assert_eq!(exact("nct_per_bounty >= base - 1%", -1.0, -1.0), Outcome::Pass, "nothing changed");
+        assert_eq!(exact("nct_per_bounty >= base - 1%", -1.02, -1.0), Outcome::Fail);
         assert_eq!(exact("profit_nct > -5 NCT", -4.0, 0.0), Outcome::Pass);
         assert_eq!(exact("rank == 1", 1.0, 0.0), Outcome::Pass);
         assert_eq!(exact("rank != base", 1.0, 1.0), Outcome::Fail);
@@ -565,6 +613,34 @@ mod tests {
         assert_eq!(hash("decisions_sha256 == base", "ab13"), Outcome::Fail);
         assert_eq!(hash("decisions_sha256 != base", "ab13"), Outcome::Pass);
         assert_eq!(hash("decisions_sha256 == 'AB12'", "-"), Outcome::Pass);
+    }
+
+    #[test]
+    fn a_bound_that_is_no_number_tells_nothing() {
+        let found = |typed: &str| {
+            let zero = || Known::Exact(Value::Number(0.0));
+            let found = answer(Subject::Replay, typed, zero(), Base::Paired(zero()));
+            (found.outcome, found.bound, found.why)
+        };
+        for typed in ["rank >= base * base / base", "rank <= base * (1 / (1 - 1))"] {
+            assert_eq!(found(typed), (Outcome::CannotTell, None, "the right side is no finite number for that `base`".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_differs_a_little_from_start_to_start() {
+        let found = |typed: &str, figure: f64| {
+            let base = Base::Paired(Known::Counted(1e6));
+            answer(Subject::Scan, typed, Known::Counted(figure), base).outcome
+        };
+        use Outcome::{CannotTell, Fail, Pass};
+        assert_eq!(
+            [0.98e6, 0.993e6, 1.007e6, 1.02e6].map(|count| found("instructions <= base", count)),
+            [Pass, CannotTell, CannotTell, Fail]
+        );
+        assert_eq!([0.98e6, 1.007e6, 1.02e6].map(|count| found("instructions >= base", count)), [Fail, CannotTell, Pass]);
+        assert_eq!(found("instructions <= base + 2%", 1.007e6), Pass);
+        assert_eq!([0.98e6, 1.02e6].map(|count| found("instructions <= 1000000", count)), [Pass, Fail]);
     }
 
     /// Rounds around `middle` that differ by up to `spread`, as a share; the same ones every time.

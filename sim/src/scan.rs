@@ -321,7 +321,7 @@ fn look_at(corpus: &Corpus, scanner: &Scanner, job: Job) -> Done {
     let mut scan = scanner.scan_with(&Arc::new(subject), &job.wanted);
     // Who is asked first has the archives opened.
     if let Some(index) = job.wanted.iter().position(|&wanted| wanted) {
-        scan.answers[index].micros = scan.answers[index].micros.saturating_add(scan.opening_micros);
+        scan.answers[index].took = scan.answers[index].took.saturating_add(scan.opening);
     }
     Done { job, bytes, answers: Some(scan.answers) }
 }

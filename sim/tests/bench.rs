@@ -69,6 +69,10 @@ fn outcomes(report: &Value) -> Vec<&str> {
     report["gates"].as_array().unwrap().iter().map(|gate| gate["outcome"].as_str().unwrap()).collect()
 }
 
+fn warned(report: &Value, said: &str) -> bool {
+    report["warnings"].as_array().unwrap().iter().any(|warning| warning.as_str().unwrap().contains(said))
+}
+
 fn starts_with_xml(path: &Path) -> bool {
     fs::read_to_string(path).unwrap().starts_with("<?xml")
 }
@@ -126,7 +130,11 @@ fn what_is_wrong_is_said_in_a_sentence_before_anything_is_measured() {
         (&["--baseline", "list.json"], "is no report of `sim bench --save-baseline`"),
         (&["--export", "junit=missing/gates.xml"], "cannot write missing/gates.xml"),
         (&["--export", "gates.xml"], "write FORMAT=FILE, as in `junit=gates.xml`"),
-        (&["--against", "missing.toml"], "missing.toml: cannot be read; name a TOML file"),
+        (&["--against", "missing.toml"], "--against missing.toml: there is no such engine file"),
+        (&["--save-baseline", "main.json"], "its file gets `.json` by itself"),
+        (&["--save-baseline", "x", "--baselines", "t.csv/x"], "cannot write the baseline into t.csv/x"),
+        (&["--gate", "tpr >= 0/(1-1)"], "the right side is no finite number"),
+        (&["--instructions", "--gate", "instructions == 5"], "use <= or >="),
         (&["--against", "exit 7"], "--against: `exit 7` failed (exit status: 7)"),
     ] {
         let output = place.sim(&[&["bench", "scan", ".", "--engine", "static.toml"], &QUICK[..], words].concat());
@@ -190,6 +198,117 @@ fn a_baseline_is_kept_unless_a_gate_fails_and_exact_figures_are_held_against_it(
     let other = place.sim(&["bench", "replay", "panel", "--set", "bounties=50", "--no-probe", "--baseline", "main"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&other.stderr).contains("is a baseline of `sim bench scan`; name one of `sim bench replay`"));
+}
+
+#[test]
+fn nothing_old_or_empty_lies_where_a_report_was_to_be() {
+    let place = Place::new();
+    place.write("gates.xml", "old");
+    let words = ["bench", "scan", ".", "--engine", "static.toml", "--export", "junit=gates.xml", "--export", "json=new.json"];
+    let output = place.sim(&[&words[..], &QUICK, &["--gate", "nothing >= 1"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!place.path("gates.xml").exists() && !place.path("new.json").exists());
+    // A report may take the place of what it is compared with.
+    assert_eq!(place.scan("static.toml", &["--export", "json=new.json"]).0, 0);
+    let again = ["--export", "json=new.json", "--baseline", "new.json", "--gate", "verdicts_sha256 == base"];
+    let (exit, report) = place.scan("static.toml", &again);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]));
+}
+
+#[test]
+fn every_report_is_attempted_though_one_cannot_be_written() {
+    let place = Place::new();
+    // A file where a folder was when it was made sure of.
+    let gone = "mv gone away; touch gone";
+    fs::create_dir(place.path("gone")).unwrap();
+    place.write("away.sh", &format!("[ -d gone ] && {{ {gone}; }}; exit 0\n"));
+    place.engine("away.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("away.sh").display()));
+    let exports = ["--export", "junit=gone/gates.xml", "--export", "junit=gates.xml", "--format", "json"];
+    let output = place.sim(&[&["bench", "scan", ".", "--engine", "away.toml"], &QUICK[..], &exports].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("cannot write gone/gates.xml"), "{error}");
+    assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok() && starts_with_xml(&place.path("gates.xml")));
+}
+
+#[test]
+fn a_command_that_fails_later_leaves_a_report_of_the_rounds_before() {
+    let place = Place::new();
+    // One round to warm up and three that count.
+    let fails =
+        r#"echo x >> started; [ $(wc -l < started) -gt 4 ] && exit 7; echo '{"figures": {"tpr": {"value": 0.5, "kind": "exact"}}}'"#;
+    let (exit, report) =
+        place.scan("find.toml", &["--against", fails, "--gate", "tpr >= base", "--export", "junit=gates.xml", "--save-baseline", "main"]);
+    assert_eq!((exit, outcomes(&report), &report["complete"]), (2, vec!["pass"], &Value::Bool(false)));
+    assert_eq!((&report["rounds"]["warm"], &report["figures"]["seconds"]["rounds"].as_array().unwrap().len()), (&Value::from(3), &3));
+    assert!(warned(&report, "a round failed, and figures are of those before: --against:"), "{report}");
+    assert!(starts_with_xml(&place.path("gates.xml")) && !place.path(".sim-bench/main.json").exists());
+}
+
+#[test]
+fn a_side_that_answers_nothing_holds_nobody_and_is_told_of() {
+    let place = Place::new();
+    place.write("broken.sh", "exit 9\n");
+    place.engine("broken.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("broken.sh").display()));
+    let gates = ["--gate", "tpr >= base", "--gate", "verdicts_sha256 != base", "--gate", "errors < base"];
+    let once = format!("{} bench scan . --engine broken.toml --once", cargo_bin!("sim").display());
+    for against in ["broken.toml", &once] {
+        let (exit, report) = place.scan("find.toml", &[&["--rounds", "2", "--against", against], &gates[..]].concat());
+        assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell", "cannot-tell", "pass"]), "{report}");
+        assert!(report["gates"][0]["why"].as_str().unwrap().contains("of the other side, every backend failed on every artifact"));
+        assert!(warned(&report, "every backend failed on every artifact"));
+        assert!(report["errors"][0]["backend"].as_str().unwrap().contains(&against[..10]), "{report}");
+    }
+}
+
+#[test]
+fn what_is_late_decides_no_gate_but_those_on_lateness() {
+    let place = Place::new();
+    // Late the first time alone.
+    let late = place.path("late");
+    place.write("late.sh", &format!("grep -q bad \"$1\" && mkdir '{}' && exec sleep 600\nexit 0\n", late.display()));
+    let command =
+        format!("kind = \"command\"\ntimeout_milliseconds = 2000\ncommand = [\"/bin/sh\", \"{}\"]", place.path("late.sh").display());
+    place.engine("late.toml", &command);
+    let gates = ["--gate", "tpr >= 0.5", "--gate", "verdicts_sha256 == 'ab'", "--gate", "timeouts == 1", "--gate", "errors <= 0"];
+    let (exit, report) = place.scan("late.toml", &[&["--rounds", "1", "--warm-up", "0"], &gates[..]].concat());
+    assert_eq!((exit, outcomes(&report)), (3, vec!["cannot-tell", "cannot-tell", "pass", "fail"]), "{report}");
+    assert!(report["gates"][0]["why"].as_str().unwrap().starts_with("1 of the answers did not come (time-outs"));
+}
+
+#[test]
+fn a_baseline_is_replaced_only_if_it_was_compared_with() {
+    let place = Place::new();
+    let main = ["--baseline", "main", "--save-baseline", "main"];
+    assert_eq!(place.scan("find.toml", &main).0, 0);
+    let kept = fs::read(place.path(".sim-bench/main.json")).unwrap();
+    let same = || fs::read(place.path(".sim-bench/main.json")).unwrap() == kept;
+    // Without a probe it cannot be told.
+    let untold = ["--gate", "seconds <= base * 2"];
+    assert_eq!(place.scan("find.toml", &[&main[..], &untold, &["--cannot-tell", "fail"]].concat()).0, 3);
+    assert!(same(), "the exit code said no");
+    assert_eq!(place.scan("find.toml", &[&main[..], &untold].concat()).0, 0);
+    assert!(same(), "nobody knows whether this one is as good");
+    assert_eq!(place.scan("find.toml", &[&main[..], &["--gate", "tpr >= base"]].concat()).0, 0);
+    assert!(!same());
+}
+
+#[test]
+fn a_baseline_of_another_market_tells_nothing() {
+    let place = Place::new();
+    let bench = |bounties: &str, seed: &str, words: &[&str]| {
+        let all = ["bench", "replay", "panel", "--no-nulls", "--format", "json", "--seed", seed, "--set", bounties];
+        let output = place.sim(&[&all[..], &QUICK, &["--rounds", "1", "--baseline", "main"], words].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    bench("bounties=40", "7", &["--save-baseline", "main"]);
+    let gate = ["--gate", "profit_nct >= base"];
+    assert_eq!(outcomes(&bench("bounties=40", "7", &gate)), ["pass"]);
+    for (bounties, seed, said) in [("bounties=41", "7", "the number of bounties 40, now 41"), ("bounties=40", "8", "the seed 7, now 8")] {
+        let report = bench(bounties, seed, &gate);
+        assert_eq!(outcomes(&report), ["cannot-tell"]);
+        assert!(report["gates"][0]["why"].as_str().unwrap().contains(said), "{report}");
+    }
 }
 
 #[test]
@@ -281,6 +400,8 @@ fn a_replay_is_held_to_gates_and_its_report_is_written_on_both() {
         (&["--gate", "rank <= base"], "name a run.json with --baseline"),
         (&["--gate", "journal_sha256 == 'ab'"], "the journal is written with --out only"),
         (&["--baseline", "t.csv", "--gate", "rank <= base"], "is no run.json"),
+        (&["--baseline", "first/run.json", "--gate", "rank <= base", "--seed", "99"], "that run was of another market (the seed "),
+        (&["--baseline", "first/run.json", "--gate", "rank <= base", "--set", "bounties=61"], "the number of bounties 60, now 61"),
     ] {
         let output = replay(words);
         let error = String::from_utf8_lossy(&output.stderr);

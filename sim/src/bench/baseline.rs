@@ -26,20 +26,44 @@ pub struct Saved {
     pub machine: Machine,
     pub probe: Option<Probe>,
     pub figures: BTreeMap<String, FigureReport>,
+    #[serde(default)]
+    pub unsure: BTreeMap<String, String>,
 }
 
-/// The file of a baseline: a path that exists or looks like one, else a name in the folder.
+/// The file of a baseline: what has that name in the folder, else a path that exists or looks like one.
 ///
 /// # Errors
 ///
 /// If it is neither a path nor a name.
 pub fn file(folder: &Path, named: &str) -> Result<PathBuf> {
     let path = Path::new(named);
+    if check(named).is_ok() && self::path(folder, named).is_file() {
+        return Ok(self::path(folder, named));
+    }
     if path.is_file() || named.contains(['/', '\\']) || named.ends_with(".json") {
         return Ok(path.to_owned());
     }
     check(named)?;
-    Ok(folder.join(format!("{named}.json")))
+    Ok(self::path(folder, named))
+}
+
+/// The file of the baseline of that name.
+pub fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.json"))
+}
+
+/// Makes sure that baselines can be written.
+///
+/// # Errors
+///
+/// If they cannot.
+pub fn prepare(folder: &Path) -> Result<()> {
+    let made = fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder));
+    made.map(drop).with_context(|| unwritable(folder))
+}
+
+fn unwritable(folder: &Path) -> String {
+    format!("cannot write the baseline into {}; name another folder with --baselines", text::shown(folder))
 }
 
 /// Checks the name of a baseline.
@@ -51,6 +75,9 @@ pub fn check(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
         bail!("{} cannot be the name of a baseline: use letters, digits, `-`, `_` and `.`", text::quote(name));
+    }
+    if name.to_ascii_lowercase().ends_with(".json") {
+        bail!("{} cannot be the name of a baseline: its file gets `.json` by itself; leave it out", text::quote(name));
     }
     Ok(())
 }
@@ -85,14 +112,13 @@ pub fn read(file: &Path, bench: Subject) -> Result<Option<Saved>> {
 /// # Errors
 ///
 /// If the file cannot be written.
-pub fn write(folder: &Path, name: &str, report: &BenchReport) -> Result<PathBuf> {
-    let unwritable = || format!("cannot write the baseline into {}; name another folder with --baselines", text::shown(folder));
+pub fn write(folder: &Path, name: &str, report: &BenchReport) -> Result<()> {
+    let unwritable = || unwritable(folder);
     fs::create_dir_all(folder).with_context(unwritable)?;
-    let file = folder.join(format!("{name}.json"));
     let mut new = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
     serde_json::to_writer_pretty(&mut new, report)?;
-    new.persist(&file).with_context(unwritable)?;
-    Ok(file)
+    new.persist(path(folder, name)).with_context(unwritable)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -106,5 +132,16 @@ mod tests {
         assert_eq!(of("a/b").as_deref(), Some("a/b"));
         assert_eq!(of("old.json").as_deref(), Some("old.json"));
         assert_eq!([of(".."), of(""), of("a b")], [None, None, None]);
+    }
+
+    #[test]
+    fn what_can_be_saved_can_be_named() {
+        assert!(check("main.json").is_err() && check("a.JSON").is_err() && check("main.1").is_ok());
+        let folder = tempfile::tempdir().unwrap();
+        // In the folder in which tests run there is a file of that name, too.
+        let named = "Cargo.toml";
+        assert_eq!(file(folder.path(), named).unwrap(), Path::new(named));
+        fs::write(folder.path().join("Cargo.toml.json"), "").unwrap();
+        assert_eq!(file(folder.path(), named).unwrap(), folder.path().join("Cargo.toml.json"));
     }
 }

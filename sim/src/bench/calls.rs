@@ -22,6 +22,8 @@ use crate::{
     text,
 };
 
+/// What a side that says nothing is said of.
+pub const NOTHING_ANSWERED: &str = "every backend failed on every artifact: nothing was scanned";
 /// Errors that are told one by one.
 const ERRORS: usize = 1000;
 
@@ -33,6 +35,21 @@ pub(super) fn code(answer: &Answer) -> u8 {
     }
 }
 
+/// Adds all of an answer that is the same every time: call, confidence and family, or the kind of failure.
+fn hash_answer(hash: &mut Sha256, answer: &Answer) {
+    hash.update([code(answer)]);
+    if let Ok(finding) = &answer.outcome {
+        // NaN, which no backend states, stands for none.
+        hash.update(finding.result.confidence.unwrap_or(f32::NAN).to_bits().to_le_bytes());
+        let family = finding.family.as_deref();
+        hash.update(family.map_or(u64::MAX, |family| family.len() as u64).to_le_bytes());
+        hash.update(family.unwrap_or_default());
+    }
+}
+
+/// The exact figures that depend on what backends answer.
+pub(super) const ANSWERED: [&str; 4] = ["tpr", "fpr", "accuracy", "verdicts_sha256"];
+
 /// Calls of somebody, against the labels. No call is no hit, and never right.
 #[derive(Clone, Copy, Default)]
 struct Calls {
@@ -43,6 +60,8 @@ struct Calls {
     right: u64,
     errors: u64,
     timeouts: u64,
+    /// Answers that may come another time: time-outs are among them.
+    chancy: u64,
 }
 
 impl Calls {
@@ -57,6 +76,15 @@ impl Calls {
     fn fail(&mut self, kind: FailureKind) {
         self.errors += u64::from(kind != FailureKind::NotMine);
         self.timeouts += u64::from(kind == FailureKind::TimedOut);
+        self.chancy += u64::from(matches!(kind, FailureKind::TimedOut | FailureKind::Unavailable | FailureKind::Panicked));
+    }
+
+    /// Why these are other ones the next time, if they may be.
+    fn doubt(&self) -> Option<String> {
+        (self.chancy > 0).then(|| {
+            let chancy = text::thousands(self.chancy);
+            format!("{chancy} of the answers did not come (time-outs, crashes, backends that were not there): another time they may")
+        })
     }
 
     fn shares(&self) -> impl Iterator<Item = (&'static str, Value)> {
@@ -85,7 +113,7 @@ pub(super) fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scann
         let mut results = Vec::with_capacity(answers.len());
         hash.update(row.id.0);
         for ((answer, calls), name) in answers.iter().zip(&mut calls).zip(&names) {
-            hash.update([code(answer)]);
+            hash_answer(&mut hash, answer);
             let result = match &answer.outcome {
                 Ok(finding) => filter.finding(finding),
                 Err(failure) => {
@@ -115,9 +143,15 @@ pub(super) fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scann
         exact.extend(calls.shares().chain(calls.counts()).map(of));
         engine_calls.errors += calls.errors;
         engine_calls.timeouts += calls.timeouts;
+        engine_calls.chancy += calls.chancy;
+        let own = |why: String| ANSWERED.map(|figure| (of_backend(name, figure), why.clone()));
+        facts.unsure.extend(calls.doubt().into_iter().flat_map(own));
     }
-    if engine_calls.errors == (answers.len() * names.len()) as u64 {
-        facts.warnings.push("every backend failed on every artifact: nothing was scanned".to_owned());
+    let all = |why: String| ANSWERED.map(|figure| (figure.to_owned(), why.clone()));
+    facts.unsure.extend(engine_calls.doubt().into_iter().flat_map(all));
+    facts.nothing_answered = engine_calls.errors == (answers.len() * names.len()) as u64;
+    if facts.nothing_answered {
+        facts.warnings.push(NOTHING_ANSWERED.to_owned());
     }
     exact.extend(engine_calls.counts().map(own));
     exact.extend([
@@ -132,6 +166,42 @@ pub(super) fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scann
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn confidence_and_family_are_in_the_hash_and_what_differs_from_time_to_time_is_not() {
+        use engine::artifact::{Failure, Finding};
+        let hash = |outcome: Result<Finding, Failure>| {
+            let mut hash = Sha256::new();
+            hash_answer(&mut hash, &Answer { outcome, ..Answer::failed(Failure::new(FailureKind::TimedOut, "")) });
+            <[u8; 32]>::from(hash.finalize())
+        };
+        let found = |confidence: Option<f32>, family: Option<&str>| {
+            let result = ScanResult { malicious: Some(true), confidence };
+            hash(Ok(Finding { result, family: family.map(str::to_owned) }))
+        };
+        let all = [
+            found(None, None),
+            found(Some(0.0), None),
+            found(Some(0.9), None),
+            found(Some(0.9f32.next_up()), None),
+            found(None, Some("")),
+            found(None, Some("a")),
+            hash(Err(Failure::new(FailureKind::TimedOut, "after 1 s"))),
+        ];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+        assert_eq!(all[6], hash(Err(Failure::new(FailureKind::TimedOut, "after 2 s"))));
+    }
+
+    #[test]
+    fn missing_answers_that_may_come_another_time_are_doubtful() {
+        let of = |kinds: &[FailureKind]| {
+            let mut calls = Calls::default();
+            kinds.iter().for_each(|kind| calls.fail(*kind));
+            calls.doubt().is_some()
+        };
+        assert!(!of(&[FailureKind::NotMine, FailureKind::TooLarge, FailureKind::Missing]));
+        assert!(of(&[FailureKind::TimedOut]) && of(&[FailureKind::Unavailable]) && of(&[FailureKind::Panicked]));
+    }
 
     #[test]
     fn what_nobody_calls_is_not_found_and_not_right() {

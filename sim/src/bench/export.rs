@@ -1,6 +1,9 @@
 //! The report as other programs read it: Bencher, github-action-benchmark, JUnit viewers, hyperfine's friends.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
+use engine::chance::fnv1a64;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Map, Value as Json, json};
 
@@ -28,15 +31,28 @@ fn number(figure: &FigureReport) -> Option<f64> {
 
 /// Bencher Metric Format: one benchmark, a measure for each figure that is a number.
 pub fn bmf(report: &BenchReport) -> Json {
+    let slugs = slugs(report.figures.keys());
     let measure = |(name, figure): (&String, &FigureReport)| {
         let mut metric = Map::from_iter([("value".to_owned(), json!(number(figure)?))]);
         if let Some([low, high]) = figure.interval {
             metric.extend([("lower_value".to_owned(), json!(low)), ("upper_value".to_owned(), json!(high))]);
         }
-        Some((slug(name), Json::Object(metric)))
+        Some((slugs.get(name)?.clone(), Json::Object(metric)))
     };
     let measures: Map<String, Json> = report.figures.iter().filter_map(measure).collect();
     json!({ title(report): measures })
+}
+
+/// Measures' names; those that would share one get a hash of what they are called here.
+fn slugs<'a>(names: impl Iterator<Item = &'a String>) -> BTreeMap<&'a String, String> {
+    let all: BTreeMap<&String, String> = names.map(|name| (name, slug(name))).collect();
+    let mut counts = BTreeMap::new();
+    all.values().for_each(|slug| *counts.entry(slug.clone()).or_insert(0) += 1);
+    let own = |(name, slug): (&'a String, String)| match counts[&slug] {
+        1 => (name, slug),
+        _ => (name, format!("{slug}-{:08x}", fnv1a64(name) as u32)),
+    };
+    all.into_iter().map(own).collect()
 }
 
 /// A measure's name as Bencher makes slugs: lower case, digits and hyphens.
@@ -67,7 +83,7 @@ pub fn github(report: &BenchReport, better: Better) -> Json {
 pub fn hyperfine(report: &BenchReport) -> Json {
     let ours = (title(report), &report.figures);
     let other = report.base.as_ref().map(|base| (text::plain(&base.label), &base.figures));
-    let result = |(command, figures): (String, &std::collections::BTreeMap<String, FigureReport>)| {
+    let result = |(command, figures): (String, &BTreeMap<String, FigureReport>)| {
         let rounds = |name: &str| figures.get(name).map_or(&[][..], |figure| &figure.rounds);
         let times = rounds("seconds");
         let (sorted, mean) = (series::sorted(times), |name: &str| series::mean(rounds(name)));
@@ -160,11 +176,6 @@ mod tests {
                       "upper_value": 100.16848089816531,
                       "value": 100.11607485258573
                     },
-                    "peak-memory": {
-                      "lower_value": 25000000.0,
-                      "upper_value": 25000000.0,
-                      "value": 25000000.0
-                    },
                     "seconds": {
                       "lower_value": 0.5989908148951372,
                       "upper_value": 0.5996242848399705,
@@ -179,40 +190,41 @@ mod tests {
     }
 
     #[test]
+    fn backends_of_like_names_have_their_own_slugs() {
+        let names = ["backends.a-b.p99", "backends.a.b.p99", "backends.c.p99"].map(str::to_owned);
+        let slugs = slugs(names.iter());
+        assert_eq!(slugs[&names[2]], "backends-c-p99");
+        assert!(slugs[&names[0]] != slugs[&names[1]] && slugs.values().all(|slug| !slug.contains('.')), "{slugs:?}");
+    }
+
+    #[test]
     fn the_action_reads_one_way_at_a_time() {
         check(
             &github(&sample::report(1.0), Better::Less),
             &expect![[r#"
-            [
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: backends.a|b<script>\\u{202e}.p99",
-                "range": "0.003993 to 0.003997",
-                "unit": "s",
-                "value": 0.00399536238899671
-              },
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: cpu_seconds_user",
-                "range": "0.500000 to 0.500000",
-                "unit": "s",
-                "value": 0.5
-              },
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: peak_memory",
-                "range": "25000000.000000 to 25000000.000000",
-                "unit": "bytes",
-                "value": 25000000.0
-              },
-              {
-                "extra": "12 rounds",
-                "name": "scan <b>\\u{1b}[31m corpus mine: seconds",
-                "range": "0.598991 to 0.599624",
-                "unit": "s",
-                "value": 0.5993043583495061
-              }
-            ]"#]],
+                [
+                  {
+                    "extra": "12 rounds",
+                    "name": "scan <b>\\u{1b}[31m corpus mine: backends.a|b<script>\\u{202e}.p99",
+                    "range": "0.003993 to 0.003997",
+                    "unit": "s",
+                    "value": 0.00399536238899671
+                  },
+                  {
+                    "extra": "12 rounds",
+                    "name": "scan <b>\\u{1b}[31m corpus mine: cpu_seconds_user",
+                    "range": "0.500000 to 0.500000",
+                    "unit": "s",
+                    "value": 0.5
+                  },
+                  {
+                    "extra": "12 rounds",
+                    "name": "scan <b>\\u{1b}[31m corpus mine: seconds",
+                    "range": "0.598991 to 0.599624",
+                    "unit": "s",
+                    "value": 0.5993043583495061
+                  }
+                ]"#]],
         );
         check(
             &github(&sample::report(1.0), Better::More),
@@ -260,7 +272,6 @@ mod tests {
                         <property name="backends.a|b&lt;script&gt;\u{202e}.p99" value="0.007993572809948495"/>
                         <property name="cpu_seconds_user" value="0.5"/>
                         <property name="files_per_s" value="50.04020223624856"/>
-                        <property name="peak_memory" value="25000000"/>
                         <property name="seconds" value="1.1990359214922734"/>
                         <property name="tpr" value="0.9"/>
                         <property name="verdicts_sha256" value="abababababababababababababababababababababababababababababababab"/>

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     BaseKind, BaseReport, FigureReport, Machine, Ratio,
     baseline::Saved,
+    calls::ANSWERED,
     probe::{self, Clock, Probe},
     rounds::{Facts, Measured, Series},
 };
 use crate::{
-    figures::{self, Figure, Kind, Subject, Unit},
+    figures::{self, Figure, Kind, Subject, Unit, Value},
     gate::{self, Answer, Base, Evidence, Gate, Known, Outcome},
     statistics::series,
 };
@@ -34,6 +35,8 @@ pub enum Against {
 
 /// Figures that cannot be told apart where two sides share a process.
 const SHARED: [&str; 2] = ["peak_memory", "peak_memory_child"];
+/// Why not.
+const SHARED_WHY: &str = "both engines share this process and its memory; --against a command tells them apart";
 
 /// What is allowed for between two runs of one program, as a share, however steady the probes are: memory is laid out anew, and
 /// threads land on other processors, which no probe in either of them can see.
@@ -64,7 +67,7 @@ impl Judged<'_> {
         answers.iter().any(|answer| {
             let grows = self.measured.ours.contains_key(&answer.figure) && !self.measured.still.contains(&answer.figure);
             let judged = answer.margin.is_some() || (self.measured.rounds as usize) < gate::LEAST;
-            answer.outcome == Outcome::CannotTell && grows && judged
+            answer.outcome == Outcome::CannotTell && grows && judged && !self.shared(&answer.figure)
         })
     }
 
@@ -73,20 +76,40 @@ impl Judged<'_> {
     }
 
     fn evidence(&self, name: &str) -> Evidence {
-        let figure = known(&self.measured.ours, self.facts, name).ok_or_else(|| missing(name));
+        let known = || known(self.subject, &self.measured.ours, self.facts, name).ok_or_else(|| self.missing(name));
+        let figure = match self.facts.unsure.get(name) {
+            _ if self.shared(name) => Err(SHARED_WHY.to_owned()),
+            Some(why) => Err(why.clone()),
+            None => known(),
+        };
         Evidence { figure, base: self.base(name) }
+    }
+
+    /// Whether a figure is that of both sides together.
+    fn shared(&self, name: &str) -> bool {
+        matches!(self.against, Against::Side { one_process: true, .. }) && SHARED.contains(&name)
+    }
+
+    fn missing(&self, name: &str) -> String {
+        match name {
+            "instructions" => "instructions were not counted; ask for them with --instructions".to_owned(),
+            _ if !self.measured.complete => format!("the measurement ended before `{name}` was known"),
+            _ => format!("there is no `{name}` here: it is not defined for this input, or the system does not tell"),
+        }
     }
 
     fn base(&self, name: &str) -> Base {
         match self.against {
             Against::Nothing => Base::None("there is nothing to compare with; name it with --against or --baseline".to_owned()),
-            Against::Side { one_process: true, .. } if SHARED.contains(&name) => {
-                Base::None("both engines share this process and its memory; --against a command tells them apart".to_owned())
+            Against::Side { .. } if self.shared(name) => Base::None(SHARED_WHY.to_owned()),
+            Against::Side { facts, .. } => {
+                let theirs = self.measured.other.as_ref().and_then(|other| known(self.subject, other, facts, name));
+                match (facts.unsure.get(name), theirs) {
+                    (Some(why), _) => Base::None(format!("of the other side, {why}")),
+                    (None, Some(known)) => Base::Paired(known),
+                    (None, None) => Base::None(format!("the other side has no `{name}`")),
+                }
             }
-            Against::Side { facts, .. } => match self.measured.other.as_ref().and_then(|other| known(other, facts, name)) {
-                Some(known) => Base::Paired(known),
-                None => Base::None(format!("the other side has no `{name}`")),
-            },
             Against::Saved { saved, .. } => match &**saved {
                 Err(why) => Base::None(why.clone()),
                 Ok(saved) => self.of_saved(saved, name),
@@ -95,11 +118,14 @@ impl Judged<'_> {
     }
 
     fn of_saved(&self, saved: &Saved, name: &str) -> Base {
+        if let Some(why) = saved.unsure.get(name) {
+            return Base::None(format!("in the baseline, {why}"));
+        }
         let Some(figure) = saved.figures.get(name) else { return Base::None(format!("the baseline has no `{name}`")) };
         // Processor time does not grow with what else the machine does.
         let clock = if name.starts_with("cpu_seconds") { Clock::Processor } else { Clock::Wall };
         match (figure.kind, self.drift(saved, clock)) {
-            (Kind::Exact, _) => Base::Paired(figure.known()),
+            (Kind::Exact | Kind::Counted, _) => Base::Paired(figure.known()),
             (Kind::Measured, Err(why)) => Base::None(why),
             // Memory does not depend on how fast the machine is today.
             (Kind::Measured, Ok(_)) if figure.unit == Unit::Bytes => Base::Earlier { known: figure.known(), drift: BETWEEN_RUNS },
@@ -114,7 +140,7 @@ impl Judged<'_> {
         if saved.machine.build != here.build {
             return Err(differ("build", &saved.machine.build, &here.build));
         }
-        if saved.machine != here {
+        if !saved.machine.same(&here) {
             let name = |machine: &Machine| format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.system);
             return Err(differ("machine", &name(&saved.machine), &name(&here)));
         }
@@ -125,21 +151,21 @@ impl Judged<'_> {
         }
     }
 
-    /// All figures, in one map.
+    /// All figures of our side, in one map.
     pub fn figures(&self) -> BTreeMap<String, FigureReport> {
-        reports(self.subject, &self.measured.ours, self.facts, self.confidence)
+        let mut ours = reports(self.subject, &self.measured.ours, self.facts, self.confidence);
+        ours.retain(|name, _| !self.shared(name));
+        ours
     }
 
     /// What they are compared with.
     pub fn base_report(&self, figures: &BTreeMap<String, FigureReport>) -> Option<BaseReport> {
         let (kind, label, unusable, drift, theirs) = match self.against {
             Against::Nothing => return None,
-            Against::Side { label, facts, one_process } => {
+            Against::Side { label, facts, .. } => {
                 let none = Series::new();
                 let mut theirs = reports(self.subject, self.measured.other.as_ref().unwrap_or(&none), facts, self.confidence);
-                if *one_process {
-                    theirs.retain(|name, _| !SHARED.contains(&name.as_str()));
-                }
+                theirs.retain(|name, _| !self.shared(name));
                 (BaseKind::Against, label.clone(), None, None, theirs)
             }
             Against::Saved { label, saved } => match &**saved {
@@ -152,7 +178,7 @@ impl Judged<'_> {
             },
         };
         let ratio = |name: &String, figure: &FigureReport| {
-            if figure.kind == Kind::Exact || !theirs.contains_key(name) || figure.unit == Unit::Hash {
+            if figure.kind != Kind::Measured || !theirs.contains_key(name) || figure.unit == Unit::Hash {
                 return None;
             }
             // The same reckoning as a gate's: how far the figure is above what it is in the base.
@@ -173,15 +199,18 @@ impl Judged<'_> {
     }
 }
 
-fn missing(name: &str) -> String {
-    match name {
-        "instructions" => "instructions were not counted; ask for them with --instructions".to_owned(),
-        _ => format!("there is no `{name}` here: it is not defined for this input, or the system does not tell"),
-    }
+/// Whether an exact figure depends on what backends answer, and not on how often they do.
+pub fn answered(name: &str) -> bool {
+    let plain = name.rsplit_once('.').map_or(name, |(_, plain)| plain);
+    ANSWERED.contains(&plain)
 }
 
-fn known(series: &Series, facts: &Facts, name: &str) -> Option<Known> {
-    let exact = facts.exact.get(name).cloned().map(Known::Exact);
+fn known(subject: Subject, series: &Series, facts: &Facts, name: &str) -> Option<Known> {
+    let counted = || figures::find(subject, name).is_some_and(|figure| figure.kind == Kind::Counted);
+    let exact = facts.exact.get(name).map(|value| match value {
+        Value::Number(number) if counted() => Known::Counted(*number),
+        value => Known::Exact(value.clone()),
+    });
     exact.or_else(|| series.get(name).filter(|rounds| !rounds.is_empty()).cloned().map(Known::Rounds))
 }
 
@@ -190,9 +219,9 @@ fn reports(subject: Subject, series: &Series, facts: &Facts, confidence: f64) ->
     let names = series.keys().chain(facts.exact.keys());
     let about = |name: &String| Some((name.clone(), figures::find(subject, name)?));
     let report = |(name, figure): (String, Figure)| {
-        let known = known(series, facts, &name)?;
+        let known = known(subject, series, facts, &name)?;
         let (rounds, interval) = match &known {
-            Known::Exact(_) => (Vec::new(), None),
+            Known::Exact(_) | Known::Counted(_) => (Vec::new(), None),
             Known::Rounds(rounds) => (rounds.clone(), interval(rounds, confidence)),
         };
         let Figure { unit, better, kind, .. } = figure;
@@ -280,8 +309,48 @@ mod tests {
         let base = report.base.unwrap();
         let ratio = base.ratios["files_per_s"];
         assert!((ratio.estimate - 2.0).abs() < 0.01 && ratio.low.unwrap() < 2.01 && ratio.high.unwrap() > 1.99, "{ratio:?}");
-        assert!(!base.figures.contains_key("peak_memory") && report.figures.contains_key("peak_memory"), "it is that of both");
+        assert!(!base.figures.contains_key("peak_memory") && !report.figures.contains_key("peak_memory"), "it is that of both");
         assert!(report.rounds.detectable.unwrap() < 0.01);
+    }
+
+    #[test]
+    fn the_memory_of_a_process_with_two_engines_is_that_of_neither() {
+        let gates = ["peak_memory <= 1 GiB", "peak_memory_child <= 1 GiB", "peak_memory <= base * 2"].map(sample::gate);
+        let (facts, measured) = (sample::facts(1.0), sample::turns(1.0));
+        for (one_process, expected) in [(true, [Outcome::CannotTell; 2]), (false, [Outcome::Pass; 2])] {
+            let against = Against::Side { label: String::new(), facts: facts.clone(), one_process };
+            let answers = judged(&gates, &against, &facts, &measured).answers(0);
+            assert_eq!([answers[0].outcome, answers[2].outcome], expected);
+            assert_eq!(answers[1].outcome, Outcome::CannotTell, "there is none");
+            assert_eq!([0, 1, 2].map(|gate: usize| answers[gate].why == SHARED_WHY), [one_process; 3]);
+        }
+    }
+
+    #[test]
+    fn what_chance_decided_on_either_side_holds_nobody() {
+        let gates = ["tpr >= 0.5", "tpr >= base", "verdicts_sha256 == base"].map(sample::gate);
+        let (plain, measured) = (sample::facts(1.0), sample::turns(1.0));
+        let unsure = Facts { unsure: [("tpr".to_owned(), "some came too late".to_owned())].into(), ..plain.clone() };
+        let found = |ours: &Facts, theirs: &Facts| {
+            let against = Against::Side { label: String::new(), facts: theirs.clone(), one_process: true };
+            judged(&gates, &against, ours, &measured).answers(0).into_iter().map(|answer| (answer.outcome, answer.why)).collect::<Vec<_>>()
+        };
+        let outcomes = |found: &[(Outcome, String)]| found.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>();
+        use Outcome::{CannotTell, Pass};
+        assert_eq!(outcomes(&found(&plain, &plain)), [Pass; 3]);
+        let ours = found(&unsure, &plain);
+        assert_eq!((outcomes(&ours), ours[0].1.as_str()), (vec![CannotTell, CannotTell, Pass], "some came too late"));
+        let theirs = found(&plain, &unsure);
+        assert_eq!((outcomes(&theirs), theirs[1].1.as_str()), (vec![Pass, CannotTell, Pass], "of the other side, some came too late"));
+    }
+
+    #[test]
+    fn what_an_interruption_left_unknown_is_said_to_be_so() {
+        let gates = ["tpr >= 0.5", "fpr <= 0.5"].map(sample::gate);
+        let (facts, measured) = (sample::facts(1.0), Measured::default());
+        let answers = Court::new(&gates).answers(&judged(&gates, &Against::Nothing, &facts, &measured));
+        assert_eq!([answers[0].outcome, answers[1].outcome], [Outcome::Pass, Outcome::CannotTell]);
+        assert_eq!(answers[1].why, "the measurement ended before `fpr` was known");
     }
 
     #[test]
@@ -315,6 +384,7 @@ mod tests {
                 machine: Machine::here(),
                 probe: Some(quiet.clone()),
                 figures: report.figures,
+                unsure: BTreeMap::new(),
             };
             change(&mut saved);
             let against = Against::Saved { label: "main".to_owned(), saved: Box::new(Ok(saved)) };

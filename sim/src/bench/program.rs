@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 
-use super::rounds::{Facts, Observation, Side};
+use super::{
+    calls::NOTHING_ANSWERED,
+    rounds::{Facts, Observation, Side},
+};
 use crate::{
     exit::{Exit, OrExit},
     figures::{Kind, Value},
@@ -51,6 +54,14 @@ struct Printed {
     errors: Vec<ScanErrorReport>,
     #[serde(default)]
     warnings: Vec<String>,
+    #[serde(default)]
+    unsure: BTreeMap<String, String>,
+    rounds: Option<PrintedRounds>,
+}
+
+#[derive(Deserialize)]
+struct PrintedRounds {
+    passes: u32,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +108,10 @@ impl ProgramSide {
         let hint = "it must print the JSON report of `sim bench ... --once`, and nothing else";
         let printed: Printed = serde_json::from_slice(printed).map_err(|error| anyhow!("--against: {}: {error}; {hint}", self.name()))?;
         let (mut observation, mut facts) =
-            (Observation::new(), Facts { errors: printed.errors, warnings: printed.warnings, ..Facts::default() });
+            (Observation::new(), Facts { errors: printed.errors, warnings: printed.warnings, unsure: printed.unsure, ..Facts::default() });
+        // It makes its rounds as long as it likes.
+        facts.passes = Some(printed.rounds.map_or(1, |rounds| rounds.passes));
+        facts.nothing_answered = facts.warnings.iter().any(|warning| warning == NOTHING_ANSWERED);
         for (name, figure) in printed.figures {
             match (figure.value, figure.kind) {
                 (Value::Number(number), Some(Kind::Measured) | None) => drop(observation.insert(name, number)),
@@ -110,9 +124,10 @@ impl ProgramSide {
     /// One round.
     fn round(&mut self) -> Result<Observation> {
         let (observation, facts) = self.run().and_then(|printed| self.read(&printed)).or_exit(Exit::Usage)?;
-        match &self.facts {
+        match &mut self.facts {
             None => self.facts = Some(facts),
             Some(first) => {
+                first.unsure.extend(facts.unsure);
                 let moved = facts.exact.into_iter().filter(|(name, value)| first.exact.get(name).is_some_and(|first| first != value));
                 for (name, _) in moved {
                     if !self.moved.contains(&name) {
@@ -140,6 +155,7 @@ impl Side for ProgramSide {
         if !self.moved.is_empty() {
             let names: Vec<String> = self.moved.iter().map(|name| text::quote(name)).collect();
             facts.warnings.push(format!("exact figures that changed from round to round: {}", names.join(", ")));
+            facts.unsure.extend(self.moved.iter().map(|name| (name.clone(), format!("{} changed from round to round", text::quote(name)))));
         }
         facts
     }
@@ -160,6 +176,21 @@ mod tests {
         assert_eq!(side.warm(1).unwrap(), Observation::from([("seconds".to_owned(), 2.5)]));
         let exact = side.facts().exact;
         assert_eq!((exact["tpr"].clone(), exact["h"].clone()), (Value::Number(1.0), Value::Text("ab".to_owned())));
+    }
+
+    #[test]
+    fn exact_figures_that_change_from_round_to_round_are_not_sure() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = folder.path().join("count");
+        let printed =
+            r#"{"figures": {"tpr": {"value": %d, "kind": "exact"}, "fpr": {"value": 0, "kind": "exact"}}, "unsure": {"accuracy": "why"}}"#;
+        let mut side = side(&format!("echo >> {0}; printf '{printed}' $(wc -l < {0})", count.display()));
+        side.warm(1).unwrap();
+        assert_eq!(side.facts().unsure.keys().collect::<Vec<_>>(), ["accuracy"]);
+        side.warm(1).unwrap();
+        let facts = side.facts();
+        assert_eq!(facts.unsure.keys().collect::<Vec<_>>(), ["accuracy", "tpr"]);
+        assert_eq!((facts.unsure["tpr"].as_str(), facts.passes), ("`tpr` changed from round to round", Some(1)));
     }
 
     #[test]

@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -41,6 +44,8 @@ pub struct ReplaySide<'a> {
     nulls: bool,
     interrupted: &'a AtomicBool,
     facts: Facts,
+    /// What the engine decided in the run that exact figures are of.
+    decided: Option<[u8; 32]>,
 }
 
 /// Scores a run as `sim replay` does, and sees when the first bounty is over.
@@ -77,7 +82,7 @@ impl<'a> ReplaySide<'a> {
     /// If threads cannot be started.
     pub fn new(set: Set<'a>, jobs: usize, nulls: bool, interrupted: &'a AtomicBool) -> Result<ReplaySide<'a>> {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
-        Ok(ReplaySide { set, setup: None, jobs, threads, nulls, interrupted, facts: Facts::default() })
+        Ok(ReplaySide { set, setup: None, jobs, threads, nulls, interrupted, facts: Facts::default(), decided: None })
     }
 
     /// Sets the market up and plays it, and nothing else.
@@ -121,16 +126,40 @@ impl<'a> ReplaySide<'a> {
         if !run.complete || !played.complete {
             return Ok(());
         }
-        let asks_program = strategy.contains("command?");
-        let others = [hex::encode(decisions), hex::encode(watcher.decisions.finish())];
-        if others.iter().any(|other| *other != run.decisions_sha256) && !asks_program {
-            let what = "the same run, played again, decided otherwise".to_owned();
-            return Err(Broken(what)).or_exit(Exit::Broken);
-        }
+        let again = watcher.decisions.finish();
         let mut exact: BTreeMap<String, Value> = of_run_json(&serde_json::to_value(&run)?);
         let finished = journal.finish().context("cannot finish the journal")?;
         exact.insert("journal_sha256".to_owned(), Value::Text(hex::encode(finished.sha256)));
-        self.facts = Facts { exact, errors: Vec::new(), warnings: run.warnings };
+        let found = run.decisions_sha256;
+        self.facts = Facts { exact, warnings: run.warnings, ..Facts::default() };
+        if hex::encode(again) != found {
+            self.decided_otherwise(strategy)?;
+        }
+        self.decided = Some(again);
+        self.compare(setup, decisions)
+    }
+
+    /// Compares what was decided in another play with what exact figures are of.
+    fn compare(&mut self, setup: &Setup, decisions: [u8; 32]) -> Result<()> {
+        match self.decided {
+            // What was cut short is no play.
+            Some(decided) if decided != decisions && !self.interrupted.load(Ordering::Relaxed) => {
+                self.decided_otherwise(&setup.scenario.engine.strategy)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A program may be of another mind; nothing else may.
+    fn decided_otherwise(&mut self, strategy: &str) -> Result<()> {
+        if !strategy.contains("command?") {
+            return Err(Broken("the same run, played again, decided otherwise".to_owned())).or_exit(Exit::Broken);
+        }
+        if self.facts.unsure.is_empty() {
+            let why = "the program of the strategy decided otherwise when the same market was played again";
+            self.facts.warnings.push(why.to_owned());
+            self.facts.unsure = self.facts.exact.keys().map(|name| (name.clone(), why.to_owned())).collect();
+        }
         Ok(())
     }
 }
@@ -146,6 +175,7 @@ impl Side for ReplaySide<'_> {
         if self.facts.exact.is_empty() {
             self.find_facts(&setup, play.decisions)?;
         }
+        self.compare(&setup, play.decisions)?;
         let figures =
             [("load_seconds", load_seconds), ("seconds_cold", play.seconds), ("bounties_per_s_cold", play.bounties as f64 / play.seconds)];
         Ok(figures.map(|(name, value)| (name.to_owned(), value)).into())
@@ -156,6 +186,9 @@ impl Side for ReplaySide<'_> {
         let (before, begun) = (Processor::now(), Instant::now());
         let plays = (0..passes).map(|_| self.play()).collect::<Result<Vec<Play>>>()?;
         let (elapsed, processor) = (begun.elapsed().as_secs_f64(), Processor::now().since(before));
+        if let Some(setup) = self.setup.clone() {
+            plays.iter().try_for_each(|play| self.compare(&setup, play.decisions))?;
+        }
         let (times, played) = (f64::from(passes), plays.iter().map(|play| play.seconds).sum::<f64>());
         let bounties = plays.iter().map(|play| play.bounties).sum::<u64>();
         let mut figures: Observation = [

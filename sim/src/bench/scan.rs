@@ -14,7 +14,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
@@ -30,7 +30,7 @@ use replay::plan::announced;
 use rustix::fs::{Advice, fadvise};
 
 use super::{
-    calls::{code, facts},
+    calls::{ANSWERED, code, facts},
     rounds::{Facts, Observation, Side},
 };
 use crate::{
@@ -83,9 +83,9 @@ struct Pass {
     bytes: u64,
     /// Nanoseconds of all backends on one artifact.
     whole: Histogram<u64>,
-    /// Microseconds of each backend.
+    /// Nanoseconds of each backend on one artifact.
     each: Vec<Histogram<u64>>,
-    /// Sums of those.
+    /// Microseconds of each, on all artifacts.
     micros: Vec<f64>,
     /// All answers by place of the row, if they are asked for.
     answers: Vec<(usize, Vec<Answer>)>,
@@ -192,11 +192,10 @@ impl<'a> ScanSide<'a> {
                 pass.bytes += subject.content.as_ref().map_or(0, |content| (content.len() - tail.len()) as u64);
                 let (subject, begun) = (Arc::new(subject), Instant::now());
                 let answers = scanner.scan(&subject).answers;
-                let _ = pass.whole.record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+                let _ = pass.whole.record(nanoseconds(begun.elapsed()));
                 for ((histogram, micros), answer) in pass.each.iter_mut().zip(&mut pass.micros).zip(&answers) {
-                    // The clock that an answer is timed by has no smaller step.
-                    let _ = histogram.record(u64::from(answer.micros.max(1)));
-                    *micros += f64::from(answer.micros);
+                    let _ = histogram.record(nanoseconds(answer.took));
+                    *micros += answer.took.as_secs_f64() * 1e6;
                 }
                 answers
             }
@@ -246,7 +245,7 @@ impl<'a> ScanSide<'a> {
                 }
             }
         }
-        if self.changed > 0 {
+        if self.changed > 0 && self.perturb.is_some() {
             warnings.push(format!(
                 "{} of {} answers are other ones with bytes added (hash lists miss, archives seem cut short): times are of those, \
                  accuracy is not; --no-perturb adds none",
@@ -317,7 +316,7 @@ impl Side for ScanSide<'_> {
             if !whole.whole.is_empty() {
                 figures.insert(format!("{name}_scan"), of(&whole.whole) / 1e9);
                 let backends = self.backends();
-                figures.extend(backends.iter().zip(&whole.each).map(|(backend, each)| (of_backend(backend, name), of(each) / 1e6)));
+                figures.extend(backends.iter().zip(&whole.each).map(|(backend, each)| (of_backend(backend, name), of(each) / 1e9)));
             }
         }
         figures.extend(peak_memory().map(|bytes| ("peak_memory".to_owned(), bytes as f64)));
@@ -329,8 +328,20 @@ impl Side for ScanSide<'_> {
         let Some(clean) = &self.clean else { return Facts::default() };
         let mut facts = clean.facts.clone();
         facts.warnings.extend(self.warnings(clean));
+        if self.changed > 0 && self.perturb.is_none() {
+            let why = format!("{} answers were other ones when the same bytes were scanned again", text::thousands(self.changed));
+            let names = self.backends();
+            let of_backends = names.iter().flat_map(|name| ANSWERED.map(|figure| of_backend(name, figure)));
+            facts.unsure.extend(ANSWERED.map(str::to_owned).into_iter().chain(of_backends).map(|name| (name, why.clone())));
+            facts.warnings.push(why);
+        }
         facts
     }
+}
+
+/// Nanoseconds, at least one.
+fn nanoseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Which part of a round's answers was faster.
@@ -379,6 +390,16 @@ mod tests {
         assert!(tails[0] != tails[1] && tails[0] != tails[2], "{tails:?}");
         assert!(tails.iter().all(|tail| tail.len() == 17 && tail[0] == b'\n' && tail[1..].iter().all(u8::is_ascii_hexdigit)));
         assert_eq!(tail(1, 1), tails[1]);
+    }
+
+    #[test]
+    fn what_takes_less_than_a_microsecond_has_a_length_of_its_own() {
+        let median = |nanos: &[u64]| {
+            let mut lengths = histogram();
+            nanos.iter().for_each(|&nanos| lengths.record(nanoseconds(Duration::from_nanos(nanos))).unwrap());
+            lengths.value_at_quantile(0.5)
+        };
+        assert_eq!([median(&[300, 310, 320]), median(&[700, 710, 720]), median(&[0])], [310, 710, 1]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `sim bench`: how fast scanners and markets are, and gates for a CI. What is measured how is set up here; `run` carries it out.
 
+mod files;
 mod run;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use datasets::{CheckOptions, Corpus};
 use replay::plan::{Setup, choose_backends};
@@ -20,7 +21,7 @@ use self::run::Bench;
 use super::{scan::ScanningArgs, stage::StageArgs};
 use crate::{
     bench::{
-        BenchName, baseline,
+        BenchName, MarketName, baseline,
         replay::ReplaySide,
         rounds::{Plan, Side as _},
         scan::{self as scanning, How, ScanSide},
@@ -31,7 +32,7 @@ use crate::{
     progress::Progress,
     report::bench as reports,
     settings::{Settings, SettingsArgs, scenario_sha256},
-    shipped,
+    shipped, text,
 };
 
 const EXAMPLES: &str = "\
@@ -64,12 +65,14 @@ Examples:
 const GATES: &str = "\
 Gates: FIGURE OP EXPRESSION; `sim bench figures` lists figures. An expression has `base`, numbers
 with units (ns us ms s min, B kB MB GB KiB MiB GiB, NCT, %), + - * / and parentheses; after + and -,
-a percentage is of what stands left of it: `base - 1%` is `base * 0.99`. OP: >= <= > < == !=
+a percentage is of what stands left of it, whatever its sign: `base - 1%` is 0.99 for a base of 1
+and -1.01 for one of -1. OP: >= <= > < == !=
   'files_per_s >= base * 0.95'      'p99_scan <= 2s'              'peak_memory <= 512 MiB'
   'backends.yara.p99 <= base + 10%' 'tpr >= 0.9'                  'instructions <= base + 2%'
   'nct_per_bounty >= base - 1%'     'decisions_sha256 == base'    'profit_nct >= 100 NCT'
 
-Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are. A measured one passes if
+Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are, unless time-outs decided
+them; `instructions` does if it is more than 1 % off the bound. A measured one passes if
 the whole interval of its rounds is on the good side of the bound, fails if it is beyond, and
 cannot be told on this machine otherwise. More rounds are taken while it cannot, up to --max-time.
 Looking again and all gates together make intervals wider: at --confidence 0.95, one run in twenty
@@ -86,7 +89,7 @@ What `base` is:
       noise probe has drifted since, and cannot be told on another machine; exact ones can.
 
 Exit codes: 0 all gates pass, or none fails; 2 usage; 3 a gate failed; 130 interrupted. The report
-is written in any case.";
+is written in any case, once a round is over; old ones of the same names are taken away first.";
 
 /// Examples and what is said of gates.
 fn help(examples: &str) -> String {
@@ -176,10 +179,10 @@ pub struct MeasureArgs {
     /// Warm rounds, at least; gates on measured figures take 10
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
-    /// Seconds of warm rounds of each side, at least; a round is as short as the corpus allows, but 0.03 s
+    /// Seconds on the clock for warm rounds of each side, at least; a round is as short as the corpus allows, but 0.03 s
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     min_time: f64,
-    /// Seconds after which no more rounds are added because a gate cannot be told
+    /// Seconds within which rounds are added because a gate cannot be told
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     max_time: f64,
     /// Rounds before those that count
@@ -209,7 +212,7 @@ pub struct MeasureArgs {
     /// What `base` is, measured before: the name of a baseline, or the file of a report
     #[arg(long, value_name = "NAME|FILE", help_heading = "Gates")]
     baseline: Option<String>,
-    /// Keep the report as a baseline, unless a gate fails
+    /// Keep the report as a baseline, unless a gate fails by the exit code; none is replaced while a gate on `base` cannot be told
     #[arg(long, value_name = "NAME", help_heading = "Gates")]
     save_baseline: Option<String>,
     /// Folder of baselines, for a CI to cache
@@ -319,6 +322,7 @@ impl BenchFiguresArgs {
 
 impl BenchScanArgs {
     fn run(self, out: &mut dyn Write) -> Result<Exit> {
+        self.measure.prepare().or_exit(Exit::Usage)?;
         let jobs = ScanningArgs { jobs: self.jobs, ..ScanningArgs::default() }.jobs();
         let settings = Settings::resolve(&self.settings)?;
         let corpus = Corpus::open(&shipped::find(Some(&self.corpus)))?;
@@ -351,6 +355,7 @@ impl BenchScanArgs {
                 engine: settings.scenario.engine.name.clone(),
                 strategy: None,
                 scenario_sha256: hex::encode(scenario_sha256(&settings.scenario)),
+                market: None,
             },
             jobs,
             passes: ANSWERS.div_ceil(rows.len()) as u32,
@@ -380,6 +385,7 @@ impl BenchScanArgs {
 
 impl BenchReplayArgs {
     fn run(mut self, out: &mut dyn Write) -> Result<Exit> {
+        self.measure.prepare().or_exit(Exit::Usage)?;
         let jobs = self.stage.scanning.jobs();
         // A line on stderr for every time that a market is set up would be too many.
         let quiet = mem::replace(&mut self.stage.quiet, true) || self.measure.unseen();
@@ -406,6 +412,7 @@ impl BenchReplayArgs {
                 engine: setup.scenario.engine.name.clone(),
                 strategy: Some(setup.scenario.engine.strategy.clone()),
                 scenario_sha256: hex::encode(scenario_sha256(&settings.scenario)),
+                market: Some(MarketName::of(&setup)),
             },
             jobs,
             passes: 1,
@@ -446,6 +453,21 @@ impl MeasureArgs {
     /// Nobody looks at a process that is a round of another.
     fn unseen(&self) -> bool {
         self.once || self.counted
+    }
+
+    /// Makes sure of files before anything else is done.
+    fn prepare(&self) -> Result<()> {
+        if let Some(name) = &self.save_baseline {
+            baseline::check(name)?;
+            baseline::prepare(&self.baselines)?;
+        }
+        if let Opponent::Engine(file) = self.opponent()
+            && !file.is_file()
+        {
+            bail!("--against {}: there is no such engine file", text::shown(&file));
+        }
+        let base = self.baseline.as_ref().map(|named| baseline::file(&self.baselines, named)).transpose()?;
+        self.exports().iter().try_for_each(|export| files::make_way(&export.file, base.as_deref()))
     }
 
     fn opponent(&self) -> Opponent {

@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
+use replay::plan::Setup;
+use serde::Deserialize;
 
 use super::{
     Format,
@@ -16,6 +18,7 @@ use super::{
     sweep::RegistryArgs,
 };
 use crate::{
+    bench::MarketName,
     execute::{self, Broken, Wishes},
     exit::{Exit, OrExit},
     figures::{self, Value},
@@ -99,6 +102,7 @@ impl ReplayArgs {
                 return Err(anyhow!("--trial: the sweep had another {what}; put back what it was, or sweep anew")).or_exit(Exit::Usage);
             }
         }
+        gates.fits(&setup).or_exit(Exit::Usage)?;
         let asks_program = setup.scenario.engine.strategy.contains("command?");
         let directory = self.out.as_deref().map(RunDirectory::create).transpose().or_exit(Exit::Usage)?;
         let bar = progress.bar(setup.bounties.saturating_mul(execute::plays(nulls)), nulls);
@@ -155,9 +159,10 @@ impl ReplayArgs {
             None => None,
             Some(file) => {
                 let read = fs::read(file).with_context(|| format!("cannot read {}", text::shown(file)))?;
-                let run = serde_json::from_slice(&read)
-                    .map_err(|error| anyhow!("{} is no run.json of `sim replay --out`: {error}", text::shown(file)))?;
-                Some(figures::of_run_json(&run))
+                let no_run = |error: serde_json::Error| anyhow!("{} is no run.json of `sim replay --out`: {error}", text::shown(file));
+                let run = serde_json::from_slice(&read).map_err(no_run)?;
+                let about = About::deserialize(&run).map_err(no_run)?;
+                Some((figures::of_run_json(&run), about))
             }
         };
         let names = || figures::RUN.iter().map(|of| of.figure.name);
@@ -172,7 +177,9 @@ impl ReplayArgs {
             };
             lacks.map_or(Ok(gate), |lacks| Err(anyhow!("gate {}: {lacks}", text::quote(typed))))
         };
-        Ok(Gates { gates: self.gate.iter().map(parse).collect::<Result<_>>()?, base: base.unwrap_or_default() })
+        let gates = self.gate.iter().map(parse).collect::<Result<_>>()?;
+        let (base, about) = base.map_or_else(Default::default, |(base, about)| (base, Some(about)));
+        Ok(Gates { gates, base, about })
     }
 
     /// Takes the settings of a trial; answers the plan of its sweep, and what it came to.
@@ -208,9 +215,48 @@ struct Gates {
     gates: Vec<Gate>,
     /// Figures of another run.
     base: BTreeMap<String, Value>,
+    /// Which market that was.
+    about: Option<About>,
+}
+
+/// What the run.json of another run says of its market.
+#[derive(Deserialize)]
+struct About {
+    complete: bool,
+    name: AboutName,
+    market: AboutMarket,
+}
+
+#[derive(Deserialize)]
+struct AboutName {
+    corpus_sha256: String,
+    seed: u64,
+}
+
+#[derive(Deserialize)]
+struct AboutMarket {
+    rules: String,
+    planned: u64,
 }
 
 impl Gates {
+    /// Makes sure that `base` is of the market that will be played.
+    fn fits(&self, setup: &Setup) -> Result<()> {
+        let Some(about) = self.about.as_ref().filter(|_| self.gates.iter().any(|gate| gate.bound.uses_base())) else { return Ok(()) };
+        if !about.complete {
+            bail!("--baseline: that run was interrupted; play it to its end");
+        }
+        if about.name.corpus_sha256 != hex::encode(setup.summary.sha256) {
+            bail!("--baseline: that run had another corpus; play the same one");
+        }
+        let AboutMarket { rules, planned } = &about.market;
+        let then = MarketName { seed: about.name.seed, rules: rules.clone(), bounties: *planned };
+        match MarketName::of(setup).differs(&then) {
+            Some(differs) => bail!("--baseline: that run was of another market ({}); play the same one", text::plain(&differs)),
+            None => Ok(()),
+        }
+    }
+
     fn judge(&self, run: &Run) -> Result<Vec<Answer>> {
         let own = figures::of_run_json(&serde_json::to_value(run)?);
         let judge = |gate: &Gate| {

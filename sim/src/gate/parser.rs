@@ -65,7 +65,7 @@ impl Parser<'_> {
                 _ => break,
             };
             if let Some(share) = self.percentage() {
-                left = Expression::Changed(Box::new(left), 1.0 + sign * share);
+                left = Expression::Changed(Box::new(left), sign * share);
                 continue;
             }
             let (right, other) = self.product()?;

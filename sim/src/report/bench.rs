@@ -173,15 +173,24 @@ fn change(figure: &FigureReport, base: Option<&FigureReport>, ratio: Option<&cra
             let end = |end: Option<f64>| end.map_or_else(|| "unknown".to_owned(), percent);
             [percent(ratio.estimate), format!("[{}, {}]", end(ratio.low), end(ratio.high))]
         }
-        (None, Some(base)) if figure.kind == Kind::Exact => {
+        (None, Some(base)) if figure.kind != Kind::Measured => {
             let same = if figure.value == base.value { "the same" } else { "another" };
             let change = match (&figure.value, &base.value) {
                 (Value::Number(own), Value::Number(other)) if own != other && *other > 0.0 => percent(own / other),
                 _ => same.to_owned(),
             };
-            [change, "exact".to_owned()]
+            [change, kind(figure.kind).to_owned()]
         }
         _ => [String::new(), String::new()],
+    }
+}
+
+/// How well a figure is known.
+const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Exact => "exact",
+        Kind::Counted => "within 1 %",
+        Kind::Measured => "measured",
     }
 }
 
@@ -256,16 +265,12 @@ fn verdict(report: &BenchReport) -> String {
 pub fn figures(subjects: impl Iterator<Item = Subject>) -> String {
     let mut out = String::new();
     let row = |name: String, figure: &Figure| {
-        let kind = match figure.kind {
-            Kind::Exact => "exact",
-            Kind::Measured => "measured",
-        };
         let better = match figure.better {
             Better::More => "more",
             Better::Less => "less",
             Better::Neither => "-",
         };
-        vec![name, figure.unit.name().to_owned(), better.to_owned(), kind.to_owned(), figure.what.to_owned()]
+        vec![name, figure.unit.name().to_owned(), better.to_owned(), kind(figure.kind).to_owned(), figure.what.to_owned()]
     };
     for subject in subjects {
         let mut rows = vec![["figure", "unit", "better", "kind", ""].map(str::to_owned).to_vec()];
@@ -299,7 +304,6 @@ mod tests {
               files_per_s       50.04 files/s    100 files/s   -50.02 %   [-50.04 %, -49.98 %]
               seconds                 1.199 s      599.30 ms  +100.09 %  [+99.92 %, +100.16 %]
               cpu_seconds_user      500.00 ms      500.00 ms    +0.00 %     [+0.00 %, +0.00 %]
-              peak_memory            25.00 MB              -
               tpr                     90.00 %       100.00 %   -10.00 %                  exact
               verdicts_sha256   abababababab…  abababababab…   the same                  exact
 
@@ -340,7 +344,6 @@ mod tests {
             | files\_per\_s | 50.04 files/s | 100 files/s | -50.02 % | \[-50.04 %, -49.98 %\] |
             | seconds | 1.199 s | 599.30 ms | +100.09 % | \[+99.92 %, +100.16 %\] |
             | cpu\_seconds\_user | 500.00 ms | 500.00 ms | +0.00 % | \[+0.00 %, +0.00 %\] |
-            | peak\_memory | 25.00 MB | - |  |  |
             | tpr | 90.00 % | 100.00 % | -10.00 % | exact |
             | verdicts\_sha256 | abababababab… | abababababab… | the same | exact |
 

@@ -1,31 +1,33 @@
 //! A measurement carried out: gates understood, sides measured, the report written, the exit code found.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
-    fs::{self, OpenOptions},
     io::{Write, stderr},
     path::Path,
     sync::atomic::AtomicBool,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use super::{super::stage, BenchFormat, CannotTell, Export, MeasureArgs, Opponent};
+use super::{super::stage, BenchFormat, CannotTell, Export, MeasureArgs, Opponent, files};
 use crate::{
     bench::{
         BenchName, BenchReport, Machine, RoundFacts, SCHEMA,
         baseline::{self, Saved},
+        calls::NOTHING_ANSWERED,
         export, instructions,
         judge::{self, Against, Court, Judged},
         probe::{self, Probe, Units},
         program::{ProgramSide, Started},
-        rounds::{self, Facts, Side},
+        rounds::{self, Facts, Measured, Side},
     },
     exit::{Exit, OrExit},
     figures::{self, Better, Subject, Value},
-    gate::{Gate, Outcome},
+    gate::{Answer, Gate, Outcome},
     progress::Progress,
     report::bench as reports,
+    scan::ScanErrorReport,
     text,
 };
 
@@ -80,13 +82,18 @@ impl Bench<'_> {
         if saved.name.corpus_sha256 != self.name.corpus_sha256 {
             return Err("the baseline was measured on another corpus; save a new one".to_owned());
         }
-        Ok(saved)
+        match (&self.name.market, &saved.name.market) {
+            (Some(own), Some(then)) => own
+                .differs(then)
+                .map_or(Ok(saved), |differs| Err(format!("the baseline was measured on another market ({differs}); save a new one"))),
+            (Some(_), None) => Err("the baseline does not say on which market it was measured; save a new one".to_owned()),
+            (None, _) => Ok(saved),
+        }
     }
 
     /// Both sides as processes: one for each round.
     pub(super) fn run_processes(&self, command: String, gates: Vec<Gate>, out: &mut dyn Write) -> Result<Exit> {
-        let mut words = for_a_round(false, None);
-        words.push("--once".into());
+        let words = for_a_round(std::env::args_os().skip(1), &["--once".into()]);
         let mut ours = ProgramSide::new(Started::This(words));
         let mut other = ProgramSide::new(Started::Shell(command));
         self.run(&mut [&mut ours, &mut other], gates, out)
@@ -95,12 +102,8 @@ impl Bench<'_> {
     /// Measures, judges, and writes the report.
     pub(super) fn run(&self, sides: &mut [&mut dyn Side], gates: Vec<Gate>, out: &mut dyn Write) -> Result<Exit> {
         let measure = self.measure;
-        if let Some(name) = &measure.save_baseline {
-            baseline::check(name).or_exit(Exit::Usage)?;
-        }
         let saved = self.saved().or_exit(Exit::Usage)?;
         let exports = measure.exports();
-        exports.iter().try_for_each(|export| writable(&export.file)).or_exit(Exit::Usage)?;
         let counted = if measure.instructions { self.count_instructions().or_exit(Exit::Usage)? } else { [None, None] };
         let mut probe = (!measure.no_probe && !measure.once).then(|| self.probe());
 
@@ -114,6 +117,11 @@ impl Bench<'_> {
             for (facts, counted) in facts.iter_mut().zip(counted) {
                 facts.exact.extend(counted.map(|count| ("instructions".to_owned(), Value::Number(count as f64))));
             }
+            let [_, theirs] = &mut facts;
+            if theirs.nothing_answered {
+                let answered = theirs.exact.keys().filter(|name| judge::answered(name)).cloned();
+                theirs.unsure = answered.map(|name| (name, NOTHING_ANSWERED.to_owned())).collect();
+            }
             facts
         };
         let against = |theirs: &Facts| match (&saved, &measure.against) {
@@ -126,7 +134,8 @@ impl Bench<'_> {
         };
         let (confidence, subject) = (measure.confidence, self.subject);
         let bar = self.progress.rounds();
-        let measured = rounds::measure(
+        let mut measured = Measured::default();
+        let ended = rounds::measure(
             &measure.plan(self.passes),
             sides,
             self.interrupted,
@@ -139,8 +148,14 @@ impl Bench<'_> {
                 bar.set_length(u64::from(all));
                 bar.set_position(u64::from(done));
             },
-        )?;
+            &mut measured,
+        );
         bar.finish_and_clear();
+        let failed = match ended {
+            // Nothing was measured that would be worth a report.
+            Err(error) if measured.rounds == 0 => return Err(error),
+            ended => ended.err(),
+        };
         if let Some(probe) = probe.as_mut().filter(|_| measured.complete) {
             probe.after = self.probe().before;
             let pairs = measured.rounds as usize;
@@ -149,25 +164,40 @@ impl Bench<'_> {
         let [facts, theirs] = &whole([0, 1].map(|side| sides.get(side).map(|side| side.facts())));
         let against = against(theirs);
         let judged = Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured: &measured };
-        let report = self.report(&judged, court);
-        self.deliver(&report, &exports, out)?;
-        Ok(self.exit(&report))
+        let report = self.report(&judged, court, failed.as_ref());
+        let exit = self.exit(&report);
+        let delivered = self.deliver(&report, &exports, out);
+        let kept = if report.complete && exit != Exit::Gate { self.keep(&report, &gates) } else { Ok(()) };
+        delivered.and(kept)?;
+        failed.map_or(Ok(exit), Err)
     }
 
-    /// Prints the report, writes it to files, and keeps it as a baseline.
+    /// Prints the report and writes it to files: all of them, whatever becomes of one. The error is the first.
     fn deliver(&self, report: &BenchReport, exports: &[Export], out: &mut dyn Write) -> Result<()> {
         let measure = self.measure;
         let format = if measure.once { BenchFormat::Json } else { measure.format };
-        out.write_all(rendered(report, format)?.as_bytes())?;
-        for Export { format, file } in exports {
-            let unwritable = || format!("cannot write {}", text::shown(file));
-            fs::write(file, rendered(report, *format)?).with_context(unwritable).or_exit(Exit::Usage)?;
+        let printed = rendered(report, format).and_then(|rendered| Ok(out.write_all(rendered.as_bytes()).and_then(|()| out.flush())?));
+        let write = |Export { format, file }: &Export| {
+            files::write(file, &rendered(report, *format)?).or_exit(Exit::Usage)?;
             self.say(&format!("wrote {}", text::shown(file)));
+            Ok(())
+        };
+        let written: Vec<Result<()>> = exports.iter().map(write).collect();
+        [printed].into_iter().chain(written).collect()
+    }
+
+    /// Keeps the report as a baseline, if that was asked for. One that gates could not be held against stays.
+    fn keep(&self, report: &BenchReport, gates: &[Gate]) -> Result<()> {
+        let Some(name) = &self.measure.save_baseline else { return Ok(()) };
+        let file = baseline::path(&self.measure.baselines, name);
+        let untold = |(gate, answer): (&Gate, &Answer)| gate.bound.uses_base() && answer.outcome == Outcome::CannotTell;
+        if file.exists() && gates.iter().zip(&report.gates).any(untold) {
+            let file = text::shown(&file);
+            self.say(&format!("left {file} as it is, because a gate on `base` cannot be told; take it away to begin anew"));
+            return Ok(());
         }
-        if let (Some(name), true) = (&measure.save_baseline, report.complete && report.outcome != Outcome::Fail) {
-            let file = baseline::write(&measure.baselines, name, report).or_exit(Exit::Usage)?;
-            self.say(&format!("wrote {}", text::shown(&file)));
-        }
+        baseline::write(&self.measure.baselines, name, report).or_exit(Exit::Usage)?;
+        self.say(&format!("wrote {}", text::shown(&file)));
         Ok(())
     }
 
@@ -189,17 +219,28 @@ impl Bench<'_> {
         }
     }
 
-    fn report(&self, judged: &Judged<'_>, court: Court<'_>) -> BenchReport {
+    fn report(&self, judged: &Judged<'_>, court: Court<'_>, failed: Option<&anyhow::Error>) -> BenchReport {
         let measured = judged.measured;
         let gates = court.answers(judged);
         let figures = judged.figures();
-        let mut warnings = judged.facts.warnings.clone();
+        let (mut warnings, mut errors) = (judged.facts.warnings.clone(), judged.facts.errors.clone());
+        if let Against::Side { label, facts, .. } = judged.against {
+            let label = text::cut(label, 60);
+            warnings.extend(facts.warnings.iter().map(|warning| format!("{label}: {warning}")));
+            let theirs = facts.errors.iter().cloned();
+            errors.extend(theirs.map(|error| ScanErrorReport { backend: format!("{label}: {}", error.backend), ..error }));
+        }
         if cfg!(debug_assertions) {
             warnings.push("this program was built without optimisation: times say nothing; build it with --release".to_owned());
         }
-        if !measured.complete {
-            warnings.push("interrupted: figures are of the rounds that were over".to_owned());
+        match failed {
+            Some(error) => warnings.push(format!("a round failed, and figures are of those before: {error}")),
+            None if !measured.complete => warnings.push("interrupted: figures are of the rounds that were over".to_owned()),
+            None => {}
         }
+        // A process of ours may have said the same.
+        let mut said = BTreeSet::new();
+        warnings.retain(|warning| said.insert(warning.clone()));
         BenchReport {
             schema: SCHEMA,
             bench: self.subject,
@@ -211,7 +252,7 @@ impl Bench<'_> {
             machine: Machine::here(),
             rounds: RoundFacts {
                 warm: measured.rounds,
-                passes: measured.passes,
+                passes: judged.facts.passes.unwrap_or(measured.passes),
                 cold: self.measure.cold,
                 warm_up: self.measure.plan(1).warm_up,
                 looks: measured.looks,
@@ -223,8 +264,9 @@ impl Bench<'_> {
             probe: judged.probe.cloned(),
             base: judged.base_report(&figures),
             figures,
-            errors: judged.facts.errors.clone(),
+            errors,
             warnings,
+            unsure: judged.facts.unsure.clone(),
         }
     }
 
@@ -238,8 +280,9 @@ impl Bench<'_> {
     /// Instructions of our side, and of another engine.
     fn count_instructions(&self) -> Result<[Option<u64>; 2]> {
         let count = |engine: Option<&Path>| {
-            let mut words = for_a_round(true, engine);
-            words.extend(["--counted", "--jobs", "1"].map(OsString::from));
+            let mut own = ["--counted", "--jobs", "1"].map(OsString::from).to_vec();
+            own.extend(engine.into_iter().flat_map(|file| [OsString::from("--engine"), file.into()]));
+            let words = for_a_round(std::env::args_os().skip(1), &own);
             let waiting = self.progress.waiting("counting instructions under valgrind");
             let counted = instructions::count(&words);
             waiting.finish_and_clear();
@@ -281,15 +324,9 @@ fn rendered(report: &BenchReport, format: BenchFormat) -> Result<String> {
     }
 }
 
-/// Makes sure that a file can be written before the long run begins; what is in it stays.
-fn writable(file: &Path) -> Result<()> {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
-    opened.map(drop).with_context(|| format!("cannot write {}", text::shown(file)))
-}
-
-/// The words that this program was started with, for one round of it: without what is asked of all rounds together, with
-/// another engine in the place of ours if one is named, and without the number of threads if it is said anew.
-fn for_a_round(without_jobs: bool, engine: Option<&Path>) -> Vec<OsString> {
+/// The words that this program was started with, for one round of it: without what is asked of all rounds together, and with its
+/// `own` in the place of what was typed. Behind `--` nothing is a flag.
+fn for_a_round(typed: impl Iterator<Item = OsString>, own: &[OsString]) -> Vec<OsString> {
     const VALUES: [&str; 15] = [
         "--progress",
         "--rounds",
@@ -308,12 +345,15 @@ fn for_a_round(without_jobs: bool, engine: Option<&Path>) -> Vec<OsString> {
         "--export-json",
     ];
     const SWITCHES: [&str; 3] = ["--no-probe", "--instructions", "--quiet"];
-    let (mut words, mut typed) = (Vec::new(), std::env::args_os().skip(1));
+    let (mut words, mut typed) = (Vec::new(), typed);
     while let Some(word) = typed.next() {
+        if word == "--" {
+            words.push(word);
+            break;
+        }
         let shown = word.to_string_lossy();
         let (flag, has_value) = shown.split_once('=').map_or((&*shown, false), |(flag, _)| (flag, true));
-        let ours = (flag == "--engine" && engine.is_some()) || (flag == "--jobs" && without_jobs);
-        if VALUES.contains(&flag) || ours {
+        if VALUES.contains(&flag) || (flag.starts_with("--") && own.iter().any(|own| own == flag)) {
             if !has_value {
                 typed.next();
             }
@@ -321,6 +361,33 @@ fn for_a_round(without_jobs: bool, engine: Option<&Path>) -> Vec<OsString> {
             words.push(word);
         }
     }
-    words.extend(engine.into_iter().flat_map(|file| [OsString::from("--engine"), file.into()]));
+    words.extend(typed);
+    // `bench scan` or `bench replay`, wherever they stand.
+    let bench = words.iter().position(|word| word == "bench").unwrap_or(0);
+    let command = words.iter().skip(bench).position(|word| word == "scan" || word == "replay").map_or(0, |place| bench + place + 1);
+    words.splice(command..command, own.iter().cloned());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_words_stand_before_a_corpus_that_looks_like_flags() {
+        let of = |typed: &str, own: &str| {
+            let words = |text: &str| text.split_whitespace().map(OsString::from).collect::<Vec<_>>();
+            for_a_round(words(typed).into_iter(), &words(own)).join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(
+            of("--progress json bench scan --rounds 3 --engine=a.toml --gate=x -- --gate", "--once"),
+            "bench scan --once --engine=a.toml -- --gate",
+        );
+        let counted = "--counted --jobs 1 --engine b.toml";
+        assert_eq!(
+            of("bench replay panel --jobs 4 --engine a.toml --instructions -s scan", counted),
+            "bench replay --counted --jobs 1 --engine b.toml panel -s scan",
+        );
+        assert_eq!(of("bench scan -- --jobs", counted), "bench scan --counted --jobs 1 --engine b.toml -- --jobs");
+    }
 }

@@ -43,11 +43,12 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  mock-polyswarmd                                    the shipped panel, a block a second
-  mock-polyswarmd starter --block-time 20ms          real small files to scan, fast
+  mock-polyswarmd                              the panel, a block a second
+  mock-polyswarmd starter --block-time 20ms    real small files to scan, fast
   mock-polyswarmd starter --block-time lockstep --exit-when-done --out run
-                                                     a reproducible backtest of one engine
-  microengine --polyswarmd-addr http://127.0.0.1:31337 --keyfile key.json --backend eicar
+                                               one engine, the same every time
+  microengine --polyswarmd-addr http://127.0.0.1:31337 --keyfile key.json \\
+      --backend eicar
 
 Exit codes:
   0 the corpus is through; 1 internal error; 2 usage or input;

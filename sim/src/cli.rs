@@ -35,21 +35,21 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim corpus starter my-corpus               write a small corpus to play with
-  sim replay my-corpus                       play it and print the report
-  sim scan my-corpus --engine engine.toml    what an engine's backends say of it
-  sim bench scan my-corpus --engine new.toml --against old.toml --gate 'files_per_s >= base * 0.95'
-  sim replay my-corpus --strategy null/min   the same market, another strategy
-  sim config --set rivals.0.count=5          every setting, and where it comes from
-  sim model train my-corpus -o model.toml    a model for the engine's `model` backend
-  sim compare my-corpus -s fixed -s null/min which strategy is better, and how sure that is
-  sim sweep --space space.toml --out sweep   which settings are best, of thousands
-  sim walkforward my-corpus --period month   what choosing by the past would have earned
-  sim explain run                            where the profit of a `replay --out run` was lost
-  sim tournament -s fixed -s pm-ev           which strategy spreads among rivals
-  sim report run -o report.html              a page about what commands wrote
-  sim rules diff 1.6.1 1.0.0                 what two rule sets differ in
-  sim doctor                                 what is installed, and what for
+  sim corpus starter my-corpus                write a small corpus to play with
+  sim replay my-corpus                        play it and print the report
+  sim scan my-corpus --engine engine.toml     what its backends say of it
+  sim bench scan my-corpus --engine e.toml    how fast they are
+  sim replay my-corpus --strategy null/min    the same market, another strategy
+  sim config --set rivals.0.count=5           every setting and its source
+  sim model train my-corpus -o model.toml     a model for the backend `model`
+  sim compare my-corpus -s fixed -s null/min  which is better, and how sure
+  sim sweep --space space.toml --out sweep    the best settings of thousands
+  sim walkforward my-corpus --period month    what choosing by the past earns
+  sim explain run                             where a run's profit was lost
+  sim tournament -s fixed -s pm-ev            which spreads among rivals
+  sim report run -o report.html               a page about what commands wrote
+  sim rules diff 1.6.1 1.0.0                  what two rule sets differ in
+  sim doctor                                  what is installed, and what for
 
 Exit codes:
   0 all is well; 1 internal error; 2 usage or input; 3 a gate failed;
@@ -163,5 +163,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn examples_of_help_fit_a_terminal_of_80_columns() {
+        fn too_long(command: &clap::Command) -> Vec<String> {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            // What stands further in is prose, which is folded.
+            let examples = help.lines().filter(|line| line.starts_with("  ") && !line.starts_with("    "));
+            let own = examples.filter(|line| line.chars().count() > 80).map(str::to_owned);
+            own.chain(command.get_subcommands().flat_map(too_long)).collect()
+        }
+        assert_eq!(too_long(&Cli::command()), Vec::<String>::new());
     }
 }

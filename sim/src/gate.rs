@@ -164,7 +164,7 @@ impl Gate {
         let name = typed[..place].trim();
         let Some(about) = figure(name) else {
             let near = nearest(name).join("`, `");
-            let hint = if near.is_empty() { String::new() } else { format!("; did you mean `{near}`?") };
+            let hint = if near.is_empty() { ";".to_owned() } else { format!("; did you mean `{near}`?") };
             return Err(wrong(format!("there is no figure {}{hint} `sim bench figures` lists all", text::quote(name))));
         };
         let (bound, power) = parser::parse(&typed[place + symbol.len()..], about.unit).map_err(&wrong)?;

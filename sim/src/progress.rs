@@ -102,9 +102,9 @@ impl Progress {
         self.phase("scanning", "artifacts", Some(artifacts))
     }
 
-    /// Rounds of a measurement; how many there will be is told on the way.
-    pub fn rounds(&self) -> Bar {
-        self.phase("measuring", "rounds", Some(0))
+    /// Rounds of a measurement, at least so many; it is told on the way if there will be more.
+    pub fn rounds(&self, least: u32) -> Bar {
+        self.phase("measuring", "rounds", Some(u64::from(least)))
     }
 
     /// A replay of so many bounties.

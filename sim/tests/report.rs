@@ -249,6 +249,9 @@ fn what_is_no_result_is_refused_in_one_sentence() {
         assert!(refusal.contains(said), "{refusal}");
         assert!(!at.join("report.html").exists());
     }
+    let run = replay(at, "run");
+    let twice = refusal(at, &["report", "run", run.to_str().unwrap(), "-o", "report.html"]);
+    assert!(twice.contains("is named twice"), "{twice}");
 }
 
 #[test]

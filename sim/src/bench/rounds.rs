@@ -78,6 +78,13 @@ pub struct Plan {
     pub max_time: f64,
 }
 
+impl Plan {
+    /// Rounds of each side, at least.
+    pub fn least(&self) -> u32 {
+        self.cold + self.warm_up + self.rounds
+    }
+}
+
 /// What was measured.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Measured {

@@ -37,59 +37,70 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim bench scan my-corpus --engine engine.toml       how fast its backends are, cold and warm
-  sim bench scan my-corpus --engine new.toml --against old.toml --gate 'files_per_s >= base * 0.95'
-  sim bench replay panel --gate 'nct_per_bounty >= 0.5' --gate 'bounties_per_s >= 20000'
-  sim bench figures                                   every figure that a gate may speak of";
+  sim bench scan my-corpus --engine engine.toml    backends, cold and warm
+  sim bench scan my-corpus --engine new.toml --against old.toml \\
+      --gate 'cpu_seconds <= base * 1.05'
+  sim bench replay panel --gate 'nct_per_bounty >= 0.5'
+  sim bench figures                                what a gate may speak of";
 
 const SCAN_EXAMPLES: &str = "\
 Examples:
   sim bench scan my-corpus --engine engine.toml
-  sim bench scan my-corpus --engine engine.toml --gate 'p99_scan <= 2s' --gate 'tpr >= 0.9'
-  sim bench scan my-corpus --engine new.toml --against old.toml --gate 'cpu_seconds <= base * 1.05'
-  sim bench scan my-corpus --engine engine.toml --gate 'files_per_s >= base * 0.95' \\
-      --against '/old/sim bench scan my-corpus --engine engine.toml --once'
+  sim bench scan my-corpus --engine engine.toml \\
+      --gate 'p99_scan <= 2s' --gate 'tpr >= 0.9'
+  sim bench scan my-corpus --engine new.toml --against old.toml \\
+      --gate 'cpu_seconds <= base * 1.05'
+  sim bench scan my-corpus --engine engine.toml \\
+      --against '/old/sim bench scan my-corpus --engine engine.toml --once' \\
+      --gate 'cpu_seconds <= base * 1.05'
   sim bench scan my-corpus --engine engine.toml --save-baseline main
-  sim bench scan my-corpus --engine engine.toml --baseline main --gate 'verdicts_sha256 == base' \\
-      --export junit=gates.xml --export markdown=summary.md --export json=bench.json";
+  sim bench scan my-corpus --engine engine.toml --baseline main \\
+      --gate 'verdicts_sha256 == base' --export junit=gates.xml \\
+      --export markdown=summary.md --export json=bench.json";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
-  sim bench replay my-corpus --gate 'nct_per_bounty >= 0.5' --gate 'bounties_per_s >= 20000'
-  sim bench replay my-corpus --engine new.toml --against old.toml --gate 'nct_per_bounty >= base - 1%'
-  sim bench replay my-corpus --against '/old/sim bench replay my-corpus --once' \\
+  sim bench replay my-corpus --gate 'nct_per_bounty >= 0.5' \\
+      --gate 'bounties_per_s >= 20000'
+  sim bench replay my-corpus --engine new.toml --against old.toml \\
+      --gate 'nct_per_bounty >= base - 1%'
+  sim bench replay my-corpus \\
+      --against '/old/sim bench replay my-corpus --once' \\
       --gate 'decisions_sha256 == base' --gate 'cpu_seconds <= base * 1.05'
   sim bench replay my-corpus --save-baseline main
-  sim bench replay my-corpus --baseline main --gate 'journal_sha256 == base' --export junit=gates.xml";
+  sim bench replay my-corpus --baseline main \\
+      --gate 'journal_sha256 == base' --export junit=gates.xml";
 
+// Paragraphs are one line each: the terminal's width folds them.
 const GATES: &str = "\
-Gates: FIGURE OP EXPRESSION; `sim bench figures` lists figures. An expression has `base`, numbers
-with units (ns us ms s min, B kB MB GB KiB MiB GiB, NCT, %), + - * / and parentheses; after + and -,
-a percentage is of what stands left of it, whatever its sign: `base - 1%` is 0.99 for a base of 1
-and -1.01 for one of -1. OP: >= <= > < == !=
-  'files_per_s >= base * 0.95'      'p99_scan <= 2s'              'peak_memory <= 512 MiB'
-  'backends.yara.p99 <= base + 10%' 'tpr >= 0.9'                  'instructions <= base + 2%'
-  'nct_per_bounty >= base - 1%'     'decisions_sha256 == base'    'profit_nct >= 100 NCT'
+Gates: FIGURE OP EXPRESSION; `sim bench figures` lists figures. An expression has `base`, numbers with units (ns us ms \
+s min, B kB MB GB KiB MiB GiB, NCT, %), + - * / and parentheses; after + and -, a percentage is of what stands left of \
+it, whatever its sign: `base - 1%` is 0.99 for a base of 1 and -1.01 for one of -1. OP: >= <= > < == !=
+  'files_per_s >= base * 0.95'        'p99_scan <= 2s'
+  'backends.yara.p99 <= base + 10%'   'peak_memory <= 512 MiB'
+  'nct_per_bounty >= base - 1%'       'instructions <= base + 2%'
+  'decisions_sha256 == base'          'tpr >= 0.9'
 
-Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are, unless time-outs decided
-them; `instructions` does if it is more than 1 % off the bound. A measured one passes if
-the whole interval of its rounds is on the good side of the bound, fails if it is beyond, and
-cannot be told on this machine otherwise. More rounds are taken while it cannot, up to --max-time.
-Looking again and all gates together make intervals wider: at --confidence 0.95, one run in twenty
-or fewer gets any measured gate wrong. On a busy machine `cpu_seconds` and `p50_scan` can be told
-sooner than `files_per_s`, which waits for whatever else runs.
+Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are, unless time-outs decided them; `instructions` \
+does if it is more than 1 % off the bound. A measured one passes if the whole interval of its rounds is on the good \
+side of the bound, fails if it is beyond, and cannot be told on this machine otherwise. More rounds are taken while it \
+cannot, up to --max-time. Looking again and all gates together make intervals wider: at --confidence 0.95, one run in \
+twenty or fewer gets any measured gate wrong. On a busy machine `cpu_seconds` and `p50_scan` can be told sooner than \
+`files_per_s`, which waits for whatever else runs.
 
 What `base` is:
-  --against engine.toml  Another engine, scanned or played in this process in turns with ours, AB BA
-      BA AB and so on. Pairs of rounds are compared, so what else the machine does meets both: the
-      way to compare in a CI. Everything but --engine is meant for both.
-  --against 'COMMAND'    Given to the shell once a round; prints the JSON report of a `sim bench ...
-      --once`, of another build of sim, say. Our side is then a process of its own, too.
-  --baseline NAME|FILE   A report that --save-baseline kept. Measured gates allow for how far the
-      noise probe has drifted since, and cannot be told on another machine; exact ones can.
+  --against engine.toml
+    Another engine, scanned or played in this process in turns with ours, AB BA BA AB and so on. Pairs of rounds are \
+compared, so what else the machine does meets both: the way to compare in a CI. Everything but --engine is meant for both.
+  --against 'COMMAND'
+    Given to the shell once a round; prints the JSON report of a `sim bench ... --once`, of another build of sim, say. \
+Our side is then a process of its own, too.
+  --baseline NAME|FILE
+    A report that --save-baseline kept. Measured gates allow for how far the noise probe has drifted since, and cannot be \
+told on another machine; exact ones can.
 
-Exit codes: 0 all gates pass, or none fails; 2 usage; 3 a gate failed; 130 interrupted. The report
-is written in any case, once a round is over; old ones of the same names are taken away first.";
+Exit codes: 0 all gates pass, or none fails; 2 usage; 3 a gate failed; 130 interrupted. The report is written in any \
+case, once a round is over; old ones of the same names are taken away first.";
 
 /// Examples and what is said of gates.
 fn help(examples: &str) -> String {
@@ -281,7 +292,11 @@ impl FromStr for Export {
 
     fn from_str(typed: &str) -> Result<Export, String> {
         let (format, file) = typed.split_once('=').ok_or("write FORMAT=FILE, as in `junit=gates.xml`")?;
-        let format = BenchFormat::from_str(format, false)?;
+        let format = BenchFormat::from_str(format, false).map_err(|_| {
+            let all = BenchFormat::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+            let all: Vec<String> = all.map(|value| value.get_name().to_owned()).collect();
+            format!("there is no format {}; there are {}", text::quote(format), all.join(", "))
+        })?;
         if file.is_empty() { Err("the file has no name".to_owned()) } else { Ok(Export { format, file: file.into() }) }
     }
 }

@@ -21,8 +21,16 @@ use crate::{
     text::{self, thousands},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  sim corpus starter my-corpus          small files that engines can scan
+  sim corpus panel big --rows 200000    recorded verdicts of twenty engines
+  sim corpus info my-corpus             what is in it, and who was right
+  sim corpus check my-corpus --files    every row, and every file's hash";
+
 /// Look into a corpus, check it, or write the starter corpus
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct CorpusArgs {
     #[command(subcommand)]
     command: CorpusCommand,

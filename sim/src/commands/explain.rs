@@ -27,13 +27,13 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim replay my-corpus --out run            a run to explain
-  sim explain run                           where its profit was lost, bounty by bounty
-  sim explain run --what-if 0.5,3           the same verdicts with other stakes
-  sim explain run --sensitivity             with other rivals, arbiters, fees
-  sim explain run --corpus moved/corpus     the corpus is somewhere else now
-  sim explain run --format json             every figure
-  sim explain run --save                    the same kept beside the run, for `sim report`
+  sim replay my-corpus --out run          a run to explain
+  sim explain run                         where its profit was lost
+  sim explain run --what-if 0.5,3         the same verdicts with other stakes
+  sim explain run --sensitivity           with other rivals, arbiters, fees
+  sim explain run --corpus moved/corpus   the corpus is somewhere else now
+  sim explain run --format json           every figure
+  sim explain run --save                  kept beside the run, for `sim report`
 
 The run is played again, and must come to the same profit. Definitions: docs/explain.md.";
 

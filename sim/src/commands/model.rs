@@ -44,6 +44,7 @@ const FEW: usize = 100;
 
 /// Train a model for the `model` backend
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ModelArgs {
     #[command(subcommand)]
     command: ModelCommand,

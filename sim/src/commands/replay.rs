@@ -39,12 +39,12 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim replay                                    the shipped panel, default scenario
-  sim replay starter --strategy fixed?bid=0.5   the shipped files, really scanned
+  sim replay                                    the shipped panel
+  sim replay starter --strategy fixed?bid=0.5   shipped files, really scanned
   sim replay my-corpus --scenario my.toml --set rivals.0.count=5 --out run
   sim replay my-corpus --engine engine.toml --format json
-  sim replay --gate 'nct_per_bounty >= 0.5'     exit code 3 if it earns less; the report is written all the same
-  sim replay --trial 3fa94c0d11e2b8a7           a trial of a sweep, again and alone";
+  sim replay --gate 'nct_per_bounty >= 0.5'     exit code 3 if it earns less
+  sim replay --trial 3fa94c0d11e2b8a7           one trial of a sweep, again";
 
 /// Play a corpus through the market and report how the engine fared
 #[derive(Debug, Args)]

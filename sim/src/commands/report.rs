@@ -1,6 +1,7 @@
 //! `sim report`: what commands wrote, as a page.
 
 use std::{
+    collections::BTreeSet,
     io::{Write, stderr},
     path::{Path, PathBuf},
 };
@@ -18,6 +19,8 @@ use crate::{
 
 /// What stands for stdout.
 const STDOUT: &str = "-";
+/// Bytes of a page that every browser opens in a moment.
+const LARGE: usize = 2_000_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +68,10 @@ impl ReportArgs {
             return Err(anyhow!("--out {} exists; name a new file, or replace it with --force", text::shown(&self.out)))
                 .or_exit(Exit::Usage);
         }
+        let mut named = BTreeSet::new();
+        if let Some(twice) = self.runs.iter().find(|run| !named.insert(run.canonicalize().unwrap_or_else(|_| run.to_path_buf()))) {
+            return Err(anyhow!("{} is named twice; name it once", text::shown(twice))).or_exit(Exit::Usage);
+        }
         let registry = || self.registry.folder();
         let all: Vec<Results> = self.runs.iter().map(|run| Results::read(run, &registry)).collect::<Result<_>>().or_exit(Exit::Usage)?;
         let page = html::page(&all);
@@ -74,7 +81,8 @@ impl ReportArgs {
         }
         output::replace(&self.out, &page).or_exit(Exit::Usage)?;
         if !self.quiet {
-            let _ = writeln!(stderr(), "wrote {}, {:.1} MB", text::shown(&self.out), page.len() as f64 / 1e6);
+            let slow = if page.len() > LARGE { "; it opens slowly, fewer runs would make it smaller" } else { "" };
+            let _ = writeln!(stderr(), "wrote {}, {:.1} MB{slow}", text::shown(&self.out), page.len() as f64 / 1e6);
         }
         Ok(Exit::Success)
     }

@@ -17,8 +17,16 @@ use crate::{
     vectors::{self, Outcome},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  sim rules list               names of all
+  sim rules show 1.6.1         every number and switch, with units
+  sim rules diff 1.6.1 1.0.0   what two differ in
+  sim rules verify vectors     a folder of golden vectors, field by field";
+
 /// Show the market's rule sets, compare them, or verify golden vectors
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct RulesArgs {
     #[command(subcommand)]
     command: RulesCommand,

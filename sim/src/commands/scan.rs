@@ -28,12 +28,12 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim scan my-corpus --engine engine.toml                 scan what was not scanned before
-  sim scan my-corpus --engine engine.toml --rescan        scan everything again
-  sim scan starter --set engine.backends.0.kind=eicar     the shipped files, without an engine file
-  sim scan my-corpus --engine engine.toml --format json   every figure, and every error
+  sim scan my-corpus --engine engine.toml                 what is new
+  sim scan my-corpus --engine engine.toml --rescan        everything again
+  sim scan starter --set engine.backends.0.kind=eicar     the shipped files
+  sim scan my-corpus --engine engine.toml --format json   figures and errors
 
-Verdicts are kept by the artifact's hash and the backend's fingerprint (version, rules, limits), so a replay or another
+Verdicts are kept by the artifact's hash and the backend's fingerprint (version, rules, limits), so a replay or another \
 scan asks only what is missing. Ctrl-C keeps what is done; the same command goes on.";
 
 /// Scan the artifacts of a corpus with the engine's backends, and keep the verdicts

@@ -18,6 +18,11 @@ use crate::{
 };
 
 const OWN: &str = "\
+Examples:
+  sim strategies                  name and meaning of every strategy
+  sim strategies show pm-ev       its parameters, formula and source
+  sim replay --strategy pm-ev     what it earns
+
 A strategy of your own: sim/examples/own_strategy.rs is one in a file, that runs
 as `cargo run --release -p sim --example own_strategy -- compare -s own/record`;
 `microengine new` starts a project with one. In any other language, a program

@@ -42,7 +42,7 @@ Examples:
   sim sweep my-corpus --space space.toml --out sweep --sampler lhs -e 1000
   sim sweep --out sweep --resume                       go on after Ctrl-C
   sim sweep --out sweep --resume -e 2000               the same trials, and more
-  sim sweep ... --shard 2/4 --out part2                a quarter, on this machine
+  sim sweep ... --shard 2/4 --out part2                a quarter, on one machine
   sim merge part1 part2 part3 part4 --out sweep        the same as one sweep
   sim replay --trial ID                                one trial again, alone
 

@@ -24,7 +24,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sim walkforward -s pm-ev -s stock/default         the shipped panel, 10 periods
+  sim walkforward -s pm-ev -s stock/default         the shipped panel
   sim walkforward my-corpus -s fixed -s pm-ev --period month --train 30
   sim walkforward my-corpus --folds 5 --malware-share 5..15
 

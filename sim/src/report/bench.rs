@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{lines, name, table};
+use super::{lines, name, paragraphs, table};
 use crate::{
     bench::{BaseKind, BenchReport, FigureReport},
-    figures::{self, Better, Figure, Kind, Subject, Value, shown},
-    gate::{Answer, Outcome},
+    figures::{self, Better, Figure, Kind, Subject, Unit, Value, shown},
+    gate::{self, Answer, Outcome},
     layout::{Align, columns},
     text::{cut, plain, thousands},
 };
@@ -42,7 +42,7 @@ pub fn text(report: &BenchReport) -> String {
     for warning in &report.warnings {
         out.push_str(&format!("warning: {}\n", plain(warning)));
     }
-    out
+    paragraphs(&out)
 }
 
 /// The same as a summary of a CI's step, in Markdown.
@@ -151,10 +151,13 @@ fn rows(report: &BenchReport) -> Vec<Vec<String>> {
         let figure = report.figures.get(*of)?;
         let mut row = vec![(*of).to_owned(), shown(&figure.value, figure.unit)];
         match &report.base {
-            None => row.push(figure.interval.map_or_else(String::new, |[low, high]| {
-                let of = |end| figures::bare(&shown(&Value::Number(end), figure.unit), figure.unit).to_owned();
-                format!("[{}, {}]", of(low), of(high))
-            })),
+            None => row.push(match figure.interval {
+                Some([low, high]) => {
+                    let of = |end| figures::bare(&shown(&Value::Number(end), figure.unit), figure.unit).to_owned();
+                    format!("[{}, {}]", of(low), of(high))
+                }
+                None => without_interval(figure).to_owned(),
+            }),
             Some(base) => {
                 row.push(base.figures.get(*of).map_or_else(|| "-".to_owned(), |base| shown(&base.value, base.unit)));
                 row.extend(change(figure, base.figures.get(*of), base.ratios.get(*of)));
@@ -176,12 +179,31 @@ fn change(figure: &FigureReport, base: Option<&FigureReport>, ratio: Option<&cra
         (None, Some(base)) if figure.kind != Kind::Measured => {
             let same = if figure.value == base.value { "the same" } else { "another" };
             let change = match (&figure.value, &base.value) {
-                (Value::Number(own), Value::Number(other)) if own != other && *other > 0.0 => percent(own / other),
+                (Value::Number(own), Value::Number(other)) if own != other => difference(*own, *other, figure.unit),
                 _ => same.to_owned(),
             };
             [change, kind(figure.kind).to_owned()]
         }
-        _ => [String::new(), String::new()],
+        _ => [String::new(), without_interval(figure).to_owned()],
+    }
+}
+
+/// How far two exact figures are apart: shares in points, what can be negative or zero by itself, the rest in percent.
+fn difference(own: f64, other: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Share => format!("{:+.2} points", 100.0 * (own - other)),
+        Unit::Nct => format!("{}{}", if own > other { "+" } else { "" }, shown(&Value::Number(own - other), unit)),
+        _ if other > 0.0 => format!("{:+.2} %", 100.0 * (own / other - 1.0)),
+        _ => "another".to_owned(),
+    }
+}
+
+/// What stands where a figure has no interval.
+fn without_interval(figure: &FigureReport) -> &'static str {
+    match figure.kind {
+        Kind::Measured if (1..gate::LEAST).contains(&figure.rounds.len()) => "too few rounds",
+        Kind::Measured => "-",
+        exact => kind(exact),
     }
 }
 
@@ -300,12 +322,12 @@ mod tests {
             12 warm rounds, 3 passes each, 1 cold round; 2 threads; other bytes in every pass
             a cpu, 2 cores, linux x86_64, release build
 
-              figure                    value           base     change          95 % interval
-              files_per_s       50.04 files/s    100 files/s   -50.02 %   [-50.04 %, -49.98 %]
-              seconds                 1.199 s      599.30 ms  +100.09 %  [+99.92 %, +100.16 %]
-              cpu_seconds_user      500.00 ms      500.00 ms    +0.00 %     [+0.00 %, +0.00 %]
-              tpr                     90.00 %       100.00 %   -10.00 %                  exact
-              verdicts_sha256   abababababab…  abababababab…   the same                  exact
+              figure                    value           base         change          95 % interval
+              files_per_s       50.04 files/s    100 files/s       -50.02 %   [-50.04 %, -49.98 %]
+              seconds                 1.199 s      599.30 ms      +100.09 %  [+99.92 %, +100.16 %]
+              cpu_seconds_user      500.00 ms      500.00 ms        +0.00 %     [+0.00 %, +0.00 %]
+              tpr                     90.00 %       100.00 %  -10.00 points                  exact
+              verdicts_sha256   abababababab…  abababababab…       the same                  exact
 
             Backends, one artifact
               backend              p50  p95      p99  max  finds  false alarms  errors  time-outs
@@ -344,7 +366,7 @@ mod tests {
             | files\_per\_s | 50.04 files/s | 100 files/s | -50.02 % | \[-50.04 %, -49.98 %\] |
             | seconds | 1.199 s | 599.30 ms | +100.09 % | \[+99.92 %, +100.16 %\] |
             | cpu\_seconds\_user | 500.00 ms | 500.00 ms | +0.00 % | \[+0.00 %, +0.00 %\] |
-            | tpr | 90.00 % | 100.00 % | -10.00 % | exact |
+            | tpr | 90.00 % | 100.00 % | -10.00 points | exact |
             | verdicts\_sha256 | abababababab… | abababababab… | the same | exact |
 
             noise: by the rounds themselves, a change of 0.1 % would have shown in \`seconds\`  

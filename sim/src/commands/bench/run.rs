@@ -133,10 +133,11 @@ impl Bench<'_> {
             (None, None) => Against::Nothing,
         };
         let (confidence, subject) = (measure.confidence, self.subject);
-        let bar = self.progress.rounds();
+        let plan = measure.plan(self.passes);
+        let bar = self.progress.rounds(plan.least());
         let mut measured = Measured::default();
         let ended = rounds::measure(
-            &measure.plan(self.passes),
+            &plan,
             sides,
             self.interrupted,
             &mut |measured, both| {
@@ -198,6 +199,9 @@ impl Bench<'_> {
         }
         baseline::write(&self.measure.baselines, name, report).or_exit(Exit::Usage)?;
         self.say(&format!("wrote {}", text::shown(&file)));
+        if report.probe.is_none() {
+            self.say("warning: it has no noise probe, so gates on measured figures cannot be held against it; leave out --no-probe");
+        }
         Ok(())
     }
 

@@ -1,8 +1,11 @@
-//! Equity and capital over market time, in a bounded number of points.
+//! Equity, capital and calls over market time, in a bounded number of points; and how sure what they come to is.
 //!
 //! A point stands for so many bounties in a row: it keeps the least and the most that the equity was on the way, so that no
 //! fall is lost, and what it was in the end. When there are too many points, neighbours become one, and stand for twice as many
 //! bounties each. Memory does not grow with the run.
+//!
+//! Intervals come from resampling the points (the stationary bootstrap, studentized, see `docs/statistics.md`): sums of
+//! neighbours keep what dependence there is among these. The last point is left out if it is not whole.
 
 use market::{
     block::BlockNumber,
@@ -10,15 +13,18 @@ use market::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{
-    bootstrap::{self, Plan, Resampled},
-    rare,
+use crate::{
+    score::Table,
+    statistics::{
+        bootstrap::{self, Interval, Plan, Resampled},
+        rare,
+    },
 };
 
 /// Points at most; half of that at least, once there are as many bounties.
 const POINTS: usize = 512;
-/// Confidence of the interval.
-const CONFIDENCE: f64 = 0.95;
+/// Confidence of intervals.
+pub const CONFIDENCE: f64 = 0.95;
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 struct Point {
@@ -29,6 +35,8 @@ struct Point {
     high: f64,
     drawdown: f64,
     locked: Nct,
+    /// All calls so far, against the consensus and against the label.
+    calls: [Table; 2],
 }
 
 impl Point {
@@ -67,9 +75,10 @@ impl Curve {
         }
     }
 
-    /// A bounty is over; the profit of all so far is `equity`, and that much below the most that it was before.
+    /// A bounty is over; the profit of all so far is `equity`, and that much below the most that it was before. `calls` are all
+    /// calls so far, against the consensus and against the label.
     #[inline]
-    pub fn add(&mut self, block: BlockNumber, equity: NctDelta, below: NctDelta) {
+    pub fn add(&mut self, block: BlockNumber, equity: NctDelta, below: NctDelta, calls: [&Table; 2]) {
         let (equity, below) = (equity.to_f64(), if below == NctDelta::ZERO { 0.0 } else { below.to_f64() });
         let open = &mut self.open;
         if self.bounties == 0 {
@@ -79,6 +88,7 @@ impl Curve {
         (open.low, open.high, open.drawdown) = (open.low.min(equity), open.high.max(equity), open.drawdown.max(below));
         self.bounties += 1;
         if self.bounties == 1 << self.doublings {
+            open.calls = calls.map(|table| *table);
             self.close();
         }
     }
@@ -104,32 +114,101 @@ impl Curve {
             drawdown_nct: point.drawdown,
             locked_nct: point.locked.to_f64(),
         };
-        CurveFacts { bounties_per_point: 1 << self.doublings, points: self.points.iter().chain(open).map(facts).collect() }
+        CurveFacts { bounties_per_point: self.per_point(), points: self.points.iter().chain(open).map(facts).collect() }
+    }
+
+    /// The mean profit per bounty of each whole point, in NCT.
+    fn profits(&self) -> Vec<f64> {
+        let before = [0.0].into_iter().chain(self.points.iter().map(|point| point.equity));
+        self.points.iter().zip(before).map(|(point, before)| (point.equity - before) / self.per_point() as f64).collect()
+    }
+
+    /// Bounties of a whole point.
+    fn per_point(&self) -> u64 {
+        1 << self.doublings
     }
 
     /// How well the mean profit per bounty, which is `mean` NCT, is known; nothing of too short a run.
-    ///
-    /// The points' profits are resampled (the stationary bootstrap, studentized, see `docs/statistics.md`): sums of neighbours keep
-    /// what dependence there is among these. The last point is left out if it is not whole.
     pub fn interval(&self, mean: f64, lost: u64, seed: u64) -> Option<IntervalFacts> {
-        let before = [0.0].into_iter().chain(self.points.iter().map(|point| point.equity));
-        let bounties_per_block = 1 << self.doublings;
-        let profits = self.points.iter().zip(before).map(|(point, before)| (point.equity - before) / bounties_per_block as f64);
-        let profits: Vec<f64> = profits.collect();
-        let plan = Plan::of([profits.as_slice()], seed);
-        let interval = Resampled::new(&[&profits], &plan).ok()?.studentized(0, CONFIDENCE);
+        let profits = self.profits();
+        let interval = resampled(&profits, seed)?;
         let ends = (mean + interval.low - interval.estimate, mean + interval.high - interval.estimate);
-        let bounties = profits.len() as u64 * bounties_per_block + self.bounties;
+        let bounties = profits.len() as u64 * self.per_point() + self.bounties;
         let enough = lost >= rare::FEWEST as u64;
         Some(IntervalFacts {
             confidence: CONFIDENCE,
             nct: (enough && ends.0.is_finite() && ends.1.is_finite()).then_some(ends),
             losing_share_at_most: (!enough).then(|| rare::at_most(lost as usize, bounties as usize, 1.0 - CONFIDENCE)),
-            bounties_per_block,
+            bounties_per_block: self.per_point(),
             blocks: profits.len(),
             resamples: bootstrap::RESAMPLES,
         })
     }
+
+    /// The interval of what all bounties together brought more than on the curve of another strategy on the same ones, which is
+    /// `gain` NCT; none if they differ on too few, or the curves are not of the same bounties.
+    pub fn gain(&self, other: &Curve, gain: f64, seed: u64) -> Option<(f64, f64)> {
+        let same = (self.points.len(), self.doublings, self.bounties) == (other.points.len(), other.doublings, other.bounties);
+        let differences: Vec<f64> = self.profits().iter().zip(other.profits()).map(|(own, other)| own - other).collect();
+        let enough = differences.iter().filter(|&&difference| difference != 0.0).count() >= rare::FEWEST;
+        let interval = resampled(&differences, seed).filter(|_| same && enough)?;
+        let bounties = (self.points.len() as u64 * self.per_point() + self.bounties) as f64;
+        let ends = (gain + bounties * (interval.low - interval.estimate), gain + bounties * (interval.high - interval.estimate));
+        (ends.0.is_finite() && ends.1.is_finite()).then_some(ends)
+    }
+
+    /// The curve of who earns nothing of the same bounties.
+    #[must_use]
+    pub fn of_nothing(&self) -> Curve {
+        Curve { points: vec![Point::default(); self.points.len()], doublings: self.doublings, bounties: self.bounties, ..Curve::default() }
+    }
+
+    /// How well shares of calls are known, which are `all` of them: against the consensus, and against the label.
+    pub fn calls(&self, all: [&Table; 2], seed: u64) -> [CallIntervals; 2] {
+        [0, 1].map(|truth| {
+            let [accuracy, tpr, fpr] = [0, 1, 2].map(|share| {
+                let so_far = self.points.iter().map(|point| point.calls[truth].shares()[share]);
+                share_interval(all[truth].shares()[share], so_far, seed)
+            });
+            CallIntervals { confidence: CONFIDENCE, accuracy, tpr, fpr }
+        })
+    }
+}
+
+/// The interval of the mean of a series; none if it is too short.
+fn resampled(series: &[f64], seed: u64) -> Option<Interval> {
+    let plan = Plan::of([series], seed);
+    Some(Resampled::new(&[series], &plan).ok()?.studentized(0, CONFIDENCE))
+}
+
+/// The interval of the share `part / whole`, of which so much was counted by the end of each point.
+///
+/// With `p` and `w` of a point and `r = part / whole`, it is that of the mean of `(p - r w) / mean(w)`, put around `r`: what the
+/// share of a resample differs by, to the first order. Where fewer than [`rare::FEWEST`] are on either side, resamples say little,
+/// and the interval is that of independent calls (Clopper & Pearson 1934).
+fn share_interval((part, whole): (u64, u64), so_far: impl Iterator<Item = (u64, u64)>, seed: u64) -> Option<(f64, f64)> {
+    if whole == 0 {
+        return None;
+    }
+    let (share, other) = (part as f64 / whole as f64, whole - part);
+    let alone = || {
+        let at_most = |count: u64| rare::at_most(count as usize, whole as usize, (1.0 - CONFIDENCE) / 2.0);
+        (1.0 - at_most(other), at_most(part))
+    };
+    let parts: Vec<(f64, f64)> = so_far
+        .scan((0, 0), |before, now| {
+            let (part, whole) = (now.0 - before.0, now.1 - before.1);
+            *before = now;
+            Some((part as f64, whole as f64))
+        })
+        .collect();
+    let mean = parts.iter().map(|(_, whole)| whole).sum::<f64>() / parts.len() as f64;
+    let off: Vec<f64> = parts.iter().map(|(part, whole)| (part - share * whole) / mean).collect();
+    let enough = part.min(other) >= rare::FEWEST as u64;
+    let interval = if enough { resampled(&off, seed) } else { None };
+    let ends = interval.map(|Interval { estimate, low, high }| (share + low - estimate, share + high - estimate));
+    let ends = ends.filter(|(low, high)| low.is_finite() && high.is_finite()).unwrap_or_else(alone);
+    Some((ends.0.clamp(0.0, 1.0), ends.1.clamp(0.0, 1.0)))
 }
 
 /// Equity and capital over market time.
@@ -156,6 +235,18 @@ pub struct PointFacts {
     pub drawdown_nct: f64,
     /// The most that was in escrow meanwhile.
     pub locked_nct: f64,
+}
+
+/// How well shares of calls are known; nothing of those that are not defined.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct CallIntervals {
+    pub confidence: f64,
+    /// Ends of the interval of the accuracy.
+    pub accuracy: Option<(f64, f64)>,
+    /// Of the share of malicious artifacts called malicious.
+    pub tpr: Option<(f64, f64)>,
+    /// Of the share of benign artifacts called malicious.
+    pub fpr: Option<(f64, f64)>,
 }
 
 /// How well a mean profit per bounty is known.
@@ -188,7 +279,7 @@ mod tests {
         for (block, profit) in (1..).zip(profits) {
             equity += signed(profit);
             peak = peak.max(equity);
-            curve.add(BlockNumber(block), equity, peak - equity);
+            curve.add(BlockNumber(block), equity, peak - equity, [&Table::default(); 2]);
         }
         curve
     }
@@ -229,12 +320,12 @@ mod tests {
     fn capital_that_stays_locked_is_in_every_point() {
         let mut curve = Curve::default();
         curve.lock(Nct::whole(5));
-        curve.add(BlockNumber(1), NctDelta::ZERO, NctDelta::ZERO);
-        curve.add(BlockNumber(2), NctDelta::ZERO, NctDelta::ZERO);
+        curve.add(BlockNumber(1), NctDelta::ZERO, NctDelta::ZERO, [&Table::default(); 2]);
+        curve.add(BlockNumber(2), NctDelta::ZERO, NctDelta::ZERO, [&Table::default(); 2]);
         curve.lock(Nct::whole(9));
         curve.lock(Nct::whole(2));
-        curve.add(BlockNumber(3), NctDelta::ZERO, NctDelta::ZERO);
-        curve.add(BlockNumber(4), NctDelta::ZERO, NctDelta::ZERO);
+        curve.add(BlockNumber(3), NctDelta::ZERO, NctDelta::ZERO, [&Table::default(); 2]);
+        curve.add(BlockNumber(4), NctDelta::ZERO, NctDelta::ZERO, [&Table::default(); 2]);
         assert_eq!(curve.facts().points.iter().map(|point| point.locked_nct).collect::<Vec<_>>(), [5.0, 5.0, 9.0, 2.0]);
     }
 
@@ -249,5 +340,64 @@ mod tests {
         let none = curve([1; 100]).interval(1.0, 0, 0).unwrap();
         assert!(none.nct.is_none() && none.losing_share_at_most.is_some_and(|share| (0.02..0.04).contains(&share)), "{none:?}");
         assert_eq!(curve([1; 5]).interval(1.0, 0, 0), None);
+    }
+
+    #[test]
+    fn what_is_gained_is_known_better_than_either_profit() {
+        let mut chance = Key::root(5).stream();
+        let own: Vec<i64> = (0..3_000).map(|_| if chance.uniform() < 0.3 { -20 } else { 10 }).collect();
+        // The other earns 1 less, but for one bounty in ten.
+        let others = own.iter().zip(0..).map(|(own, bounty)| own - i64::from(bounty % 10 > 0));
+        let (curve, other, flat) = (curve(own.iter().copied()), self::curve(others), curve([1; 3_000]));
+        let (low, high) = curve.gain(&other, 2_700.0, 0).unwrap();
+        assert!(low < 2_700.0 && high > 2_700.0 && high - low < 100.0, "{low} {high}");
+        let profit: i64 = own.iter().sum();
+        let (low, high) = curve.gain(&curve.of_nothing(), profit as f64, 0).unwrap();
+        // 1.96 standard errors: 1.96 x 30 x sqrt(0.3 x 0.7 x 3,000) = 1,476.
+        assert!(low < profit as f64 && (1_200.0..1_800.0).contains(&((high - low) / 2.0)), "{low} {high}");
+        assert_eq!(flat.gain(&flat, 0.0, 0), None, "they never differ");
+        assert_eq!(flat.gain(&self::curve([2; 2_999]), 0.0, 0), None, "they are not of the same bounties");
+    }
+
+    /// A curve of artifacts that are called right with chance .9, where ten in a row are of one kind if `kinds`.
+    fn called(bounties: u64, kinds: bool) -> (Curve, Table) {
+        let (mut curve, mut table, mut chance, mut right) = (Curve::default(), Table::default(), Key::root(8).stream(), true);
+        for bounty in 0..bounties {
+            if !kinds || bounty % 10 == 0 {
+                right = chance.uniform() < 0.9;
+            }
+            let malicious = chance.uniform() < 0.5;
+            table.add(malicious == right, malicious);
+            curve.add(BlockNumber(bounty), NctDelta::ZERO, NctDelta::ZERO, [&Table::default(), &table]);
+        }
+        (curve, table)
+    }
+
+    #[test]
+    fn shares_of_calls_are_known_worse_where_neighbours_are_alike() {
+        let width = |kinds: bool| {
+            let (curve, table) = called(4_000, kinds);
+            let [consensus, label] = curve.calls([&Table::default(), &table], 0);
+            assert_eq!((consensus.accuracy, consensus.tpr, consensus.fpr), (None, None, None), "nobody voted");
+            let share = table.accuracy().unwrap();
+            let (low, high) = label.accuracy.unwrap();
+            assert!(low < share && share < high && (0.86..0.94).contains(&share), "{low} {share} {high}");
+            let (tpr, fpr) = (label.tpr.unwrap(), label.fpr.unwrap());
+            assert!(tpr.0 < 0.9 && 0.9 < tpr.1 && fpr.0 < 0.1 && 0.1 < fpr.1, "{tpr:?} {fpr:?}");
+            (high - low) / 2.0
+        };
+        // 1.96 standard errors: 1.96 x sqrt(0.9 x 0.1 / 4,000) = 0.0093; with kinds of ten, sqrt(10) times as much.
+        let (alone, alike) = (width(false), width(true));
+        assert!((0.007..0.012).contains(&alone) && (0.02..0.04).contains(&alike), "{alone} {alike}");
+    }
+
+    #[test]
+    fn shares_with_hardly_an_event_are_bounded_by_counting() {
+        let all = |false_positives| Table { false_positives, true_negatives: 100 - false_positives, ..Table::default() };
+        let fpr = |false_positives| Curve::default().calls([&Table::default(), &all(false_positives)], 0)[1].fpr.unwrap();
+        // 1 - 0.025^(1/100), and the table of Clopper and Pearson for 3 of 100.
+        let (none, three) = (fpr(0), fpr(3));
+        assert!(none.0 == 0.0 && (none.1 - 0.036_217).abs() < 1e-5, "{none:?}");
+        assert!((three.0 - 0.006_23).abs() < 1e-4 && (three.1 - 0.085_18).abs() < 1e-4, "{three:?}");
     }
 }

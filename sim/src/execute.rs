@@ -15,15 +15,16 @@ use rayon::prelude::*;
 use replay::{
     follower::Follower as _,
     plan::Setup,
-    world::{self, Blind, ClosedBounty, NoJournal, Observer, PlayError, Played},
+    world::{self, ClosedBounty, NoJournal, Observer, PlayError, Played},
 };
 
 use crate::{
+    curve::Curve,
     decisions::DecisionDigest,
     exit::{Exit, OrExit},
     output::{BountyTable, RunDirectory},
-    run::{Outcome, Run},
-    score::Scorecard,
+    run::{Null, Outcome, Run},
+    score::{Scorecard, Table},
 };
 
 /// Strategies without any idea; the one that never asserts earns nothing and need not be played.
@@ -133,17 +134,30 @@ pub fn execute(setup: &Arc<Setup>, wishes: Wishes<'_>, interrupted: &AtomicBool,
 }
 
 /// The same market, met by strategies without any idea; `None` if interrupted. Rivals, votes and arrivals are the same to the last draw.
-fn play_nulls(setup: &Arc<Setup>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<(String, NctDelta)>>> {
-    let mut nulls = vec![("null/abstain".to_owned(), NctDelta::ZERO)];
-    let played: Vec<Played> = NULLS
-        .into_par_iter()
-        .map(|null| play::<std::io::Sink>(setup, null, &mut Blind, None::<&mut NoJournal>, interrupted, progress))
-        .collect::<Result<_>>()?;
-    if played.iter().all(|played| played.complete) {
-        nulls.extend(NULLS.iter().zip(&played).map(|(&null, played)| (null.to_owned(), played.engine)));
-        return Ok(Some(nulls));
+fn play_nulls(setup: &Arc<Setup>, interrupted: &AtomicBool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Vec<Null>>> {
+    let one = |strategy| {
+        let mut earner = Earner::default();
+        let played = play::<std::io::Sink>(setup, strategy, &mut earner, None::<&mut NoJournal>, interrupted, progress)?;
+        Ok(played.complete.then_some(Null { strategy, profit: played.engine, curve: Some(earner.curve) }))
+    };
+    let played: Vec<Option<Null>> = NULLS.into_par_iter().map(one).collect::<Result<_>>()?;
+    let idle = Null { strategy: "null/abstain", profit: NctDelta::ZERO, curve: None };
+    Ok([Some(idle)].into_iter().chain(played).collect())
+}
+
+/// Looks at what is earned alone.
+#[derive(Default)]
+struct Earner {
+    profit: NctDelta,
+    curve: Curve,
+}
+
+impl Observer for Earner {
+    fn closed(&mut self, closed: &ClosedBounty<'_>) {
+        self.profit += closed.profit();
+        let none = Table::default();
+        self.curve.add(closed.now, self.profit, NctDelta::ZERO, [&none; 2]);
     }
-    Ok(None)
 }
 
 /// Plays `setup` once.

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     look,
     money::Money,
-    report::{nct, percent},
+    report::{interval, nct, percent},
     results::{Content, Results},
     text::{self, cut},
 };
@@ -322,11 +322,6 @@ fn amount(amount: f64) -> Markup {
 
 fn share(share: Option<f64>) -> Markup {
     plain(percent(share))
-}
-
-/// `[+0.0100, +0.0150]`
-fn interval(ends: Option<(f64, f64)>) -> String {
-    ends.map_or_else(|| "-".to_owned(), |(low, high)| format!("[{}, {}]", nct(low, true), nct(high, true)))
 }
 
 /// The command and the hashes that make the same again.

@@ -11,8 +11,9 @@ pub mod doctor;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
+    curve::CONFIDENCE,
     layout,
-    run::{EXTERNAL, JudgedFacts, Money, NOBODY, Run},
+    run::{EXTERNAL, EngineFacts, JudgedFacts, Money, NOBODY, Run},
     scan::{BackendReport, ScanReport},
     text::{cut, plain, thousands as count},
 };
@@ -53,6 +54,26 @@ fn change(money: &Money) -> String {
 
 pub(crate) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", 100.0 * share))
+}
+
+/// `[+0.0100, +0.0150]`, in NCT.
+pub(crate) fn interval(ends: Option<(f64, f64)>) -> String {
+    ends.map_or_else(|| "-".to_owned(), |(low, high)| format!("[{}, {}]", nct(low, true), nct(high, true)))
+}
+
+/// `[87.56, 89.87] %`
+pub(crate) fn share_interval(ends: Option<(f64, f64)>) -> String {
+    ends.map_or_else(|| "-".to_owned(), |(low, high)| format!("[{:.2}, {:.2}] %", 100.0 * low, 100.0 * high))
+}
+
+/// How well the profit per bounty is known; nothing is said of a run of a few bounties.
+pub(crate) fn known(engine: &EngineFacts) -> String {
+    engine.profit_per_bounty_interval.as_ref().map_or_else(String::new, |facts| match (facts.nct, facts.losing_share_at_most) {
+        (None, Some(at_most)) => {
+            format!("no interval: only {} bounties lost; up to {} may", count(engine.bounties_lost), percent(Some(at_most)))
+        }
+        (ends, _) => format!("{:.0} % interval {}", 100.0 * facts.confidence, interval(ends)),
+    })
 }
 
 pub(crate) fn decimal(figure: Option<f64>) -> String {
@@ -261,11 +282,14 @@ fn profit(run: &Run, out: &mut String) {
     }
     let checked = if run.complete { "= change of the balance, to the wei" } else { "" };
     line("PROFIT", change(&engine.profit), checked.to_owned());
-    line("per bounty", engine.profit_per_bounty_nct.map_or_else(|| "-".to_owned(), |profit| nct(profit, true)), String::new());
+    line("per bounty", engine.profit_per_bounty_nct.map_or_else(|| "-".to_owned(), |profit| nct(profit, true)), known(engine));
     if let Some(gain) = &engine.gain_over_best_null {
         let best = run.nulls.iter().max_by(|a, b| a.profit.nct.total_cmp(&b.profit.nct));
-        let best = best.map_or_else(String::new, |best| format!("{} earns {}", best.strategy, change(&best.profit)));
-        line("gain over best null", change(gain), best);
+        let mut note = best.map_or_else(String::new, |best| format!("{} earns {}", best.strategy, change(&best.profit)));
+        if let Some(ends) = engine.gain_over_best_null_interval {
+            note = format!("{:.0} % interval {}; {note}", 100.0 * CONFIDENCE, interval(Some(ends)));
+        }
+        line("gain over best null", change(gain), note);
     }
     line("return on stake", percent(engine.return_on_stake), format!("of {} NCT staked", nct(engine.staked.nct, false)));
     line(
@@ -297,6 +321,19 @@ fn accuracy(run: &Run, out: &mut String) {
     row("corpus label", &engine.vs_label);
     row("consensus vs label", &run.market.consensus_vs_label);
     out.push_str(&lines(&table));
+    let mut by = vec![("label", &engine.vs_label_intervals)];
+    if engine.vs_consensus_intervals != engine.vs_label_intervals {
+        by.insert(0, ("consensus", &engine.vs_consensus_intervals));
+    }
+    for (truth, of) in by {
+        out.push_str(&format!(
+            "  {:.0} % intervals by the {truth}: accuracy {}, TPR {}, FPR {}\n",
+            100.0 * of.confidence,
+            share_interval(of.accuracy),
+            share_interval(of.tpr),
+            share_interval(of.fpr)
+        ));
+    }
     let coverage = &engine.coverage;
     let line = format!(
         "  asserted on {} of {} bounties ({} of the artifacts): {} won, {} lost\n  left alone: {} late, {} unfunded, {} without answer, {} by choice, {} refused\n",

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    curve::{CurveFacts, IntervalFacts},
+    curve::{CallIntervals, Curve, CurveFacts, IntervalFacts},
     forecast::ForecastFacts,
     groups::GroupsFacts,
     score::{Foretold, Scorecard, Table, ratio},
@@ -157,6 +157,12 @@ pub struct EngineFacts {
     pub coverage: CoverageFacts,
     pub vs_consensus: JudgedFacts,
     pub vs_label: JudgedFacts,
+    /// How well the shares of calls against the consensus are known.
+    #[serde(default)]
+    pub vs_consensus_intervals: CallIntervals,
+    /// The same against the label.
+    #[serde(default)]
+    pub vs_label_intervals: CallIntervals,
     /// How good its probabilities of malice were, staked on or not.
     pub calibration: CalibrationFacts,
     /// Place among engine and rivals by profit, from 1.
@@ -164,6 +170,10 @@ pub struct EngineFacts {
     pub of: usize,
     /// Profit minus that of the best null strategy.
     pub gain_over_best_null: Option<Money>,
+    /// How well that is known, in NCT: the ends of an interval with the confidence of the others. Nothing if the two differ on
+    /// too few bounties.
+    #[serde(default)]
+    pub gain_over_best_null_interval: Option<(f64, f64)>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -327,7 +337,7 @@ pub struct Outcome<'a> {
     /// See [`DecisionDigest`](crate::decisions::DecisionDigest).
     pub decisions: [u8; 32],
     pub played: &'a Played,
-    pub nulls: Vec<(String, NctDelta)>,
+    pub nulls: Vec<Null>,
     /// True if the null strategies could not be played to their end.
     pub nulls_interrupted: bool,
     pub journal: Option<Finished>,
@@ -335,6 +345,15 @@ pub struct Outcome<'a> {
     pub jobs: usize,
     /// The engine, if it came from outside.
     pub visitor: Option<Visitor>,
+}
+
+/// A strategy without any idea, in the same market.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Null {
+    pub strategy: &'static str,
+    pub profit: NctDelta,
+    /// Its equity; nothing of the one that never asserts.
+    pub curve: Option<Curve>,
 }
 
 /// An engine that is not this program's own: nothing is known of how it decides.
@@ -402,7 +421,7 @@ impl Outcome<'_> {
                 arbiters: played.arbiters.into(),
             },
             engine: self.engine(profit),
-            nulls: self.nulls.iter().map(|(strategy, profit)| NullFacts { strategy: strategy.clone(), profit: (*profit).into() }).collect(),
+            nulls: self.nulls.iter().map(|null| NullFacts { strategy: null.strategy.to_owned(), profit: null.profit.into() }).collect(),
             rivals: self.rivals(),
             types: self.types(),
             families: score.groups.families.facts(),
@@ -411,6 +430,11 @@ impl Outcome<'_> {
             journal: self.journal.map(|journal| JournalFacts { records: journal.records, sha256: hex::encode(journal.sha256) }),
             wall: WallTime { seconds, bounties_per_second: (seconds > 0.0).then(|| score.own.bounties as f64 / seconds), jobs: self.jobs },
         })
+    }
+
+    /// The one of the strategies without any idea that earned most.
+    fn best_null(&self) -> Option<&Null> {
+        self.nulls.iter().max_by_key(|null| null.profit)
     }
 
     /// True if the engine learns, and artifacts come again after it has learned what they are: nothing is held out then.
@@ -442,10 +466,9 @@ impl Outcome<'_> {
         if self.nulls_interrupted {
             warnings.push("interrupted among the null strategies: they are left out".to_owned());
         }
-        if let Some((null, profit)) = self.nulls.iter().max_by_key(|(_, profit)| *profit).filter(|(_, profit)| *profit > self.played.engine)
-        {
+        if let Some(Null { strategy, profit, .. }) = self.best_null().filter(|null| null.profit > self.played.engine) {
             let profit = profit.to_f64();
-            warnings.push(format!("`{null}`, which has no idea, earns {profit:+.4} NCT: more than the strategy under test"));
+            warnings.push(format!("`{strategy}`, which has no idea, earns {profit:+.4} NCT: more than the strategy under test"));
         }
         warnings
     }
@@ -474,6 +497,14 @@ impl Outcome<'_> {
         let profit_per_bounty_nct = part(profit.to_f64(), score.own.bounties as f64);
         let interval = |mean| score.curve.interval(mean, score.own.lost, setup.scenario.seed);
         let profit_per_bounty_interval = profit_per_bounty_nct.and_then(interval);
+        let [vs_consensus_intervals, vs_label_intervals] = score.curve.calls([&score.own.consensus, &score.own.label], setup.scenario.seed);
+        let best = self.best_null();
+        let gain = best.map(|best| profit - best.profit);
+        let gain_over_best_null_interval = best.zip(gain).and_then(|(best, gain)| {
+            let nothing = || score.curve.of_nothing();
+            let theirs = best.curve.clone().unwrap_or_else(nothing);
+            score.curve.gain(&theirs, gain.to_f64(), setup.scenario.seed)
+        });
         EngineFacts {
             name,
             backends,
@@ -520,10 +551,13 @@ impl Outcome<'_> {
             },
             vs_consensus: JudgedFacts::new(score.own.consensus),
             vs_label: JudgedFacts::new(score.own.label),
+            vs_consensus_intervals,
+            vs_label_intervals,
             calibration: CalibrationFacts::new(&score.forecasts, score.held_out_from, self.met_before()),
             rank: 1 + played.rivals.iter().filter(|&&rival| rival > played.engine).count(),
             of: 1 + played.rivals.len(),
-            gain_over_best_null: self.nulls.iter().map(|(_, profit)| *profit).max().map(|best| (profit - best).into()),
+            gain_over_best_null: gain.map(Money::from),
+            gain_over_best_null_interval,
         }
     }
 

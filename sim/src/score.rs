@@ -65,22 +65,35 @@ impl Table {
 
     /// Share of right calls.
     pub fn accuracy(&self) -> Option<f64> {
-        ratio(self.true_positives + self.true_negatives, self.total())
+        let [(part, whole), ..] = self.shares();
+        ratio(part, whole)
     }
 
     /// Share of malicious artifacts called malicious.
     pub fn tpr(&self) -> Option<f64> {
-        ratio(self.true_positives, self.true_positives + self.false_negatives)
+        let [_, (part, whole), _] = self.shares();
+        ratio(part, whole)
     }
 
     /// Share of benign artifacts called malicious.
     pub fn fpr(&self) -> Option<f64> {
-        ratio(self.false_positives, self.false_positives + self.true_negatives)
+        let [.., (part, whole)] = self.shares();
+        ratio(part, whole)
     }
 
     /// Share of artifacts called malicious that are.
     pub fn precision(&self) -> Option<f64> {
         ratio(self.true_positives, self.true_positives + self.false_positives)
+    }
+
+    /// Calls that count and calls in all of the accuracy, the TPR and the FPR.
+    pub fn shares(&self) -> [(u64, u64); 3] {
+        let Table { true_positives, false_positives, true_negatives, false_negatives } = *self;
+        [
+            (true_positives + true_negatives, self.total()),
+            (true_positives, true_positives + false_negatives),
+            (false_positives, false_positives + true_negatives),
+        ]
     }
 
     /// Mean of the shares of right calls on malicious and on benign artifacts.
@@ -442,7 +455,8 @@ impl Observer for Scorecard {
         self.unvoted += u64::from(closed.consensus.is_none());
         let own = OwnBounty::from(closed);
         let profit = self.own.count(&own);
-        self.curve.add(closed.now, self.own.drawdown.equity, self.own.drawdown.below);
+        let OwnScore { drawdown, consensus, label, .. } = &self.own;
+        self.curve.add(closed.now, drawdown.equity, drawdown.below, [consensus, label]);
         self.forecasts(closed);
         let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);

@@ -11,10 +11,11 @@ use super::{
     sentence, share, signed, table, warnings,
 };
 use crate::{
+    curve::{CONFIDENCE, CallIntervals},
     explain::Explanation,
     forecast::ForecastFacts,
     groups::{GroupFacts, GroupsFacts},
-    report::{decimal, nct, percent, short},
+    report::{decimal, known, nct, percent, share_interval, short},
     results::{Content, Results, Unexplained},
     run::{EXTERNAL, JudgedFacts, NOBODY, Run},
     text::{self, cut, thousands},
@@ -99,13 +100,6 @@ fn ran(run: &Run) -> Markup {
 fn result(run: &Run) -> Markup {
     let engine = &run.engine;
     let per_bounty = engine.profit_per_bounty_nct.map_or_else(|| plain("-"), signed);
-    let known =
-        engine.profit_per_bounty_interval.as_ref().map_or_else(String::new, |facts| match (facts.nct, facts.losing_share_at_most) {
-            (None, Some(at_most)) => {
-                format!("no interval: only {} bounties lost; up to {} may", thousands(engine.bounties_lost), percent(Some(at_most)))
-            }
-            (ends, _) => format!("{:.0} % interval {}", 100.0 * facts.confidence, interval(ends)),
-        });
     let drawdown = &engine.drawdown;
     let fell = if drawdown.depth.nct > 0.0 {
         format!("from bounty {} to {} of those asserted on", thousands(drawdown.from), thousands(drawdown.to))
@@ -119,14 +113,14 @@ fn result(run: &Run) -> Markup {
             change(&engine.profit),
             if run.complete { "the change of the balance, to the wei".to_owned() } else { String::new() },
         ),
-        ("Per bounty, NCT", per_bounty, known),
+        ("Per bounty, NCT", per_bounty, known(engine)),
     ];
     if let Some((gain, best)) = engine.gain_over_best_null.as_ref().zip(best) {
-        headline.push((
-            "Gain over the best null, NCT",
-            change(gain),
-            format!("{} earns {}", cut(&best.strategy, NAME), nct(best.profit.nct, true)),
-        ));
+        let sure = engine
+            .gain_over_best_null_interval
+            .map_or_else(String::new, |ends| format!("{:.0} % interval {}; ", 100.0 * CONFIDENCE, interval(Some(ends))));
+        let earns = format!("{} earns {}", cut(&best.strategy, NAME), nct(best.profit.nct, true));
+        headline.push(("Gain over the best null, NCT", change(gain), sure + &earns));
     }
     headline.extend([
         ("Deepest drawdown, NCT", amount(drawdown.depth.nct), fell),
@@ -139,8 +133,10 @@ fn result(run: &Run) -> Markup {
         (
             "Right, by the consensus",
             share(engine.vs_consensus.accuracy),
-            format!("{} of the artifacts staked on", percent(engine.coverage.share)),
+            format!("{}; {} of the artifacts staked on", sure(engine.vs_consensus_intervals.accuracy), percent(engine.coverage.share)),
         ),
+        ("Malware found, by the label", share(engine.vs_label.tpr), sure(engine.vs_label_intervals.tpr)),
+        ("False alarms, by the label", share(engine.vs_label.fpr), sure(engine.vs_label_intervals.fpr)),
         ("Rank by profit", plain(format!("{} of {}", engine.rank, engine.of)), "among engine and rivals".to_owned()),
     ]);
     let components = &engine.components;
@@ -165,14 +161,19 @@ fn result(run: &Run) -> Markup {
     html! { (figures(&headline)) (method(run)) (Chart::new("waterfall", caption, summary, data).over(&table)) }
 }
 
-/// How the interval was found.
+/// `95 % interval [87.56, 89.87] %`
+fn sure(ends: Option<(f64, f64)>) -> String {
+    format!("{:.0} % interval {}", 100.0 * CONFIDENCE, share_interval(ends))
+}
+
+/// How the intervals were found.
 fn method(run: &Run) -> Markup {
     let Some(facts) = run.engine.profit_per_bounty_interval.as_ref().filter(|facts| facts.nct.is_some()) else { return Markup::default() };
     html! {
         p.muted.small {
-            "Interval: stationary bootstrap, studentized, " (count(u64::from(facts.resamples))) " resamples of " (count(facts.blocks as u64))
+            "Intervals: stationary bootstrap, studentized, " (count(u64::from(facts.resamples))) " resamples of " (count(facts.blocks as u64))
             @if facts.bounties_per_block == 1 { " bounties" } @else { " sums of " (count(facts.bounties_per_block)) " bounties in a row" }
-            "; it tells the luck of this corpus, not what other corpora are like."
+            "; shares with fewer than ten calls on either side by Clopper and Pearson. They tell the luck of this corpus, not what other corpora are like."
         }
     }
 }
@@ -256,9 +257,16 @@ fn calibration(run: &Run) -> Markup {
         let rates = [share(facts.accuracy), share(facts.tpr), share(facts.fpr), plain(format!("{:.4}", facts.mcc))];
         [plain(what)].into_iter().chain(rates).chain(counts).collect::<Vec<Markup>>()
     };
+    let known = |intervals: &CallIntervals| {
+        let ends = [intervals.accuracy, intervals.tpr, intervals.fpr].map(|ends| plain(share_interval(ends)));
+        let what = plain(format!("{:.0} % interval", 100.0 * intervals.confidence));
+        [what].into_iter().chain(ends).chain((0..5).map(|_| plain(""))).collect()
+    };
     let rows = [
         judged("arbiters' consensus", &engine.vs_consensus),
+        known(&engine.vs_consensus_intervals),
         judged("corpus label", &engine.vs_label),
+        known(&engine.vs_label_intervals),
         judged("consensus against label", &run.market.consensus_vs_label),
     ];
     let columns = [

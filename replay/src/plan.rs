@@ -321,7 +321,7 @@ fn warnings(scenario: &Scenario, rules: &RuleSet, summary: &CorpusSummary, popul
     let per_pass = scenario.pass(summary.rows);
     if bounties > per_pass {
         warnings.push(format!(
-            "{bounties} bounties are more than the corpus has: it is played {:.1} times over",
+            "{bounties} bounties are more than the corpus has: it is played {:.1} times over, and intervals are too narrow",
             bounties as f64 / per_pass as f64
         ));
     }

@@ -163,7 +163,8 @@ fn result(run: &Run) -> Markup {
 
 /// `95 % interval [87.56, 89.87] %`
 fn sure(ends: Option<(f64, f64)>) -> String {
-    format!("{:.0} % interval {}", 100.0 * CONFIDENCE, share_interval(ends))
+    // The sign of percent stays with its numbers.
+    format!("{:.0} % interval {}", 100.0 * CONFIDENCE, share_interval(ends).replace(" %", "\u{a0}%"))
 }
 
 /// How the intervals were found.

@@ -132,12 +132,11 @@ impl Curve {
     pub fn interval(&self, mean: f64, lost: u64, seed: u64) -> Option<IntervalFacts> {
         let profits = self.profits();
         let interval = resampled(&profits, seed)?;
-        let ends = (mean + interval.low - interval.estimate, mean + interval.high - interval.estimate);
         let bounties = profits.len() as u64 * self.per_point() + self.bounties;
         let enough = lost >= rare::FEWEST as u64;
         Some(IntervalFacts {
             confidence: CONFIDENCE,
-            nct: (enough && ends.0.is_finite() && ends.1.is_finite()).then_some(ends),
+            nct: around(mean, interval, 1.0).filter(|_| enough),
             losing_share_at_most: (!enough).then(|| rare::at_most(lost as usize, bounties as usize, 1.0 - CONFIDENCE)),
             bounties_per_block: self.per_point(),
             blocks: profits.len(),
@@ -150,25 +149,20 @@ impl Curve {
     pub fn gain(&self, other: &Curve, gain: f64, seed: u64) -> Option<(f64, f64)> {
         let same = (self.points.len(), self.doublings, self.bounties) == (other.points.len(), other.doublings, other.bounties);
         let differences: Vec<f64> = self.profits().iter().zip(other.profits()).map(|(own, other)| own - other).collect();
-        let enough = differences.iter().filter(|&&difference| difference != 0.0).count() >= rare::FEWEST;
-        let interval = resampled(&differences, seed).filter(|_| same && enough)?;
-        let bounties = (self.points.len() as u64 * self.per_point() + self.bounties) as f64;
-        let ends = (gain + bounties * (interval.low - interval.estimate), gain + bounties * (interval.high - interval.estimate));
-        (ends.0.is_finite() && ends.1.is_finite()).then_some(ends)
+        // Equity is rounded to a float: what is nearer than any stake is the same.
+        let differ = |difference: &&f64| difference.abs() * self.per_point() as f64 > 1e-9;
+        let enough = differences.iter().filter(differ).count() >= rare::FEWEST;
+        let bounties = self.points.len() as u64 * self.per_point() + self.bounties;
+        around(gain, resampled(&differences, seed).filter(|_| same && enough)?, bounties as f64)
     }
 
-    /// The curve of who earns nothing of the same bounties.
-    #[must_use]
-    pub fn of_nothing(&self) -> Curve {
-        Curve { points: vec![Point::default(); self.points.len()], doublings: self.doublings, bounties: self.bounties, ..Curve::default() }
-    }
-
-    /// How well shares of calls are known, which are `all` of them: against the consensus, and against the label.
-    pub fn calls(&self, all: [&Table; 2], seed: u64) -> [CallIntervals; 2] {
+    /// How well shares of calls are known, which are `all` of them: against the consensus, and against the label. `alone` if no
+    /// bounty had several artifacts.
+    pub fn calls(&self, all: [&Table; 2], alone: bool, seed: u64) -> [CallIntervals; 2] {
         [0, 1].map(|truth| {
             let [accuracy, tpr, fpr] = [0, 1, 2].map(|share| {
                 let so_far = self.points.iter().map(|point| point.calls[truth].shares()[share]);
-                share_interval(all[truth].shares()[share], so_far, seed)
+                share_interval(all[truth].shares()[share], so_far, alone, seed)
             });
             CallIntervals { confidence: CONFIDENCE, accuracy, tpr, fpr }
         })
@@ -181,34 +175,42 @@ fn resampled(series: &[f64], seed: u64) -> Option<Interval> {
     Some(Resampled::new(&[series], &plan).ok()?.studentized(0, CONFIDENCE))
 }
 
+/// The ends of an interval, put around `centre` and made `scale` times as wide; none if too little varies to tell.
+fn around(centre: f64, Interval { estimate, low, high }: Interval, scale: f64) -> Option<(f64, f64)> {
+    let ends = (centre + scale * (low - estimate), centre + scale * (high - estimate));
+    (ends.0.is_finite() && ends.1.is_finite()).then_some(ends)
+}
+
 /// The interval of the share `part / whole`, of which so much was counted by the end of each point.
 ///
 /// With `p` and `w` of a point and `r = part / whole`, it is that of the mean of `(p - r w) / mean(w)`, put around `r`: what the
-/// share of a resample differs by, to the first order. Where fewer than [`rare::FEWEST`] are on either side, resamples say little,
-/// and the interval is that of independent calls (Clopper & Pearson 1934).
-fn share_interval((part, whole): (u64, u64), so_far: impl Iterator<Item = (u64, u64)>, seed: u64) -> Option<(f64, f64)> {
+/// share of a resample differs by, to the first order. Where there are fewer than [`rare::FEWEST`] calls on either side, resamples
+/// say little: the interval is that of independent calls (Clopper & Pearson 1934), if they are `alone` on their bounties. There is
+/// none where many calls are in few points.
+fn share_interval((part, whole): (u64, u64), so_far: impl Iterator<Item = (u64, u64)>, alone: bool, seed: u64) -> Option<(f64, f64)> {
     if whole == 0 {
         return None;
     }
     let (share, other) = (part as f64 / whole as f64, whole - part);
-    let alone = || {
+    if part.min(other) < rare::FEWEST as u64 {
         let at_most = |count: u64| rare::at_most(count as usize, whole as usize, (1.0 - CONFIDENCE) / 2.0);
-        (1.0 - at_most(other), at_most(part))
-    };
-    let parts: Vec<(f64, f64)> = so_far
+        return alone.then(|| (1.0 - at_most(other), at_most(part)));
+    }
+    let points: Vec<(f64, f64)> = so_far
         .scan((0, 0), |before, now| {
             let (part, whole) = (now.0 - before.0, now.1 - before.1);
             *before = now;
             Some((part as f64, whole as f64))
         })
         .collect();
-    let mean = parts.iter().map(|(_, whole)| whole).sum::<f64>() / parts.len() as f64;
-    let off: Vec<f64> = parts.iter().map(|(part, whole)| (part - share * whole) / mean).collect();
-    let enough = part.min(other) >= rare::FEWEST as u64;
-    let interval = if enough { resampled(&off, seed) } else { None };
-    let ends = interval.map(|Interval { estimate, low, high }| (share + low - estimate, share + high - estimate));
-    let ends = ends.filter(|(low, high)| low.is_finite() && high.is_finite()).unwrap_or_else(alone);
-    Some((ends.0.clamp(0.0, 1.0), ends.1.clamp(0.0, 1.0)))
+    let with = |counts: fn(&&(f64, f64)) -> bool| points.iter().filter(counts).count();
+    if with(|(part, _)| *part > 0.0).min(with(|(part, whole)| whole > part)) < rare::FEWEST {
+        return None;
+    }
+    let mean = points.iter().map(|(_, whole)| whole).sum::<f64>() / points.len() as f64;
+    let off: Vec<f64> = points.iter().map(|(part, whole)| (part - share * whole) / mean).collect();
+    let (low, high) = around(share, resampled(&off, seed)?, 1.0)?;
+    Some((low.clamp(0.0, 1.0), high.clamp(0.0, 1.0)))
 }
 
 /// Equity and capital over market time.
@@ -351,11 +353,9 @@ mod tests {
         let (curve, other, flat) = (curve(own.iter().copied()), self::curve(others), curve([1; 3_000]));
         let (low, high) = curve.gain(&other, 2_700.0, 0).unwrap();
         assert!(low < 2_700.0 && high > 2_700.0 && high - low < 100.0, "{low} {high}");
-        let profit: i64 = own.iter().sum();
-        let (low, high) = curve.gain(&curve.of_nothing(), profit as f64, 0).unwrap();
-        // 1.96 standard errors: 1.96 x 30 x sqrt(0.3 x 0.7 x 3,000) = 1,476.
-        assert!(low < profit as f64 && (1_200.0..1_800.0).contains(&((high - low) / 2.0)), "{low} {high}");
         assert_eq!(flat.gain(&flat, 0.0, 0), None, "they never differ");
+        let few = self::curve(own.iter().zip(0..).map(|(own, bounty)| own - i64::from(bounty < 9)));
+        assert_eq!(curve.gain(&few, 9.0, 0), None, "they differ on nine");
         assert_eq!(flat.gain(&self::curve([2; 2_999]), 0.0, 0), None, "they are not of the same bounties");
     }
 
@@ -377,7 +377,7 @@ mod tests {
     fn shares_of_calls_are_known_worse_where_neighbours_are_alike() {
         let width = |kinds: bool| {
             let (curve, table) = called(4_000, kinds);
-            let [consensus, label] = curve.calls([&Table::default(), &table], 0);
+            let [consensus, label] = curve.calls([&Table::default(), &table], true, 0);
             assert_eq!((consensus.accuracy, consensus.tpr, consensus.fpr), (None, None, None), "nobody voted");
             let share = table.accuracy().unwrap();
             let (low, high) = label.accuracy.unwrap();
@@ -394,10 +394,22 @@ mod tests {
     #[test]
     fn shares_with_hardly_an_event_are_bounded_by_counting() {
         let all = |false_positives| Table { false_positives, true_negatives: 100 - false_positives, ..Table::default() };
-        let fpr = |false_positives| Curve::default().calls([&Table::default(), &all(false_positives)], 0)[1].fpr.unwrap();
+        let fpr = |false_positives, alone| Curve::default().calls([&Table::default(), &all(false_positives)], alone, 0)[1].fpr;
         // 1 - 0.025^(1/100), and the table of Clopper and Pearson for 3 of 100.
-        let (none, three) = (fpr(0), fpr(3));
+        let (none, three) = (fpr(0, true).unwrap(), fpr(3, true).unwrap());
         assert!(none.0 == 0.0 && (none.1 - 0.036_217).abs() < 1e-5, "{none:?}");
         assert!((three.0 - 0.006_23).abs() < 1e-4 && (three.1 - 0.085_18).abs() < 1e-4, "{three:?}");
+        assert_eq!(fpr(3, false), None, "artifacts of a bounty are not independent");
+    }
+
+    #[test]
+    fn many_wrong_calls_on_few_bounties_prove_nothing() {
+        let (mut curve, mut table) = (Curve::default(), Table::default());
+        for bounty in 0..60 {
+            (0..64).for_each(|_| table.add(bounty % 25 == 0, false));
+            curve.add(BlockNumber(bounty), NctDelta::ZERO, NctDelta::ZERO, [&table; 2]);
+        }
+        assert_eq!(table.false_positives, 192);
+        assert_eq!(curve.calls([&table; 2], false, 0)[0].fpr, None);
     }
 }

@@ -284,8 +284,7 @@ fn profit(run: &Run, out: &mut String) {
     line("PROFIT", change(&engine.profit), checked.to_owned());
     line("per bounty", engine.profit_per_bounty_nct.map_or_else(|| "-".to_owned(), |profit| nct(profit, true)), known(engine));
     if let Some(gain) = &engine.gain_over_best_null {
-        let best = run.nulls.iter().max_by(|a, b| a.profit.nct.total_cmp(&b.profit.nct));
-        let mut note = best.map_or_else(String::new, |best| format!("{} earns {}", best.strategy, change(&best.profit)));
+        let mut note = run.best_null().map_or_else(String::new, |best| format!("{} earns {}", best.strategy, change(&best.profit)));
         if let Some(ends) = engine.gain_over_best_null_interval {
             note = format!("{:.0} % interval {}; {note}", 100.0 * CONFIDENCE, interval(Some(ends)));
         }
@@ -321,11 +320,9 @@ fn accuracy(run: &Run, out: &mut String) {
     row("corpus label", &engine.vs_label);
     row("consensus vs label", &run.market.consensus_vs_label);
     out.push_str(&lines(&table));
-    let mut by = vec![("label", &engine.vs_label_intervals)];
-    if engine.vs_consensus_intervals != engine.vs_label_intervals {
-        by.insert(0, ("consensus", &engine.vs_consensus_intervals));
-    }
-    for (truth, of) in by {
+    let (by_consensus, by_label) = (engine.vs_consensus_intervals, engine.vs_label_intervals);
+    for (truth, of) in [("consensus", by_consensus.filter(|_| by_consensus != by_label)), ("label", by_label)] {
+        let Some(of) = of else { continue };
         out.push_str(&format!(
             "  {:.0} % intervals by the {truth}: accuracy {}, TPR {}, FPR {}\n",
             100.0 * of.confidence,

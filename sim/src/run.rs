@@ -157,12 +157,12 @@ pub struct EngineFacts {
     pub coverage: CoverageFacts,
     pub vs_consensus: JudgedFacts,
     pub vs_label: JudgedFacts,
-    /// How well the shares of calls against the consensus are known.
+    /// How well the shares of calls against the consensus are known; earlier versions did not say.
     #[serde(default)]
-    pub vs_consensus_intervals: CallIntervals,
+    pub vs_consensus_intervals: Option<CallIntervals>,
     /// The same against the label.
     #[serde(default)]
-    pub vs_label_intervals: CallIntervals,
+    pub vs_label_intervals: Option<CallIntervals>,
     /// How good its probabilities of malice were, staked on or not.
     pub calibration: CalibrationFacts,
     /// Place among engine and rivals by profit, from 1.
@@ -240,6 +240,13 @@ impl CalibrationFacts {
                 vs_label: unmet(held_out.label.facts()),
             },
         }
+    }
+}
+
+impl Run {
+    /// The strategy without any idea that earned most.
+    pub fn best_null(&self) -> Option<&NullFacts> {
+        self.nulls.iter().max_by(|a, b| a.profit.nct.total_cmp(&b.profit.nct))
     }
 }
 
@@ -497,13 +504,19 @@ impl Outcome<'_> {
         let profit_per_bounty_nct = part(profit.to_f64(), score.own.bounties as f64);
         let interval = |mean| score.curve.interval(mean, score.own.lost, setup.scenario.seed);
         let profit_per_bounty_interval = profit_per_bounty_nct.and_then(interval);
-        let [vs_consensus_intervals, vs_label_intervals] = score.curve.calls([&score.own.consensus, &score.own.label], setup.scenario.seed);
+        let alone = score.own.artifacts == score.own.bounties;
+        let [vs_consensus_intervals, vs_label_intervals] =
+            score.curve.calls([&score.own.consensus, &score.own.label], alone, setup.scenario.seed).map(Some);
         let best = self.best_null();
         let gain = best.map(|best| profit - best.profit);
-        let gain_over_best_null_interval = best.zip(gain).and_then(|(best, gain)| {
-            let nothing = || score.curve.of_nothing();
-            let theirs = best.curve.clone().unwrap_or_else(nothing);
-            score.curve.gain(&theirs, gain.to_f64(), setup.scenario.seed)
+        let gain_over_best_null_interval = best.zip(gain).and_then(|(best, gain)| match &best.curve {
+            Some(curve) => score.curve.gain(curve, gain.to_f64(), setup.scenario.seed),
+            // Over nothing, all profit is gain.
+            None => {
+                let (low, high) = profit_per_bounty_interval.as_ref()?.nct?;
+                let bounties = score.own.bounties as f64;
+                Some((bounties * low, bounties * high))
+            }
         });
         EngineFacts {
             name,

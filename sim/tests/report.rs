@@ -250,8 +250,10 @@ fn what_is_no_result_is_refused_in_one_sentence() {
         assert!(!at.join("report.html").exists());
     }
     let run = replay(at, "run");
-    let twice = refusal(at, &["report", "run", run.to_str().unwrap(), "-o", "report.html"]);
-    assert!(twice.contains("is named twice"), "{twice}");
+    for again in [run.clone(), run.join("run.json")] {
+        let twice = refusal(at, &["report", "run", again.to_str().unwrap(), "-o", "report.html"]);
+        assert!(twice.contains("is named twice"), "{twice}");
+    }
 }
 
 #[test]

@@ -69,7 +69,10 @@ impl ReportArgs {
                 .or_exit(Exit::Usage);
         }
         let mut named = BTreeSet::new();
-        if let Some(twice) = self.runs.iter().find(|run| !named.insert(run.canonicalize().unwrap_or_else(|_| run.to_path_buf()))) {
+        // A run is its folder, or the file in it.
+        let folder = |path: PathBuf| if path.ends_with("run.json") { path.parent().map(Path::to_owned).unwrap_or(path) } else { path };
+        let place = |run: &PathBuf| folder(run.canonicalize().unwrap_or_else(|_| run.clone()));
+        if let Some(twice) = self.runs.iter().find(|run| !named.insert(place(run))) {
             return Err(anyhow!("{} is named twice; name it once", text::shown(twice))).or_exit(Exit::Usage);
         }
         let registry = || self.registry.folder();

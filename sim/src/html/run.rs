@@ -106,7 +106,6 @@ fn result(run: &Run) -> Markup {
     } else {
         "it never fell".to_owned()
     };
-    let best = run.nulls.iter().max_by(|a, b| a.profit.nct.total_cmp(&b.profit.nct));
     let mut headline = vec![
         (
             "Profit, NCT",
@@ -115,7 +114,7 @@ fn result(run: &Run) -> Markup {
         ),
         ("Per bounty, NCT", per_bounty, known(engine)),
     ];
-    if let Some((gain, best)) = engine.gain_over_best_null.as_ref().zip(best) {
+    if let Some((gain, best)) = engine.gain_over_best_null.as_ref().zip(run.best_null()) {
         let sure = engine
             .gain_over_best_null_interval
             .map_or_else(String::new, |ends| format!("{:.0} % interval {}; ", 100.0 * CONFIDENCE, interval(Some(ends))));
@@ -130,13 +129,14 @@ fn result(run: &Run) -> Markup {
             share(engine.return_on_locked),
             format!("of {} NCT in escrow on average", nct(engine.locked_mean_nct, false)),
         ),
+        ("Right, by the consensus", share(engine.vs_consensus.accuracy), sure(&engine.vs_consensus_intervals, |of| of.accuracy)),
+        ("Malware found, by the label", share(engine.vs_label.tpr), sure(&engine.vs_label_intervals, |of| of.tpr)),
+        ("False alarms, by the label", share(engine.vs_label.fpr), sure(&engine.vs_label_intervals, |of| of.fpr)),
         (
-            "Right, by the consensus",
-            share(engine.vs_consensus.accuracy),
-            format!("{}; {} of the artifacts staked on", sure(engine.vs_consensus_intervals.accuracy), percent(engine.coverage.share)),
+            "Staked on, of the artifacts",
+            share(engine.coverage.share),
+            format!("{} bounties won, {} lost", thousands(engine.bounties_won), thousands(engine.bounties_lost)),
         ),
-        ("Malware found, by the label", share(engine.vs_label.tpr), sure(engine.vs_label_intervals.tpr)),
-        ("False alarms, by the label", share(engine.vs_label.fpr), sure(engine.vs_label_intervals.fpr)),
         ("Rank by profit", plain(format!("{} of {}", engine.rank, engine.of)), "among engine and rivals".to_owned()),
     ]);
     let components = &engine.components;
@@ -161,20 +161,24 @@ fn result(run: &Run) -> Markup {
     html! { (figures(&headline)) (method(run)) (Chart::new("waterfall", caption, summary, data).over(&table)) }
 }
 
-/// `95 % interval [87.56, 89.87] %`
-fn sure(ends: Option<(f64, f64)>) -> String {
+/// `95 % interval [87.56, 89.87] %`; nothing of a run that does not say.
+fn sure(known: &Option<CallIntervals>, of: fn(&CallIntervals) -> Option<(f64, f64)>) -> String {
+    let said = known.as_ref().map_or_else(String::new, |known| match of(known) {
+        Some(ends) => format!("{:.0} % interval {}", 100.0 * known.confidence, share_interval(Some(ends))),
+        None => "no interval: too few bounties decide".to_owned(),
+    });
     // The sign of percent stays with its numbers.
-    format!("{:.0} % interval {}", 100.0 * CONFIDENCE, share_interval(ends).replace(" %", "\u{a0}%"))
+    said.replace("] %", "]\u{a0}%")
 }
 
 /// How the intervals were found.
 fn method(run: &Run) -> Markup {
-    let Some(facts) = run.engine.profit_per_bounty_interval.as_ref().filter(|facts| facts.nct.is_some()) else { return Markup::default() };
+    let Some(facts) = &run.engine.profit_per_bounty_interval else { return Markup::default() };
     html! {
         p.muted.small {
             "Intervals: stationary bootstrap, studentized, " (count(u64::from(facts.resamples))) " resamples of " (count(facts.blocks as u64))
             @if facts.bounties_per_block == 1 { " bounties" } @else { " sums of " (count(facts.bounties_per_block)) " bounties in a row" }
-            "; shares with fewer than ten calls on either side by Clopper and Pearson. They tell the luck of this corpus, not what other corpora are like."
+            "; a share with fewer than ten calls on a side by Clopper and Pearson, if bounties have one artifact each. They tell the luck of this corpus, not what other corpora are like."
         }
     }
 }
@@ -258,18 +262,21 @@ fn calibration(run: &Run) -> Markup {
         let rates = [share(facts.accuracy), share(facts.tpr), share(facts.fpr), plain(format!("{:.4}", facts.mcc))];
         [plain(what)].into_iter().chain(rates).chain(counts).collect::<Vec<Markup>>()
     };
-    let known = |intervals: &CallIntervals| {
-        let ends = [intervals.accuracy, intervals.tpr, intervals.fpr].map(|ends| plain(share_interval(ends)));
-        let what = plain(format!("{:.0} % interval", 100.0 * intervals.confidence));
-        [what].into_iter().chain(ends).chain((0..5).map(|_| plain(""))).collect()
+    let known = |intervals: &Option<CallIntervals>| {
+        intervals.map(|of| {
+            let ends = [of.accuracy, of.tpr, of.fpr].map(|ends| plain(share_interval(ends)));
+            let what = plain(format!("{:.0} % interval", 100.0 * of.confidence));
+            [what].into_iter().chain(ends).chain((0..5).map(|_| plain(""))).collect()
+        })
     };
     let rows = [
-        judged("arbiters' consensus", &engine.vs_consensus),
+        Some(judged("arbiters' consensus", &engine.vs_consensus)),
         known(&engine.vs_consensus_intervals),
-        judged("corpus label", &engine.vs_label),
+        Some(judged("corpus label", &engine.vs_label)),
         known(&engine.vs_label_intervals),
-        judged("consensus against label", &run.market.consensus_vs_label),
+        Some(judged("consensus against label", &run.market.consensus_vs_label)),
     ];
+    let rows = rows.into_iter().flatten();
     let columns = [
         Text("against"),
         Number("accuracy"),

@@ -242,38 +242,47 @@ fn interval(rounds: &[f64], confidence: f64) -> Option<[f64; 2]> {
     ends.iter().all(|end| end.is_finite()).then_some(ends)
 }
 
-/// Gates while rounds are taken: one that was told stays so, because its interval was as wide as looking again demands.
+/// Gates while rounds are taken.
 #[derive(Debug)]
 pub struct Court<'a> {
     gates: &'a [Gate],
     answers: Vec<Option<Answer>>,
+    /// Rounds at the last look.
+    rounds: Option<u32>,
+}
+
+/// Whether an answer of an earlier look stays, whatever is seen later: only if an interval told it, because that was as wide as
+/// looking again demands. What is exact is as it is known now: a later round may have shown that it changes.
+fn stays(answer: &Answer) -> bool {
+    answer.margin.is_some() && answer.outcome != Outcome::CannotTell
 }
 
 impl<'a> Court<'a> {
     /// Over these gates.
     pub fn new(gates: &'a [Gate]) -> Court<'a> {
-        Court { gates, answers: vec![None; gates.len()] }
+        Court { gates, answers: vec![None; gates.len()], rounds: None }
     }
 
     /// Looks at what is measured; true if more rounds would tell no more.
     pub fn look(&mut self, judged: &Judged<'_>) -> bool {
-        let found = judged.answers(judged.measured.looks);
-        for (answer, found) in self.answers.iter_mut().zip(found) {
-            if answer.as_ref().is_none_or(|answer| answer.outcome == Outcome::CannotTell) {
+        for (answer, found) in self.answers.iter_mut().zip(judged.answers(judged.measured.looks)) {
+            if !answer.as_ref().is_some_and(stays) {
                 *answer = Some(found);
             }
         }
+        self.rounds = Some(judged.measured.rounds);
         let open: Vec<Answer> = self.answers.iter().flatten().cloned().collect();
         !judged.more_may_tell(&open)
     }
 
-    /// The answers at the end. What depends on how far the machine drifted is judged by all that was seen of that.
+    /// The answers at the end: at rounds that the last look saw, as wide as that one; otherwise it is another look. What depends
+    /// on how far the machine drifted is judged by all that was seen of that.
     pub fn answers(self, judged: &Judged<'_>) -> Vec<Answer> {
-        let last = judged.measured.looks.saturating_sub(1);
-        let now = judged.answers(last);
+        let looked = self.rounds == Some(judged.measured.rounds);
+        let now = judged.answers(judged.measured.looks.saturating_sub(u32::from(looked)));
         let drifts = matches!(judged.against, Against::Saved { .. });
-        let pick = |((gate, answer), now): ((&Gate, Option<Answer>), Answer)| {
-            answer.filter(|_| !(drifts && gate.bound.uses_base())).unwrap_or(now)
+        let pick = |((gate, earlier), now): ((&Gate, Option<Answer>), Answer)| {
+            earlier.filter(|earlier| stays(earlier) && !(drifts && gate.bound.uses_base())).unwrap_or(now)
         };
         self.gates.iter().zip(self.answers).zip(now).map(pick).collect()
     }
@@ -367,6 +376,33 @@ mod tests {
         court.look(&judged(&gates, &against, &facts, &slower));
         let found: Vec<Outcome> = court.answers(&judged(&gates, &against, &facts, &slower)).iter().map(|answer| answer.outcome).collect();
         assert_eq!(found, [Outcome::Pass, Outcome::CannotTell]);
+    }
+
+    #[test]
+    fn what_an_early_look_said_of_exact_figures_is_not_kept() {
+        let gates = ["tpr >= 0.5", "tpr >= base", "fpr <= 0.5"].map(sample::gate);
+        let (steady, measured) = (sample::facts(1.0), sample::turns(1.0));
+        let mut moved = sample::facts(1.0);
+        moved.doubt(["tpr".to_owned()], "it changed from round to round");
+        let side = |facts: &Facts| Against::Side { label: String::new(), facts: facts.clone(), one_process: false };
+        let found = |early: &Against, late: &Against, facts: &Facts| {
+            let mut court = Court::new(&gates);
+            court.look(&judged(&gates, early, &steady, &Measured { complete: false, looks: 0, ..measured.clone() }));
+            court
+                .answers(&judged(&gates, late, facts, &measured))
+                .into_iter()
+                .map(|answer| (answer.outcome, answer.why))
+                .collect::<Vec<_>>()
+        };
+        let (early, late) = (side(&steady), side(&moved));
+        use Outcome::{CannotTell, Pass};
+        let outcomes = |found: Vec<(Outcome, String)>| found.into_iter().map(|(outcome, _)| outcome).collect::<Vec<_>>();
+        assert_eq!(outcomes(found(&early, &early, &steady)), [Pass, Pass, CannotTell]);
+        assert_eq!(outcomes(found(&early, &late, &steady)), [Pass, CannotTell, CannotTell], "theirs changed since");
+        assert_eq!(outcomes(found(&early, &early, &moved)), [CannotTell; 3], "ours did");
+        // Nor is why: the run did not end before it was known.
+        let why = found(&early, &early, &steady).pop().unwrap().1;
+        assert!(why.starts_with("there is no `fpr` here"), "{why}");
     }
 
     #[test]

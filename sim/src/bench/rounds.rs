@@ -59,6 +59,15 @@ pub struct Facts {
     pub unsure: BTreeMap<String, String>,
 }
 
+impl Facts {
+    /// Says of exact figures that no gate can be held to them, and why; what was said before stays.
+    pub fn doubt(&mut self, names: impl IntoIterator<Item = String>, why: &str) {
+        for name in names {
+            self.unsure.entry(name).or_insert_with(|| why.to_owned());
+        }
+    }
+}
+
 /// How much is measured.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Plan {

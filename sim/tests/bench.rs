@@ -384,6 +384,60 @@ fn a_market_is_measured_and_what_it_comes_to_is_exact() {
     assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "pass"]));
 }
 
+/// Writes an engine whose answers are others every time: by turns on every second file that it is asked about.
+fn fickle(place: &Place) {
+    let count = place.path("asked.txt");
+    let script = format!("echo x >> '{0}'\n[ $(($(wc -l < '{0}') / 2 % 2)) = 0 ] && exit 1\nexit 0\n", count.display());
+    place.write("fickle.sh", &script);
+    place.engine("fickle.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("fickle.sh").display()));
+}
+
+#[test]
+fn a_market_set_up_anew_may_be_another_one_and_holds_nobody_then() {
+    let place = Place::new();
+    fickle(&place);
+    let words = ["bench", "replay", ".", "--engine", "fickle.toml", "--set", "bounties=6", "--no-nulls", "--jobs", "1", "--rounds", "1"];
+    let gates = ["--gate", "decisions_sha256 == 'ab'", "--gate", "profit_nct >= 1000", "--gate", "bounties == 6"];
+    // Whoever is asked again answers otherwise; what is known is not asked.
+    let bench = |again: &[&str]| {
+        let wishes = ["--cold", "3", "--cache", "verdicts", "--format", "json"];
+        let output = place.sim(&[&words[..], &QUICK, &wishes, &gates, again].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{said}")))
+    };
+    let (exit, report) = bench(&["--rescan"]);
+    assert_eq!((exit, outcomes(&report)), (Some(0), vec!["cannot-tell", "cannot-tell", "pass"]), "{report}");
+    assert!(warned(&report, "when the market was set up anew, the engine decided otherwise"), "{report}");
+    let (exit, report) = bench(&[]);
+    assert_eq!((exit, outcomes(&report)), (Some(3), vec!["fail", "fail", "pass"]), "{report}");
+}
+
+#[test]
+fn what_is_late_decides_no_gate_of_a_market() {
+    let place = Place::new();
+    place.write("late.sh", "grep -q bad \"$1\" && exec sleep 600\nexit 0\n");
+    let command =
+        format!("kind = \"command\"\ntimeout_milliseconds = 300\ncommand = [\"/bin/sh\", \"{}\"]", place.path("late.sh").display());
+    place.engine("late.toml", &command);
+    let words = [".", "--engine", "late.toml", "--set", "bounties=6", "--no-nulls", "--cache", "verdicts", "--jobs", "1"];
+    let gates = ["--gate", "profit_nct >= 1000", "--gate", "bounties == 6"];
+    let wishes = ["--rounds", "1", "--format", "json"];
+    let output = place.sim(&[&["bench", "replay"], &words[..], &QUICK, &wishes, &gates].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), outcomes(&report)), (Some(0), vec!["cannot-tell", "pass"]), "{report}");
+    assert!(report["gates"][0]["why"].as_str().unwrap().starts_with("1 of the answers did not come (time-outs"), "{report}");
+    // A replay by itself passes nothing that is not sure, on either side.
+    let output = place.sim(&[&["replay"], &words[..], &["--out", "run"], &gates].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("gate `profit_nct >= 1000`: cannot tell: 1 of the answers did not come"), "{said}");
+    assert!(said.contains("gate `bounties == 6`: pass"), "{said}");
+    let of_other = ["--baseline", "run/run.json", "--gate", "rank <= base"];
+    let output = place.sim(&[&["replay", ".", "--engine", "find.toml"], &words[3..], &of_other].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot tell: of the other run, 1 of the answers did not come"), "{said}");
+}
+
 #[test]
 fn a_replay_is_held_to_gates_and_its_report_is_written_on_both() {
     let place = Place::new();

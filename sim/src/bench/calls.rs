@@ -17,7 +17,7 @@ use super::rounds::Facts;
 use crate::{
     exit::{Exit, OrExit},
     figures::{Value, of_backend},
-    scan::ScanErrorReport,
+    scan::{ScanErrorReport, doubt},
     score::ratio,
     text,
 };
@@ -60,8 +60,8 @@ struct Calls {
     right: u64,
     errors: u64,
     timeouts: u64,
-    /// Answers that may come another time: time-outs are among them.
-    chancy: u64,
+    /// Answers that did not come, and may another time: time-outs are among them.
+    missing: u64,
 }
 
 impl Calls {
@@ -76,15 +76,7 @@ impl Calls {
     fn fail(&mut self, kind: FailureKind) {
         self.errors += u64::from(kind != FailureKind::NotMine);
         self.timeouts += u64::from(kind == FailureKind::TimedOut);
-        self.chancy += u64::from(matches!(kind, FailureKind::TimedOut | FailureKind::Unavailable | FailureKind::Panicked));
-    }
-
-    /// Why these are other ones the next time, if they may be.
-    fn doubt(&self) -> Option<String> {
-        (self.chancy > 0).then(|| {
-            let chancy = text::thousands(self.chancy);
-            format!("{chancy} of the answers did not come (time-outs, crashes, backends that were not there): another time they may")
-        })
+        self.missing += u64::from(kind.may_come());
     }
 
     fn shares(&self) -> impl Iterator<Item = (&'static str, Value)> {
@@ -143,12 +135,15 @@ pub(super) fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scann
         exact.extend(calls.shares().chain(calls.counts()).map(of));
         engine_calls.errors += calls.errors;
         engine_calls.timeouts += calls.timeouts;
-        engine_calls.chancy += calls.chancy;
-        let own = |why: String| ANSWERED.map(|figure| (of_backend(name, figure), why.clone()));
-        facts.unsure.extend(calls.doubt().into_iter().flat_map(own));
+        engine_calls.missing += calls.missing;
+        if let Some(why) = doubt(calls.missing) {
+            facts.doubt(ANSWERED.map(|figure| of_backend(name, figure)), &why);
+        }
     }
-    let all = |why: String| ANSWERED.map(|figure| (figure.to_owned(), why.clone()));
-    facts.unsure.extend(engine_calls.doubt().into_iter().flat_map(all));
+    if let Some(why) = doubt(engine_calls.missing) {
+        facts.doubt(ANSWERED.map(str::to_owned), &why);
+    }
+    facts.missing_answers = engine_calls.missing;
     facts.nothing_answered = engine_calls.errors == (answers.len() * names.len()) as u64;
     if facts.nothing_answered {
         facts.warnings.push(NOTHING_ANSWERED.to_owned());
@@ -197,7 +192,7 @@ mod tests {
         let of = |kinds: &[FailureKind]| {
             let mut calls = Calls::default();
             kinds.iter().for_each(|kind| calls.fail(*kind));
-            calls.doubt().is_some()
+            doubt(calls.missing).is_some()
         };
         assert!(!of(&[FailureKind::NotMine, FailureKind::TooLarge, FailureKind::Missing]));
         assert!(of(&[FailureKind::TimedOut]) && of(&[FailureKind::Unavailable]) && of(&[FailureKind::Panicked]));

@@ -53,6 +53,8 @@ pub struct Facts {
     pub warnings: Vec<String>,
     /// Times through the corpus in its rounds, if it does not do as it is told.
     pub passes: Option<u32>,
+    /// Answers that did not come, and may another time.
+    pub missing_answers: u64,
     /// Every backend failed on every artifact.
     pub nothing_answered: bool,
     /// Exact figures that no gate can be held to, and why: they may be others the next time.

@@ -277,6 +277,32 @@ fn what_is_late_decides_no_gate_but_those_on_lateness() {
 }
 
 #[test]
+fn an_answer_that_is_never_as_sure_as_before_is_not_the_same() {
+    let place = Place::new();
+    // As sure as it was asked often: always malicious, never by the same confidence.
+    let count = place.path("asked.txt");
+    let says = format!("echo x >> '{0}'\nprintf '{{\"malicious\": true, \"confidence\": 0.%04d}}' $(wc -l < '{0}')\n", count.display());
+    place.write("unsteady.sh", &says);
+    let command = format!("command = [\"/bin/sh\", \"{}\"]", place.path("unsteady.sh").display());
+    place.engine("unsteady.toml", &format!("kind = \"command\"\noutput = \"json\"\n{command}"));
+    let words = ["--no-perturb", "--rounds", "1", "--against", "unsteady.toml", "--gate", "verdicts_sha256 == base"];
+    let (exit, report) = place.scan("unsteady.toml", &words);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell"]), "{report}");
+    assert!(warned(&report, "answers were other ones when the same bytes were scanned again"), "{report}");
+}
+
+#[test]
+fn who_is_killed_may_answer_another_time() {
+    let place = Place::new();
+    place.write("killed.sh", "grep -q bad \"$1\" && kill -KILL $$\nexit 0\n");
+    place.engine("killed.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("killed.sh").display()));
+    let gates = ["--gate", "tpr >= 0.5", "--gate", "errors <= 0"];
+    let (exit, report) = place.scan("killed.toml", &[&["--rounds", "1"], &gates[..]].concat());
+    assert_eq!((exit, outcomes(&report)), (3, vec!["cannot-tell", "fail"]), "{report}");
+    assert!(report["errors"][0]["reason"].as_str().unwrap().contains("killed by signal 9"), "{report}");
+}
+
+#[test]
 fn a_baseline_is_replaced_only_if_it_was_compared_with() {
     let place = Place::new();
     let main = ["--baseline", "main", "--save-baseline", "main"];

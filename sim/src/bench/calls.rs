@@ -27,12 +27,20 @@ pub const NOTHING_ANSWERED: &str = "every backend failed on every artifact: noth
 /// Errors that are told one by one.
 const ERRORS: usize = 1000;
 
-/// An answer as a number, to tell it from others.
+/// What an answer calls the artifact, or the kind of its failure, as a number.
 pub(super) fn code(answer: &Answer) -> u8 {
     match &answer.outcome {
         Ok(finding) => finding.result.malicious.map_or(2, u8::from),
         Err(failure) => 3 + FailureKind::ALL.iter().position(|kind| *kind == failure.kind).unwrap_or(FailureKind::ALL.len()) as u8,
     }
+}
+
+/// The same as [`hash_answer`] in a number, to tell an answer from others to the last bit.
+pub(super) fn print(answer: &Answer) -> u64 {
+    let mut hash = Sha256::new();
+    hash_answer(&mut hash, answer);
+    let hash: [u8; 32] = hash.finalize().into();
+    hash.iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
 }
 
 /// Adds all of an answer that is the same every time: call, confidence and family, or the kind of failure.

@@ -375,25 +375,26 @@ impl BenchScanArgs {
             jobs,
             passes: ANSWERS.div_ceil(rows.len()) as u32,
             perturbed: perturb,
+            nulls: false,
             measure: &self.measure,
             progress,
             quiet,
             interrupted: &interrupted,
         };
-        let gates = bench.gates(&ours.backends())?;
+        let terms = bench.terms(&ours.backends())?;
         match self.measure.opponent() {
             Opponent::Engine(file) => {
                 let theirs = Settings::resolve(&SettingsArgs { engine: Some(file), ..self.settings.clone() })?;
                 let engine = engine_of(&theirs)?;
                 let their_rows = scanning::rows(&corpus, &engine)?;
                 let mut other = ScanSide::new(&corpus, &their_rows, engine, theirs.engine_folder.clone(), how)?;
-                bench.run(&mut [&mut ours, &mut other], gates, out)
+                bench.run(&mut [&mut ours, &mut other], terms, out)
             }
             Opponent::Command(command) => {
                 drop(ours);
-                bench.run_processes(command, gates, out)
+                bench.run_processes(command, terms, out)
             }
-            Opponent::Nobody => bench.run(&mut [&mut ours], gates, out),
+            Opponent::Nobody => bench.run(&mut [&mut ours], terms, out),
         }
     }
 }
@@ -432,25 +433,26 @@ impl BenchReplayArgs {
             jobs,
             passes: 1,
             perturbed: None,
+            nulls,
             measure: &self.measure,
             progress,
             quiet,
             interrupted: &interrupted,
         };
         drop(setup);
-        let gates = bench.gates(&[])?;
+        let terms = bench.terms(&[])?;
         match self.measure.opponent() {
             Opponent::Engine(file) => {
                 let settings = SettingsArgs { engine: Some(file), ..self.stage.settings.clone() };
                 let theirs = StageArgs { corpus: self.stage.corpus.clone(), settings, scanning: self.stage.scanning.clone(), quiet: true };
                 let mut other = ReplaySide::new(Box::new(move || set(&theirs)), jobs, nulls, &interrupted)?;
-                bench.run(&mut [&mut ours, &mut other], gates, out)
+                bench.run(&mut [&mut ours, &mut other], terms, out)
             }
             Opponent::Command(command) => {
                 drop(ours);
-                bench.run_processes(command, gates, out)
+                bench.run_processes(command, terms, out)
             }
-            Opponent::Nobody => bench.run(&mut [&mut ours], gates, out),
+            Opponent::Nobody => bench.run(&mut [&mut ours], terms, out),
         }
     }
 }
@@ -481,8 +483,15 @@ impl MeasureArgs {
         {
             bail!("--against {}: there is no such engine file", text::shown(&file));
         }
-        let base = self.baseline.as_ref().map(|named| baseline::file(&self.baselines, named)).transpose()?;
-        self.exports().iter().try_for_each(|export| files::make_way(&export.file, base.as_deref()))
+        let (base, exports) = (self.baseline_file()?, self.exports());
+        files::all_different(exports.iter().map(|export| export.file.as_path()))?;
+        exports.iter().try_for_each(|export| files::make_way(&export.file, base.as_deref()))
+    }
+
+    /// The file of what `base` is, if it was measured before.
+    fn baseline_file(&self) -> Result<Option<PathBuf>> {
+        let file = |named: &String| baseline::file(&self.baselines, named, self.save_baseline.as_deref());
+        self.baseline.as_ref().map(file).transpose()
     }
 
     fn opponent(&self) -> Opponent {

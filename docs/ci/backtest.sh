@@ -11,7 +11,7 @@
 #   SCAN_GATES, MARKET_GATES   gates, one a line; see `sim bench scan --help`. Without SCAN_GATES scanners are not measured:
 #                              an engine of recorded verdicts has none
 #   CANNOT_TELL                pass, warn (default) or fail: what becomes of a gate that this machine cannot tell
-#   OUT                        folder for reports; default `backtest`, which is replaced
+#   OUT                        folder for reports; default `backtest`, which is replaced; one that is not of a backtest must be empty
 #   SIM_CACHE                  folder of verdicts, worth keeping from one job to the next
 #   SUMMARY                    file that a summary in Markdown is added to
 #
@@ -31,12 +31,12 @@ for file in "$engine" ${base:+"$base"}; do
         exit 2
     fi
 done
-# Only what an earlier run of this script left is taken away.
-if [ -e "$out" ] && [ ! -e "$out/.backtest" ]; then
+# Only what an earlier run of this script left is taken away, or a folder with nothing in it.
+if [ -e "$out" ] && [ ! -e "$out/.backtest" ] && ! { [ -d "$out" ] && [ -z "$(ls -A "$out")" ]; }; then
     echo "$out exists, and is not of a backtest; name another folder with OUT" >&2
     exit 2
 fi
-rm -rf "$out" && mkdir -p "$out" && touch "$out/.backtest" || exit 2
+{ [ ! -e "$out/.backtest" ] || rm -rf "$out"; } && mkdir -p "$out" && touch "$out/.backtest" || exit 2
 
 against=()
 [ -z "$base" ] || against=(--against "$base")
@@ -53,7 +53,7 @@ note() {
 
 # bench SUBJECT GATES: `sim bench SUBJECT` with these gates, and its reports.
 bench() {
-    local subject=$1 gate gates=()
+    local subject=$1 gate gates=() code
     while IFS= read -r gate; do
         [ -z "${gate//[[:space:]]/}" ] || gates+=(--gate "$gate")
     done <<<"$2"
@@ -61,10 +61,12 @@ bench() {
         ${against[@]+"${against[@]}"} ${gates[@]+"${gates[@]}"} --cannot-tell "${CANNOT_TELL:-warn}" \
         --export json="$out/bench-$subject.json" --export junit="$out/junit-$subject.xml" \
         --export markdown="$out/summary-$subject.md"
-    note $?
+    code=$?
+    # Whatever became of it: what was measured before an error is worth reading.
     if [ -n "${SUMMARY:-}" ] && [ -s "$out/summary-$subject.md" ]; then
         cat "$out/summary-$subject.md" >>"$SUMMARY"
     fi
+    note "$code"
 }
 
 [ -z "${SCAN_GATES//[[:space:]]/}" ] || bench scan "$SCAN_GATES"

@@ -130,6 +130,11 @@ impl FailureKind {
         FailureKind::Unreadable,
     ];
 
+    /// Whether the same artifact may get an answer another time: this one came too late, or something was gone or broke down.
+    pub const fn may_come(self) -> bool {
+        matches!(self, FailureKind::TimedOut | FailureKind::Unavailable | FailureKind::Panicked)
+    }
+
     /// As it is written.
     pub const fn name(self) -> &'static str {
         match self {

@@ -97,6 +97,8 @@ pub struct Setup {
     pub warnings: Vec<String>,
     /// What the run depends on besides scenario and corpus: backends that were asked, profiles.
     pub inputs: Vec<String>,
+    /// Answers of the engine's backends that did not come, and may another time: then the run may be another one.
+    pub missing_answers: u64,
     /// Where each of the engine's backends has its answers from; none for an engine from outside.
     sources: Vec<AnswerSource>,
     verdicts: Arc<VerdictTable>,
@@ -169,8 +171,22 @@ impl Setup {
             warnings
                 .push("the engine's filter asks for file names: nobody announces any in a replay, so those rules never hold".to_owned());
         }
-        let (verdicts, sources, cached) = Default::default();
-        Ok(Setup { scenario, rules, corpus, summary, population, bounties, warnings, inputs, sources, verdicts, filter, cached })
+        let (missing_answers, verdicts, sources, cached) = Default::default();
+        Ok(Setup {
+            scenario,
+            rules,
+            corpus,
+            summary,
+            population,
+            bounties,
+            warnings,
+            inputs,
+            missing_answers,
+            sources,
+            verdicts,
+            filter,
+            cached,
+        })
     }
 
     /// The same for an engine of which it is known what its backends say: the recorded ones, and those that looked at the

@@ -19,11 +19,11 @@ use std::{collections::BTreeMap, fs, thread};
 use ::replay::plan::Setup;
 use serde::{Deserialize, Serialize};
 
-use self::probe::Probe;
+use self::{calls::NOTHING_ANSWERED, probe::Probe};
 use crate::{
     figures::{Better, Kind, Subject, Unit, Value},
     gate::{Answer, Known, Outcome},
-    scan::ScanErrorReport,
+    scan::{ScanErrorReport, doubt},
     text,
 };
 
@@ -56,6 +56,17 @@ pub struct BenchReport {
     pub warnings: Vec<String>,
     /// Exact figures that no gate can be held to, and why: chance decided them.
     pub unsure: BTreeMap<String, String>,
+    /// Answers of our side that did not come, and may another time.
+    pub missing_answers: u64,
+    /// Every backend of our side failed on every artifact: what comes from its answers holds nobody else.
+    pub nothing_answered: bool,
+}
+
+impl BenchReport {
+    /// Why no later report should be held to this one, if so.
+    pub fn unkept(&self) -> Option<String> {
+        if self.nothing_answered { Some(NOTHING_ANSWERED.to_owned()) } else { doubt(self.missing_answers) }
+    }
 }
 
 /// What was measured, and on what.
@@ -154,8 +165,10 @@ pub struct RoundFacts {
     pub jobs: usize,
     /// Confidence of intervals.
     pub confidence: f64,
-    /// Seed of the bytes that were added to artifacts; `null` if none were.
+    /// Seed of the bytes that were added to artifacts; `null` if none were, or each process had one of its own.
     pub perturbed: Option<u64>,
+    /// Each round of a side was a process of its own.
+    pub processes: bool,
     /// The smallest change, as a share, that as many rounds as these show four times in five, by what they did themselves;
     /// `null` without another side.
     pub detectable: Option<f64>,
@@ -304,6 +317,7 @@ pub(crate) mod sample {
                 jobs: 2,
                 confidence: 0.95,
                 perturbed: Some(5),
+                processes: false,
                 detectable: judged.seen(),
             },
             probe: None,
@@ -312,6 +326,8 @@ pub(crate) mod sample {
             errors: Vec::new(),
             warnings: vec![own("a <script>alert(1)</script> warning")],
             unsure: BTreeMap::new(),
+            missing_answers: 0,
+            nothing_answered: false,
         }
     }
 }

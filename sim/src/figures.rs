@@ -239,6 +239,11 @@ pub fn replay() -> impl Iterator<Item = &'static Figure> {
     REPLAY_MEASURED.iter().chain(RUN.iter().map(|of| &of.figure))
 }
 
+/// Whether a figure of a run hangs on what the engine decides; how many bounties there are does not.
+pub fn decided(name: &str) -> bool {
+    name != "bounties" && RUN.iter().any(|of| of.figure.name == name)
+}
+
 /// What a figure is worth.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]

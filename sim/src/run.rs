@@ -43,6 +43,9 @@ pub struct Run {
     /// False if the run was interrupted: then it covers what was done.
     pub complete: bool,
     pub warnings: Vec<String>,
+    /// Answers of the engine's backends that did not come, and may another time: then the run may be another one.
+    #[serde(default)]
+    pub missing_answers: u64,
     pub corpus: CorpusFacts,
     pub market: MarketFacts,
     pub engine: EngineFacts,
@@ -410,6 +413,7 @@ impl Outcome<'_> {
             scenario_toml_sha256: hex::encode(Sha256::digest(self.scenario_toml)),
             complete: played.complete && !self.nulls_interrupted,
             warnings: self.warnings(),
+            missing_answers: setup.missing_answers,
             corpus: CorpusFacts::of(setup),
             market: MarketFacts {
                 rules: setup.rules.name.to_owned(),

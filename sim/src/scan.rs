@@ -89,6 +89,21 @@ pub struct ScanReport {
     pub warnings: Vec<String>,
 }
 
+impl ScanReport {
+    /// Answers that did not come, and may another time.
+    pub fn missing(&self) -> u64 {
+        let failures = self.backends.iter().flat_map(|backend| &backend.failures);
+        failures.filter(|(kind, _)| kind.may_come()).map(|(_, count)| count).sum()
+    }
+}
+
+/// Why figures may be others the next time, if so many answers did not come that may another time.
+pub fn doubt(missing: u64) -> Option<String> {
+    let count = text::thousands(missing);
+    (missing > 0)
+        .then(|| format!("{count} of the answers did not come (time-outs, crashes, backends that were not there): another time they may"))
+}
+
 /// One backend in figures, over all artifacts, whenever they were scanned.
 #[derive(Clone, Debug, Serialize)]
 pub struct BackendReport {

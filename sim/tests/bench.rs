@@ -120,6 +120,7 @@ fn what_cannot_be_told_is_warned_about_passes_or_fails_as_wished() {
 fn what_is_wrong_is_said_in_a_sentence_before_anything_is_measured() {
     let place = Place::new();
     place.write("list.json", "[]");
+    assert_eq!(place.scan("static.toml", &["--rounds", "1", "--export", "json=kept.json"]).0, 0);
     for (words, said) in [
         (&["--gate", "file_per_s >= 1"][..], "there is no figure `file_per_s`; did you mean `files_per_s"),
         (&["--gate", "backends.other.p99 <= 1s"], "there is no figure `backends.other.p99`"),
@@ -136,11 +137,21 @@ fn what_is_wrong_is_said_in_a_sentence_before_anything_is_measured() {
         (&["--gate", "tpr >= 0/(1-1)"], "the right side is no finite number"),
         (&["--instructions", "--gate", "instructions == 5"], "use <= or >="),
         (&["--against", "exit 7"], "--against: `exit 7` failed (exit status: 7)"),
+        (&["--against", "find.toml", "--gate", "peak_memory <= 1 GB"], "both engines share this process and its memory"),
+        (&["--against", "true", "--instructions", "--gate", "instructions <= base"], "the instructions of a command are not counted"),
+        (&["--baseline", "kept.json", "--instructions", "--gate", "instructions <= base"], "save one with --instructions"),
+        (&["--export", "junit=x", "--export-json", "./x"], "two reports cannot both be written to ./x"),
     ] {
         let output = place.sim(&[&["bench", "scan", ".", "--engine", "static.toml"], &QUICK[..], words].concat());
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
         assert!(error.contains(said), "{words:?}: {error}");
+    }
+    for words in [&["--no-nulls"][..], &["--against", "true"]] {
+        let all = [&["bench", "replay", "panel", "--set", "bounties=20", "--gate", "gain_over_best_null >= 0"], &QUICK[..], words].concat();
+        let output = place.sim(&all);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains("null strategies are played"), "{words:?}: {error}");
     }
     let recorded = place.sim(&[&["bench", "scan", "panel"], &QUICK[..]].concat());
     assert!(String::from_utf8_lossy(&recorded.stderr).contains("no backend of the engine looks at artifacts"));
@@ -174,6 +185,7 @@ fn a_command_is_started_once_a_round_and_so_are_we() {
     let same = format!("{} bench scan . --engine static.toml --once", cargo_bin!("sim").display());
     let (exit, report) = place.scan("static.toml", &["--rounds", "2", "--against", &same, "--gate", "verdicts_sha256 == base"]);
     assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]));
+    assert!(report["rounds"]["perturbed"].is_null() && report["rounds"]["processes"] == true, "each has its own");
     let memory = |side: &Value| side["figures"]["peak_memory"]["rounds"].as_array().unwrap().len();
     assert_eq!([memory(&report), memory(&report["base"])], [2, 2], "each side has its own memory");
 }
@@ -259,6 +271,12 @@ fn a_side_that_answers_nothing_holds_nobody_and_is_told_of() {
         assert!(warned(&report, "every backend failed on every artifact"));
         assert!(report["errors"][0]["backend"].as_str().unwrap().contains(&against[..10]), "{report}");
     }
+    // Nor does what it reported, whatever becomes of its own gates; and it is kept as nothing to compare with.
+    let own = ["--export", "json=broken.json", "--save-baseline", "main", "--gate", "tpr <= 0.5"];
+    let (exit, report) = place.scan("broken.toml", &[&["--rounds", "2"], &own[..]].concat());
+    assert_eq!((exit, outcomes(&report), place.path(".sim-bench/main.json").exists()), (0, vec!["pass"], false), "{report}");
+    let (exit, report) = place.scan("find.toml", &[&["--rounds", "2", "--baseline", "broken.json"], &gates[..]].concat());
+    assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell", "cannot-tell", "pass"]), "{report}");
 }
 
 #[test]
@@ -273,7 +291,42 @@ fn what_is_late_decides_no_gate_but_those_on_lateness() {
     let gates = ["--gate", "tpr >= 0.5", "--gate", "verdicts_sha256 == 'ab'", "--gate", "timeouts == 1", "--gate", "errors <= 0"];
     let (exit, report) = place.scan("late.toml", &[&["--rounds", "1", "--warm-up", "0"], &gates[..]].concat());
     assert_eq!((exit, outcomes(&report)), (3, vec!["cannot-tell", "cannot-tell", "pass", "fail"]), "{report}");
+    fs::remove_dir(&late).unwrap();
+    let words = ["bench", "scan", ".", "--engine", "late.toml", "--rounds", "1", "--warm-up", "0", "--save-baseline", "main"];
+    let output = place.sim(&[&words[..], &QUICK].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("this report is kept as no baseline, because nothing should be held to it: 1 of"),
+        "{said}"
+    );
+    assert!(!place.path(".sim-bench/main.json").exists(), "what was late may not be the next time");
     assert!(report["gates"][0]["why"].as_str().unwrap().starts_with("1 of the answers did not come (time-outs"));
+}
+
+#[test]
+fn an_answer_that_is_never_as_sure_as_before_is_not_the_same() {
+    let place = Place::new();
+    // As sure as it was asked often: always malicious, never by the same confidence.
+    let count = place.path("asked.txt");
+    let says = format!("echo x >> '{0}'\nprintf '{{\"malicious\": true, \"confidence\": 0.%04d}}' $(wc -l < '{0}')\n", count.display());
+    place.write("unsteady.sh", &says);
+    let command = format!("command = [\"/bin/sh\", \"{}\"]", place.path("unsteady.sh").display());
+    place.engine("unsteady.toml", &format!("kind = \"command\"\noutput = \"json\"\n{command}"));
+    let words = ["--no-perturb", "--rounds", "1", "--against", "unsteady.toml", "--gate", "verdicts_sha256 == base"];
+    let (exit, report) = place.scan("unsteady.toml", &words);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell"]), "{report}");
+    assert!(warned(&report, "answers were other ones when the same bytes were scanned again"), "{report}");
+}
+
+#[test]
+fn who_is_killed_may_answer_another_time() {
+    let place = Place::new();
+    place.write("killed.sh", "grep -q bad \"$1\" && kill -KILL $$\nexit 0\n");
+    place.engine("killed.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("killed.sh").display()));
+    let gates = ["--gate", "tpr >= 0.5", "--gate", "errors <= 0"];
+    let (exit, report) = place.scan("killed.toml", &[&["--rounds", "1"], &gates[..]].concat());
+    assert_eq!((exit, outcomes(&report)), (3, vec!["cannot-tell", "fail"]), "{report}");
+    assert!(report["errors"][0]["reason"].as_str().unwrap().contains("killed by signal 9"), "{report}");
 }
 
 #[test]
@@ -291,6 +344,38 @@ fn a_baseline_is_replaced_only_if_it_was_compared_with() {
     assert!(same(), "nobody knows whether this one is as good");
     assert_eq!(place.scan("find.toml", &[&main[..], &["--gate", "tpr >= base"]].concat()).0, 0);
     assert!(!same());
+}
+
+#[test]
+fn somebody_is_the_first_and_what_is_unfit_is_replaced() {
+    let place = Place::new();
+    // A file of that name is none of its business.
+    place.write("main", "a file of the user's");
+    let gates = ["--baseline", "main", "--save-baseline", "main", "--cannot-tell", "fail", "--gate", "tpr >= base", "--rounds", "1"];
+    let run = |gate: &[&str]| {
+        let (exit, report) = place.scan("find.toml", &[&gates[..], gate].concat());
+        (exit, outcomes(&report).join(" "))
+    };
+    let kept = || fs::read_to_string(place.path(".sim-bench/main.json")).ok();
+    assert_eq!(run(&["--gate", "files_per_s >= 1"]), (3, "cannot-tell cannot-tell".to_owned()));
+    assert_eq!(kept(), None, "one of these cannot be told with a baseline, either");
+    assert_eq!(run(&[]), (0, "cannot-tell".to_owned()));
+    assert!(kept().is_some());
+    assert_eq!(run(&[]), (0, "pass".to_owned()));
+    for damage in ["corpus", "unsure"] {
+        let mut report: Value = serde_json::from_str(&kept().unwrap()).unwrap();
+        match damage {
+            "corpus" => report["name"]["corpus_sha256"] = "00".into(),
+            _ => report["unsure"]["tpr"] = "chance decided it".into(),
+        }
+        place.write(".sim-bench/main.json", &report.to_string());
+        assert_eq!(run(&[]), (3, "cannot-tell".to_owned()), "{damage}: whoever wants to look into it does");
+        assert_eq!(kept(), Some(report.to_string()), "the exit code said no");
+        let warned = [&gates[..4], &gates[6..]].concat();
+        assert_eq!(place.scan("find.toml", &warned).0, 0);
+        assert_ne!(kept(), Some(report.to_string()), "{damage}");
+        assert_eq!(run(&[]), (0, "pass".to_owned()), "{damage}");
+    }
 }
 
 #[test]
@@ -384,6 +469,60 @@ fn a_market_is_measured_and_what_it_comes_to_is_exact() {
     assert_eq!((exit, outcomes(&report)), (3, vec!["fail", "pass"]));
 }
 
+/// Writes an engine whose answers are others every time: by turns on every second file that it is asked about.
+fn fickle(place: &Place) {
+    let count = place.path("asked.txt");
+    let script = format!("echo x >> '{0}'\n[ $(($(wc -l < '{0}') / 2 % 2)) = 0 ] && exit 1\nexit 0\n", count.display());
+    place.write("fickle.sh", &script);
+    place.engine("fickle.toml", &format!("kind = \"command\"\ncommand = [\"/bin/sh\", \"{}\"]", place.path("fickle.sh").display()));
+}
+
+#[test]
+fn a_market_set_up_anew_may_be_another_one_and_holds_nobody_then() {
+    let place = Place::new();
+    fickle(&place);
+    let words = ["bench", "replay", ".", "--engine", "fickle.toml", "--set", "bounties=6", "--no-nulls", "--jobs", "1", "--rounds", "1"];
+    let gates = ["--gate", "decisions_sha256 == 'ab'", "--gate", "profit_nct >= 1000", "--gate", "bounties == 6"];
+    // Whoever is asked again answers otherwise; what is known is not asked.
+    let bench = |again: &[&str]| {
+        let wishes = ["--cold", "3", "--cache", "verdicts", "--format", "json"];
+        let output = place.sim(&[&words[..], &QUICK, &wishes, &gates, again].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{said}")))
+    };
+    let (exit, report) = bench(&["--rescan"]);
+    assert_eq!((exit, outcomes(&report)), (Some(0), vec!["cannot-tell", "cannot-tell", "pass"]), "{report}");
+    assert!(warned(&report, "when the market was set up anew, the engine decided otherwise"), "{report}");
+    let (exit, report) = bench(&[]);
+    assert_eq!((exit, outcomes(&report)), (Some(3), vec!["fail", "fail", "pass"]), "{report}");
+}
+
+#[test]
+fn what_is_late_decides_no_gate_of_a_market() {
+    let place = Place::new();
+    place.write("late.sh", "grep -q bad \"$1\" && exec sleep 600\nexit 0\n");
+    let command =
+        format!("kind = \"command\"\ntimeout_milliseconds = 300\ncommand = [\"/bin/sh\", \"{}\"]", place.path("late.sh").display());
+    place.engine("late.toml", &command);
+    let words = [".", "--engine", "late.toml", "--set", "bounties=6", "--no-nulls", "--cache", "verdicts", "--jobs", "1"];
+    let gates = ["--gate", "profit_nct >= 1000", "--gate", "bounties == 6"];
+    let wishes = ["--rounds", "1", "--format", "json"];
+    let output = place.sim(&[&["bench", "replay"], &words[..], &QUICK, &wishes, &gates].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), outcomes(&report)), (Some(0), vec!["cannot-tell", "pass"]), "{report}");
+    assert!(report["gates"][0]["why"].as_str().unwrap().starts_with("1 of the answers did not come (time-outs"), "{report}");
+    // A replay by itself passes nothing that is not sure, on either side.
+    let output = place.sim(&[&["replay"], &words[..], &["--out", "run"], &gates].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("gate `profit_nct >= 1000`: cannot tell: 1 of the answers did not come"), "{said}");
+    assert!(said.contains("gate `bounties == 6`: pass"), "{said}");
+    let of_other = ["--baseline", "run/run.json", "--gate", "rank <= base"];
+    let output = place.sim(&[&["replay", ".", "--engine", "find.toml"], &words[3..], &of_other].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot tell: of the other run, 1 of the answers did not come"), "{said}");
+}
+
 #[test]
 fn a_replay_is_held_to_gates_and_its_report_is_written_on_both() {
     let place = Place::new();
@@ -428,4 +567,8 @@ fn instructions_are_counted_where_valgrind_is() {
     let (exit, report) =
         place.scan("static.toml", &["--instructions", "--gate", "instructions >= 100000", "--gate", "instructions <= 1e12"]);
     assert_eq!((exit, outcomes(&report)), (0, vec!["pass", "pass"]));
+    assert!(report["figures"].get("peak_memory_child").is_none(), "valgrind is no process of a backend");
+    let (exit, report) =
+        place.scan("find.toml", &["--instructions", "--rounds", "1", "--against", "static.toml", "--gate", "instructions >= base * 0.001"]);
+    assert_eq!((exit, outcomes(&report)), (0, vec!["pass"]), "{report}");
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -243,6 +244,23 @@ fn an_error_is_no_failing_gate() {
     let output = repository.run(&script, &BTreeMap::new());
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert_eq!(told(&output).matches("error: ").count(), 1, "{}", told(&output));
+}
+
+#[test]
+fn what_was_measured_before_an_error_is_in_the_summary() {
+    let repository = Repository::new("name = \"recorded\"\n");
+    // A simulator that fails when the rounds are nearly over, and has a summary of those before.
+    let simulator = repository.work().join("bin/sim");
+    fs::create_dir(repository.work().join("bin")).unwrap();
+    let fails = "#!/bin/sh\nfor word; do case $word in markdown=*) echo '## before' > \"${word#markdown=}\" ;; esac; done\nexit 2\n";
+    fs::write(&simulator, fails).unwrap();
+    fs::set_permissions(&simulator, fs::Permissions::from_mode(0o755)).unwrap();
+    // A folder that a runner made ahead is as good as none.
+    fs::create_dir(repository.work().join("backtest")).unwrap();
+    let script = format!("PATH=$PWD/bin:$PATH {}/backtest.sh panel engine.toml", recipes().display());
+    let output = repository.run(&script, &BTreeMap::from([("SUMMARY".to_owned(), "summary.md".to_owned())]));
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert_eq!(fs::read_to_string(repository.work().join("summary.md")).unwrap(), "## before\n", "{}", told(&output));
 }
 
 #[test]

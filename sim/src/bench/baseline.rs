@@ -28,16 +28,19 @@ pub struct Saved {
     pub figures: BTreeMap<String, FigureReport>,
     #[serde(default)]
     pub unsure: BTreeMap<String, String>,
+    #[serde(default)]
+    pub nothing_answered: bool,
 }
 
-/// The file of a baseline: what has that name in the folder, else a path that exists or looks like one.
+/// The file of a baseline: what has that name in the folder, or is to be saved there by that name; else a path that exists or
+/// looks like one.
 ///
 /// # Errors
 ///
 /// If it is neither a path nor a name.
-pub fn file(folder: &Path, named: &str) -> Result<PathBuf> {
+pub fn file(folder: &Path, named: &str, saved_as: Option<&str>) -> Result<PathBuf> {
     let path = Path::new(named);
-    if check(named).is_ok() && self::path(folder, named).is_file() {
+    if check(named).is_ok() && (saved_as == Some(named) || self::path(folder, named).is_file()) {
         return Ok(self::path(folder, named));
     }
     if path.is_file() || named.contains(['/', '\\']) || named.ends_with(".json") {
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_file_in_the_folder() {
-        let of = |named: &str| file(Path::new("kept"), named).map(|path| path.display().to_string()).ok();
+        let of = |named: &str| file(Path::new("kept"), named, None).map(|path| path.display().to_string()).ok();
         assert_eq!(of("main").as_deref(), Some("kept/main.json"));
         assert_eq!(of("a/b").as_deref(), Some("a/b"));
         assert_eq!(of("old.json").as_deref(), Some("old.json"));
@@ -140,8 +143,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // In the folder in which tests run there is a file of that name, too.
         let named = "Cargo.toml";
-        assert_eq!(file(folder.path(), named).unwrap(), Path::new(named));
+        assert_eq!(file(folder.path(), named, Some("other")).unwrap(), Path::new(named));
+        assert_eq!(file(folder.path(), named, Some(named)).unwrap(), folder.path().join("Cargo.toml.json"));
         fs::write(folder.path().join("Cargo.toml.json"), "").unwrap();
-        assert_eq!(file(folder.path(), named).unwrap(), folder.path().join("Cargo.toml.json"));
+        assert_eq!(file(folder.path(), named, None).unwrap(), folder.path().join("Cargo.toml.json"));
     }
 }

@@ -17,7 +17,7 @@ use super::rounds::Facts;
 use crate::{
     exit::{Exit, OrExit},
     figures::{Value, of_backend},
-    scan::ScanErrorReport,
+    scan::{ScanErrorReport, doubt},
     score::ratio,
     text,
 };
@@ -27,12 +27,20 @@ pub const NOTHING_ANSWERED: &str = "every backend failed on every artifact: noth
 /// Errors that are told one by one.
 const ERRORS: usize = 1000;
 
-/// An answer as a number, to tell it from others.
+/// What an answer calls the artifact, or the kind of its failure, as a number.
 pub(super) fn code(answer: &Answer) -> u8 {
     match &answer.outcome {
         Ok(finding) => finding.result.malicious.map_or(2, u8::from),
         Err(failure) => 3 + FailureKind::ALL.iter().position(|kind| *kind == failure.kind).unwrap_or(FailureKind::ALL.len()) as u8,
     }
+}
+
+/// The same as [`hash_answer`] in a number, to tell an answer from others to the last bit.
+pub(super) fn print(answer: &Answer) -> u64 {
+    let mut hash = Sha256::new();
+    hash_answer(&mut hash, answer);
+    let hash: [u8; 32] = hash.finalize().into();
+    hash.iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
 }
 
 /// Adds all of an answer that is the same every time: call, confidence and family, or the kind of failure.
@@ -60,8 +68,8 @@ struct Calls {
     right: u64,
     errors: u64,
     timeouts: u64,
-    /// Answers that may come another time: time-outs are among them.
-    chancy: u64,
+    /// Answers that did not come, and may another time: time-outs are among them.
+    missing: u64,
 }
 
 impl Calls {
@@ -76,15 +84,7 @@ impl Calls {
     fn fail(&mut self, kind: FailureKind) {
         self.errors += u64::from(kind != FailureKind::NotMine);
         self.timeouts += u64::from(kind == FailureKind::TimedOut);
-        self.chancy += u64::from(matches!(kind, FailureKind::TimedOut | FailureKind::Unavailable | FailureKind::Panicked));
-    }
-
-    /// Why these are other ones the next time, if they may be.
-    fn doubt(&self) -> Option<String> {
-        (self.chancy > 0).then(|| {
-            let chancy = text::thousands(self.chancy);
-            format!("{chancy} of the answers did not come (time-outs, crashes, backends that were not there): another time they may")
-        })
+        self.missing += u64::from(kind.may_come());
     }
 
     fn shares(&self) -> impl Iterator<Item = (&'static str, Value)> {
@@ -143,12 +143,15 @@ pub(super) fn facts(answers: &[(&Row, Vec<Answer>)], bytes: u64, scanner: &Scann
         exact.extend(calls.shares().chain(calls.counts()).map(of));
         engine_calls.errors += calls.errors;
         engine_calls.timeouts += calls.timeouts;
-        engine_calls.chancy += calls.chancy;
-        let own = |why: String| ANSWERED.map(|figure| (of_backend(name, figure), why.clone()));
-        facts.unsure.extend(calls.doubt().into_iter().flat_map(own));
+        engine_calls.missing += calls.missing;
+        if let Some(why) = doubt(calls.missing) {
+            facts.doubt(ANSWERED.map(|figure| of_backend(name, figure)), &why);
+        }
     }
-    let all = |why: String| ANSWERED.map(|figure| (figure.to_owned(), why.clone()));
-    facts.unsure.extend(engine_calls.doubt().into_iter().flat_map(all));
+    if let Some(why) = doubt(engine_calls.missing) {
+        facts.doubt(ANSWERED.map(str::to_owned), &why);
+    }
+    facts.missing_answers = engine_calls.missing;
     facts.nothing_answered = engine_calls.errors == (answers.len() * names.len()) as u64;
     if facts.nothing_answered {
         facts.warnings.push(NOTHING_ANSWERED.to_owned());
@@ -197,7 +200,7 @@ mod tests {
         let of = |kinds: &[FailureKind]| {
             let mut calls = Calls::default();
             kinds.iter().for_each(|kind| calls.fail(*kind));
-            calls.doubt().is_some()
+            doubt(calls.missing).is_some()
         };
         assert!(!of(&[FailureKind::NotMine, FailureKind::TooLarge, FailureKind::Missing]));
         assert!(of(&[FailureKind::TimedOut]) && of(&[FailureKind::Unavailable]) && of(&[FailureKind::Panicked]));

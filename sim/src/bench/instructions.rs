@@ -4,6 +4,7 @@
 //! start. It says nothing of waiting, of discs, of processes that backends start, or of what a processor makes of them.
 
 use std::{
+    env,
     ffi::OsString,
     fs,
     io::ErrorKind,
@@ -17,6 +18,20 @@ use crate::text;
 /// What stands before the number of instructions in callgrind's file; the event counted by default is `Ir` alone.
 const TOTALS: [&str; 2] = ["totals:", "summary:"];
 
+/// Makes sure that there is a valgrind, without starting it: what is started counts among this process's children.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn check() -> Result<()> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if env::split_paths(&path).any(|folder| folder.join("valgrind").is_file()) { Ok(()) } else { Err(missing()) }
+}
+
+fn missing() -> anyhow::Error {
+    anyhow!("--instructions: there is no valgrind here; install it (`apt-get install valgrind`), or leave the flag out")
+}
+
 /// Counts the instructions of this program when it is started with these words.
 ///
 /// # Errors
@@ -27,11 +42,9 @@ pub fn count(words: &[OsString]) -> Result<u64> {
     let file = folder.path().join("callgrind.out");
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet"]).arg(option("--callgrind-out-file=", file.as_os_str()));
-    command.arg(std::env::current_exe().context("cannot find this program")?).args(words).stdin(Stdio::null());
+    command.arg(env::current_exe().context("cannot find this program")?).args(words).stdin(Stdio::null());
     let output = command.output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            anyhow!("--instructions: there is no valgrind here; install it (`apt-get install valgrind`), or leave the flag out")
-        }
+        ErrorKind::NotFound => missing(),
         _ => anyhow!("--instructions: cannot start valgrind: {error}"),
     })?;
     if !output.status.success() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     BaseKind, BaseReport, FigureReport, Machine, Ratio,
     baseline::Saved,
-    calls::ANSWERED,
+    calls::{ANSWERED, NOTHING_ANSWERED},
     probe::{self, Clock, Probe},
     rounds::{Facts, Measured, Series},
 };
@@ -26,17 +26,22 @@ pub enum Against {
         /// Both sides share a process, and so its memory.
         one_process: bool,
     },
-    /// A report that was kept; an error says why there is none.
+    /// A report that was kept.
     Saved {
         label: String,
-        saved: Box<Result<Saved, String>>,
+        saved: Box<Saved>,
+    },
+    /// No report that can be compared with.
+    Unfit {
+        label: String,
+        why: String,
+        /// There is none yet, and this one is to be the first.
+        first: bool,
     },
 }
 
 /// Figures that cannot be told apart where two sides share a process.
-const SHARED: [&str; 2] = ["peak_memory", "peak_memory_child"];
-/// Why not.
-const SHARED_WHY: &str = "both engines share this process and its memory; --against a command tells them apart";
+pub const SHARED: [&str; 2] = ["peak_memory", "peak_memory_child"];
 
 /// What is allowed for between two runs of one program, as a share, however steady the probes are: memory is laid out anew, and
 /// threads land on other processors, which no probe in either of them can see.
@@ -65,20 +70,30 @@ impl Judged<'_> {
     /// Whether more rounds may still tell what these answers do not.
     pub fn more_may_tell(&self, answers: &[Answer]) -> bool {
         answers.iter().any(|answer| {
-            let grows = self.measured.ours.contains_key(&answer.figure) && !self.measured.still.contains(&answer.figure);
-            let judged = answer.margin.is_some() || (self.measured.rounds as usize) < gate::LEAST;
-            answer.outcome == Outcome::CannotTell && grows && judged && !self.shared(&answer.figure)
+            // It may be missing in some rounds: what counts are those that have it.
+            let seen = self.measured.ours.get(&answer.figure).filter(|_| !self.measured.still.contains(&answer.figure));
+            let grows = seen.is_some_and(|seen| answer.margin.is_some() || seen.len() < gate::LEAST);
+            answer.outcome == Outcome::CannotTell && grows
         })
     }
 
     fn is_measured(&self, name: &str) -> bool {
-        !self.facts.exact.contains_key(name)
+        figures::find(self.subject, name).is_some_and(|figure| figure.kind == Kind::Measured)
+    }
+
+    /// Whether a gate cannot be told for want of another baseline alone: one in the place of what was kept, if anything was.
+    pub fn waits_for_baseline(&self, gate: &Gate) -> bool {
+        let unfit = match self.against {
+            Against::Unfit { .. } => true,
+            Against::Saved { saved, .. } => self.unfit(saved, &gate.figure).is_some(),
+            Against::Nothing | Against::Side { .. } => false,
+        };
+        unfit && gate.bound.uses_base() && self.evidence(&gate.figure).figure.is_ok()
     }
 
     fn evidence(&self, name: &str) -> Evidence {
         let known = || known(self.subject, &self.measured.ours, self.facts, name).ok_or_else(|| self.missing(name));
         let figure = match self.facts.unsure.get(name) {
-            _ if self.shared(name) => Err(SHARED_WHY.to_owned()),
             Some(why) => Err(why.clone()),
             None => known(),
         };
@@ -101,27 +116,53 @@ impl Judged<'_> {
     fn base(&self, name: &str) -> Base {
         match self.against {
             Against::Nothing => Base::None("there is nothing to compare with; name it with --against or --baseline".to_owned()),
-            Against::Side { .. } if self.shared(name) => Base::None(SHARED_WHY.to_owned()),
             Against::Side { facts, .. } => {
                 let theirs = self.measured.other.as_ref().and_then(|other| known(self.subject, other, facts, name));
-                match (facts.unsure.get(name), theirs) {
+                match (no_measure(&facts.unsure, facts.nothing_answered, name), theirs) {
                     (Some(why), _) => Base::None(format!("of the other side, {why}")),
                     (None, Some(known)) => Base::Paired(known),
                     (None, None) => Base::None(format!("the other side has no `{name}`")),
                 }
             }
-            Against::Saved { saved, .. } => match &**saved {
-                Err(why) => Base::None(why.clone()),
-                Ok(saved) => self.of_saved(saved, name),
-            },
+            Against::Unfit { why, .. } => Base::None(why.clone()),
+            Against::Saved { saved, .. } => self.of_saved(saved, name),
         }
     }
 
-    fn of_saved(&self, saved: &Saved, name: &str) -> Base {
-        if let Some(why) = saved.unsure.get(name) {
-            return Base::None(format!("in the baseline, {why}"));
+    /// Why what was kept says nothing of a figure here, whatever is measured now: another report in its place may.
+    fn unfit(&self, saved: &Saved, name: &str) -> Option<String> {
+        if let Some(why) = no_measure(&saved.unsure, saved.nothing_answered, name) {
+            return Some(format!("in the baseline, {why}"));
         }
-        let Some(figure) = saved.figures.get(name) else { return Base::None(format!("the baseline has no `{name}`")) };
+        let Some(figure) = saved.figures.get(name) else { return Some(format!("the baseline has no `{name}`")) };
+        let rounds = figure.rounds.len();
+        match figure.kind {
+            Kind::Exact | Kind::Counted => None,
+            Kind::Measured if rounds < gate::LEAST => Some(format!("the baseline has {rounds} rounds, and it takes {}", gate::LEAST)),
+            Kind::Measured => self.elsewhere(saved),
+        }
+    }
+
+    /// Why what was measured then cannot be compared with anything that is measured now.
+    fn elsewhere(&self, saved: &Saved) -> Option<String> {
+        let here = Machine::here();
+        let differ = |what: &str, then: &str, now: &str| format!("the baseline was measured on another {what} ({then}, now {now})");
+        if saved.machine.build != here.build {
+            return Some(differ("build", &saved.machine.build, &here.build));
+        }
+        if !saved.machine.same(&here) {
+            let name = |machine: &Machine| format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.system);
+            return Some(differ("machine", &name(&saved.machine), &name(&here)));
+        }
+        let probed = saved.probe.is_some() || self.probe.is_none();
+        (!probed).then(|| "the baseline has no noise probe: nobody knows how far the machine drifted since".to_owned())
+    }
+
+    fn of_saved(&self, saved: &Saved, name: &str) -> Base {
+        let figure = match (self.unfit(saved, name), saved.figures.get(name)) {
+            (None, Some(figure)) => figure,
+            (why, _) => return Base::None(why.unwrap_or_default()),
+        };
         // Processor time does not grow with what else the machine does.
         let clock = if name.starts_with("cpu_seconds") { Clock::Processor } else { Clock::Wall };
         match (figure.kind, self.drift(saved, clock)) {
@@ -135,14 +176,8 @@ impl Judged<'_> {
 
     /// How far figures may be apart though nothing changed, in logarithms; or why they cannot be compared.
     fn drift(&self, saved: &Saved, clock: Clock) -> Result<f64, String> {
-        let here = Machine::here();
-        let differ = |what: &str, then: &str, now: &str| format!("the baseline was measured on another {what} ({then}, now {now})");
-        if saved.machine.build != here.build {
-            return Err(differ("build", &saved.machine.build, &here.build));
-        }
-        if !saved.machine.same(&here) {
-            let name = |machine: &Machine| format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.system);
-            return Err(differ("machine", &name(&saved.machine), &name(&here)));
+        if let Some(why) = self.elsewhere(saved) {
+            return Err(why);
         }
         match (&saved.probe, self.probe) {
             (Some(then), Some(now)) if then.threads == now.threads => Ok(probe::drift(then, now, clock) + BETWEEN_RUNS),
@@ -168,14 +203,12 @@ impl Judged<'_> {
                 theirs.retain(|name, _| !self.shared(name));
                 (BaseKind::Against, label.clone(), None, None, theirs)
             }
-            Against::Saved { label, saved } => match &**saved {
-                Err(why) => (BaseKind::Baseline, label.clone(), Some(why.clone()), None, BTreeMap::new()),
-                Ok(saved) => {
-                    let drift = self.drift(saved, Clock::Wall);
-                    let share = drift.as_ref().ok().map(|&drift| libm::expm1(drift));
-                    (BaseKind::Baseline, label.clone(), drift.err(), share, saved.figures.clone())
-                }
-            },
+            Against::Unfit { label, why, .. } => (BaseKind::Baseline, label.clone(), Some(why.clone()), None, BTreeMap::new()),
+            Against::Saved { label, saved } => {
+                let drift = self.drift(saved, Clock::Wall);
+                let share = drift.as_ref().ok().map(|&drift| libm::expm1(drift));
+                (BaseKind::Baseline, label.clone(), drift.err(), share, saved.figures.clone())
+            }
         };
         let ratio = |name: &String, figure: &FigureReport| {
             if figure.kind != Kind::Measured || !theirs.contains_key(name) || figure.unit == Unit::Hash {
@@ -199,10 +232,11 @@ impl Judged<'_> {
     }
 }
 
-/// Whether an exact figure depends on what backends answer, and not on how often they do.
-pub fn answered(name: &str) -> bool {
+/// Why nobody is held to a figure of somebody else, if so: it is not sure, or it comes from answers, and there were none.
+fn no_measure<'a>(unsure: &'a BTreeMap<String, String>, nothing_answered: bool, name: &str) -> Option<&'a str> {
     let plain = name.rsplit_once('.').map_or(name, |(_, plain)| plain);
-    ANSWERED.contains(&plain)
+    let silent = (nothing_answered && ANSWERED.contains(&plain)).then_some(NOTHING_ANSWERED);
+    unsure.get(name).map(String::as_str).or(silent)
 }
 
 fn known(subject: Subject, series: &Series, facts: &Facts, name: &str) -> Option<Known> {
@@ -242,38 +276,47 @@ fn interval(rounds: &[f64], confidence: f64) -> Option<[f64; 2]> {
     ends.iter().all(|end| end.is_finite()).then_some(ends)
 }
 
-/// Gates while rounds are taken: one that was told stays so, because its interval was as wide as looking again demands.
+/// Gates while rounds are taken.
 #[derive(Debug)]
 pub struct Court<'a> {
     gates: &'a [Gate],
     answers: Vec<Option<Answer>>,
+    /// Rounds at the last look.
+    rounds: Option<u32>,
+}
+
+/// Whether an answer of an earlier look stays, whatever is seen later: only if an interval told it, because that was as wide as
+/// looking again demands. What is exact is as it is known now: a later round may have shown that it changes.
+fn stays(answer: &Answer) -> bool {
+    answer.margin.is_some() && answer.outcome != Outcome::CannotTell
 }
 
 impl<'a> Court<'a> {
     /// Over these gates.
     pub fn new(gates: &'a [Gate]) -> Court<'a> {
-        Court { gates, answers: vec![None; gates.len()] }
+        Court { gates, answers: vec![None; gates.len()], rounds: None }
     }
 
     /// Looks at what is measured; true if more rounds would tell no more.
     pub fn look(&mut self, judged: &Judged<'_>) -> bool {
-        let found = judged.answers(judged.measured.looks);
-        for (answer, found) in self.answers.iter_mut().zip(found) {
-            if answer.as_ref().is_none_or(|answer| answer.outcome == Outcome::CannotTell) {
+        for (answer, found) in self.answers.iter_mut().zip(judged.answers(judged.measured.looks)) {
+            if !answer.as_ref().is_some_and(stays) {
                 *answer = Some(found);
             }
         }
+        self.rounds = Some(judged.measured.rounds);
         let open: Vec<Answer> = self.answers.iter().flatten().cloned().collect();
         !judged.more_may_tell(&open)
     }
 
-    /// The answers at the end. What depends on how far the machine drifted is judged by all that was seen of that.
+    /// The answers at the end: at rounds that the last look saw, as wide as that one; otherwise it is another look. What depends
+    /// on how far the machine drifted is judged by all that was seen of that.
     pub fn answers(self, judged: &Judged<'_>) -> Vec<Answer> {
-        let last = judged.measured.looks.saturating_sub(1);
-        let now = judged.answers(last);
+        let looked = self.rounds == Some(judged.measured.rounds);
+        let now = judged.answers(judged.measured.looks.saturating_sub(u32::from(looked)));
         let drifts = matches!(judged.against, Against::Saved { .. });
-        let pick = |((gate, answer), now): ((&Gate, Option<Answer>), Answer)| {
-            answer.filter(|_| !(drifts && gate.bound.uses_base())).unwrap_or(now)
+        let pick = |((gate, earlier), now): ((&Gate, Option<Answer>), Answer)| {
+            earlier.filter(|earlier| stays(earlier) && !(drifts && gate.bound.uses_base())).unwrap_or(now)
         };
         self.gates.iter().zip(self.answers).zip(now).map(pick).collect()
     }
@@ -314,16 +357,15 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_process_with_two_engines_is_that_of_neither() {
-        let gates = ["peak_memory <= 1 GiB", "peak_memory_child <= 1 GiB", "peak_memory <= base * 2"].map(sample::gate);
-        let (facts, measured) = (sample::facts(1.0), sample::turns(1.0));
-        for (one_process, expected) in [(true, [Outcome::CannotTell; 2]), (false, [Outcome::Pass; 2])] {
-            let against = Against::Side { label: String::new(), facts: facts.clone(), one_process };
-            let answers = judged(&gates, &against, &facts, &measured).answers(0);
-            assert_eq!([answers[0].outcome, answers[2].outcome], expected);
-            assert_eq!(answers[1].outcome, Outcome::CannotTell, "there is none");
-            assert_eq!([0, 1, 2].map(|gate: usize| answers[gate].why == SHARED_WHY), [one_process; 3]);
-        }
+    fn a_figure_that_some_rounds_lack_is_waited_for_by_those_that_have_it() {
+        let gates = ["files_per_s >= 1"].map(sample::gate);
+        let facts = sample::facts(1.0);
+        let more = |have: usize| {
+            let mut measured = Measured { rounds: 20, other: None, ..sample::turns(1.0) };
+            measured.ours.insert("files_per_s".to_owned(), vec![100.0; have]);
+            !Court::new(&gates).look(&judged(&gates, &Against::Nothing, &facts, &measured))
+        };
+        assert_eq!([9, 10, 0].map(more), [true, false, true]);
     }
 
     #[test]
@@ -370,6 +412,33 @@ mod tests {
     }
 
     #[test]
+    fn what_an_early_look_said_of_exact_figures_is_not_kept() {
+        let gates = ["tpr >= 0.5", "tpr >= base", "fpr <= 0.5"].map(sample::gate);
+        let (steady, measured) = (sample::facts(1.0), sample::turns(1.0));
+        let mut moved = sample::facts(1.0);
+        moved.doubt(["tpr".to_owned()], "it changed from round to round");
+        let side = |facts: &Facts| Against::Side { label: String::new(), facts: facts.clone(), one_process: false };
+        let found = |early: &Against, late: &Against, facts: &Facts| {
+            let mut court = Court::new(&gates);
+            court.look(&judged(&gates, early, &steady, &Measured { complete: false, looks: 0, ..measured.clone() }));
+            court
+                .answers(&judged(&gates, late, facts, &measured))
+                .into_iter()
+                .map(|answer| (answer.outcome, answer.why))
+                .collect::<Vec<_>>()
+        };
+        let (early, late) = (side(&steady), side(&moved));
+        use Outcome::{CannotTell, Pass};
+        let outcomes = |found: Vec<(Outcome, String)>| found.into_iter().map(|(outcome, _)| outcome).collect::<Vec<_>>();
+        assert_eq!(outcomes(found(&early, &early, &steady)), [Pass, Pass, CannotTell]);
+        assert_eq!(outcomes(found(&early, &late, &steady)), [Pass, CannotTell, CannotTell], "theirs changed since");
+        assert_eq!(outcomes(found(&early, &early, &moved)), [CannotTell; 3], "ours did");
+        // Nor is why: the run did not end before it was known.
+        let why = found(&early, &early, &steady).pop().unwrap().1;
+        assert!(why.starts_with("there is no `fpr` here"), "{why}");
+    }
+
+    #[test]
     fn a_baseline_of_another_machine_or_without_a_probe_tells_nothing_of_time_and_all_of_verdicts() {
         let gates = ["files_per_s >= base * 0.5", "cpu_seconds_user <= base * 2", "tpr >= base"].map(sample::gate);
         let (facts, measured) = (sample::facts(0.9), Measured { other: None, ..sample::turns(1.0) });
@@ -385,18 +454,26 @@ mod tests {
                 probe: Some(quiet.clone()),
                 figures: report.figures,
                 unsure: BTreeMap::new(),
+                nothing_answered: false,
             };
             change(&mut saved);
-            let against = Against::Saved { label: "main".to_owned(), saved: Box::new(Ok(saved)) };
+            let against = Against::Saved { label: "main".to_owned(), saved: Box::new(saved) };
             let judged = Judged { probe, ..judged(&gates, &against, &facts, &measured) };
-            judged.answers(0).iter().map(|answer| answer.outcome).collect::<Vec<_>>()
+            let answers = judged.answers(0);
+            gates.iter().zip(&answers).map(|(gate, answer)| (answer.outcome, judged.waits_for_baseline(gate))).collect::<Vec<_>>()
         };
-        use Outcome::{CannotTell, Pass};
-        assert_eq!(found(&|_| {}, Some(&quiet)), [Pass; 3]);
-        assert_eq!(found(&|_| {}, None), [CannotTell, CannotTell, Pass]);
-        assert_eq!(found(&|saved| saved.machine.cores += 1, Some(&quiet)), [CannotTell, CannotTell, Pass]);
-        assert_eq!(found(&|saved| saved.machine.build = "other".to_owned(), Some(&quiet)), [CannotTell, CannotTell, Pass]);
+        // What is kept cannot tell, and another one in its place may; or what is measured cannot.
+        let (pass, replaced, untold) = ((Outcome::Pass, false), (Outcome::CannotTell, true), (Outcome::CannotTell, false));
+        assert_eq!(found(&|_| {}, Some(&quiet)), [pass; 3]);
+        assert_eq!(found(&|_| {}, None), [untold, untold, pass]);
+        assert_eq!(found(&|saved| saved.probe = None, Some(&quiet)), [replaced, replaced, pass]);
+        assert_eq!(found(&|saved| saved.machine.cores += 1, Some(&quiet)), [replaced, replaced, pass]);
+        assert_eq!(found(&|saved| saved.machine.build = "other".to_owned(), Some(&quiet)), [replaced, replaced, pass]);
+        assert_eq!(found(&|saved| saved.nothing_answered = true, Some(&quiet)), [pass, pass, replaced]);
+        let doubt = |saved: &mut Saved| drop(saved.unsure.insert("tpr".to_owned(), "why".to_owned()));
+        assert_eq!(found(&doubt, Some(&quiet)), [pass, pass, replaced]);
+        assert_eq!(found(&|saved| drop(saved.figures.remove("files_per_s")), Some(&quiet)), [replaced, pass, pass]);
         let slow = Probe { before: units(2.5), ..quiet.clone() };
-        assert_eq!(found(&|_| {}, Some(&slow)), [CannotTell, Pass, Pass], "the machine does something else, too");
+        assert_eq!(found(&|_| {}, Some(&slow)), [untold, pass, pass], "the machine does something else, too");
     }
 }

@@ -14,10 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 
-use super::{
-    calls::NOTHING_ANSWERED,
-    rounds::{Facts, Observation, Side},
-};
+use super::rounds::{Facts, Observation, Side};
 use crate::{
     exit::{Exit, OrExit},
     figures::{Kind, Value},
@@ -56,6 +53,10 @@ struct Printed {
     warnings: Vec<String>,
     #[serde(default)]
     unsure: BTreeMap<String, String>,
+    #[serde(default)]
+    missing_answers: u64,
+    #[serde(default)]
+    nothing_answered: bool,
     rounds: Option<PrintedRounds>,
 }
 
@@ -107,11 +108,17 @@ impl ProgramSide {
     fn read(&self, printed: &[u8]) -> Result<(Observation, Facts)> {
         let hint = "it must print the JSON report of `sim bench ... --once`, and nothing else";
         let printed: Printed = serde_json::from_slice(printed).map_err(|error| anyhow!("--against: {}: {error}; {hint}", self.name()))?;
-        let (mut observation, mut facts) =
-            (Observation::new(), Facts { errors: printed.errors, warnings: printed.warnings, unsure: printed.unsure, ..Facts::default() });
-        // It makes its rounds as long as it likes.
-        facts.passes = Some(printed.rounds.map_or(1, |rounds| rounds.passes));
-        facts.nothing_answered = facts.warnings.iter().any(|warning| warning == NOTHING_ANSWERED);
+        let mut observation = Observation::new();
+        let mut facts = Facts {
+            exact: BTreeMap::new(),
+            errors: printed.errors,
+            warnings: printed.warnings,
+            // It makes its rounds as long as it likes.
+            passes: Some(printed.rounds.map_or(1, |rounds| rounds.passes)),
+            missing_answers: printed.missing_answers,
+            nothing_answered: printed.nothing_answered,
+            unsure: printed.unsure,
+        };
         for (name, figure) in printed.figures {
             match (figure.value, figure.kind) {
                 (Value::Number(number), Some(Kind::Measured) | None) => drop(observation.insert(name, number)),
@@ -127,7 +134,8 @@ impl ProgramSide {
         match &mut self.facts {
             None => self.facts = Some(facts),
             Some(first) => {
-                first.unsure.extend(facts.unsure);
+                facts.unsure.into_iter().for_each(|(name, why)| first.doubt([name], &why));
+                first.missing_answers = first.missing_answers.max(facts.missing_answers);
                 let moved = facts.exact.into_iter().filter(|(name, value)| first.exact.get(name).is_some_and(|first| first != value));
                 for (name, _) in moved {
                     if !self.moved.contains(&name) {
@@ -155,7 +163,9 @@ impl Side for ProgramSide {
         if !self.moved.is_empty() {
             let names: Vec<String> = self.moved.iter().map(|name| text::quote(name)).collect();
             facts.warnings.push(format!("exact figures that changed from round to round: {}", names.join(", ")));
-            facts.unsure.extend(self.moved.iter().map(|name| (name.clone(), format!("{} changed from round to round", text::quote(name)))));
+            for name in &self.moved {
+                facts.doubt([name.clone()], &format!("{} changed from round to round", text::quote(name)));
+            }
         }
         facts
     }

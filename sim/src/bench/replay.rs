@@ -27,7 +27,8 @@ use super::rounds::{Facts, Observation, Side};
 use crate::{
     execute::{self, Broken, Watcher},
     exit::{Exit, OrExit},
-    figures::{Value, of_run_json},
+    figures::{self, Value, of_run_json},
+    scan,
     usage::{Processor, forget_peak, largest_child, peak_memory},
 };
 
@@ -37,15 +38,20 @@ pub type Set<'a> = Box<dyn FnMut() -> Result<Option<Arc<Setup>>> + 'a>;
 /// What is measured.
 pub struct ReplaySide<'a> {
     set: Set<'a>,
-    setup: Option<Arc<Setup>>,
+    market: Option<Market>,
     jobs: usize,
     threads: ThreadPool,
     /// Play the null strategies for the exact figures, too.
     nulls: bool,
     interrupted: &'a AtomicBool,
     facts: Facts,
-    /// What the engine decided in the run that exact figures are of.
-    decided: Option<[u8; 32]>,
+}
+
+/// A market that is set up.
+struct Market {
+    setup: Arc<Setup>,
+    /// One hash of what the engine decided in it, once it was played.
+    decided: Option<String>,
 }
 
 /// Scores a run as `sim replay` does, and sees when the first bounty is over.
@@ -71,7 +77,8 @@ struct Play {
     seconds: f64,
     first: Option<Duration>,
     bounties: u64,
-    decisions: [u8; 32],
+    /// One hash of what the engine decided.
+    decisions: String,
 }
 
 impl<'a> ReplaySide<'a> {
@@ -82,7 +89,7 @@ impl<'a> ReplaySide<'a> {
     /// If threads cannot be started.
     pub fn new(set: Set<'a>, jobs: usize, nulls: bool, interrupted: &'a AtomicBool) -> Result<ReplaySide<'a>> {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().context("cannot start threads")?;
-        Ok(ReplaySide { set, setup: None, jobs, threads, nulls, interrupted, facts: Facts::default(), decided: None })
+        Ok(ReplaySide { set, market: None, jobs, threads, nulls, interrupted, facts: Facts::default() })
     }
 
     /// Sets the market up and plays it, and nothing else.
@@ -91,12 +98,12 @@ impl<'a> ReplaySide<'a> {
     ///
     /// If it cannot be played.
     pub fn cold_only(&mut self) -> Result<()> {
-        self.setup = (self.set)()?;
+        self.market = (self.set)()?.map(Market::new);
         self.play().map(drop)
     }
 
     fn play(&self) -> Result<Play> {
-        let setup = self.setup.as_ref().ok_or_else(|| anyhow!("interrupted before the market was set up"))?;
+        let Market { setup, .. } = self.market.as_ref().ok_or_else(|| anyhow!("interrupted before the market was set up"))?;
         let begun = Instant::now();
         let mut timed = Timed { watcher: Watcher::new(setup), begun, first: None };
         let strategy = &setup.scenario.engine.strategy;
@@ -104,11 +111,11 @@ impl<'a> ReplaySide<'a> {
         execute::answer(self.threads.install(play))?;
         let seconds = begun.elapsed().as_secs_f64();
         let Timed { watcher, first, .. } = timed;
-        Ok(Play { seconds, first, bounties: watcher.score.own.bounties, decisions: watcher.decisions.finish() })
+        Ok(Play { seconds, first, bounties: watcher.score.own.bounties, decisions: hex::encode(watcher.decisions.finish()) })
     }
 
-    /// The exact figures, and the hash of the journal; `decisions` are those of a run that was timed.
-    fn find_facts(&mut self, setup: &Arc<Setup>, decisions: [u8; 32]) -> Result<()> {
+    /// The exact figures, and the hash of the journal, from two more plays.
+    fn find_facts(&mut self, setup: &Arc<Setup>) -> Result<()> {
         let wishes = execute::Wishes {
             command: String::new(),
             scenario_sha256: [0; 32],
@@ -126,56 +133,69 @@ impl<'a> ReplaySide<'a> {
         if !run.complete || !played.complete {
             return Ok(());
         }
-        let again = watcher.decisions.finish();
         let mut exact: BTreeMap<String, Value> = of_run_json(&serde_json::to_value(&run)?);
         let finished = journal.finish().context("cannot finish the journal")?;
         exact.insert("journal_sha256".to_owned(), Value::Text(hex::encode(finished.sha256)));
-        let found = run.decisions_sha256;
-        self.facts = Facts { exact, warnings: run.warnings, ..Facts::default() };
-        if hex::encode(again) != found {
-            self.decided_otherwise(strategy)?;
+        self.facts = Facts { exact, warnings: run.warnings, missing_answers: run.missing_answers, ..Facts::default() };
+        if let Some(why) = scan::doubt(run.missing_answers) {
+            self.facts.doubt(self.decided_figures(), &why);
         }
-        self.decided = Some(again);
-        self.compare(setup, decisions)
+        [run.decisions_sha256, hex::encode(watcher.decisions.finish())].iter().try_for_each(|decisions| self.played(decisions))
     }
 
-    /// Compares what was decided in another play with what exact figures are of.
-    fn compare(&mut self, setup: &Setup, decisions: [u8; 32]) -> Result<()> {
-        match self.decided {
-            // What was cut short is no play.
-            Some(decided) if decided != decisions && !self.interrupted.load(Ordering::Relaxed) => {
-                self.decided_otherwise(&setup.scenario.engine.strategy)
-            }
-            _ => Ok(()),
+    /// Compares what was decided in a play with the plays before it. In one market that is the same every time, unless a program
+    /// decides. Set up anew, it is another market if backends were asked again and gave other answers, or took other times.
+    fn played(&mut self, decisions: &str) -> Result<()> {
+        let Some(market) = self.market.as_mut() else { return Ok(()) };
+        // What was cut short is no play.
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Ok(());
         }
-    }
-
-    /// A program may be of another mind; nothing else may.
-    fn decided_otherwise(&mut self, strategy: &str) -> Result<()> {
-        if !strategy.contains("command?") {
+        let program = market.setup.scenario.engine.strategy.contains("command?");
+        let same = market.decided.get_or_insert_with(|| decisions.to_owned()) == decisions;
+        if !same && !program {
             return Err(Broken("the same run, played again, decided otherwise".to_owned())).or_exit(Exit::Broken);
         }
-        if self.facts.unsure.is_empty() {
-            let why = "the program of the strategy decided otherwise when the same market was played again";
-            self.facts.warnings.push(why.to_owned());
-            self.facts.unsure = self.facts.exact.keys().map(|name| (name.clone(), why.to_owned())).collect();
+        let found = self.facts.exact.get("decisions_sha256");
+        if !same || found.is_some_and(|found| *found != Value::Text(decisions.to_owned())) {
+            let why = match program {
+                true => "the program of the strategy decided otherwise when the same market was played again",
+                false => {
+                    "when the market was set up anew, the engine decided otherwise: its backends gave other answers, or took other times"
+                }
+            };
+            if !self.facts.warnings.iter().any(|warning| warning == why) {
+                self.facts.warnings.push(why.to_owned());
+            }
+            self.facts.doubt(self.decided_figures(), why);
         }
         Ok(())
+    }
+
+    /// The exact figures that hang on what the engine decides.
+    fn decided_figures(&self) -> Vec<String> {
+        self.facts.exact.keys().filter(|name| figures::decided(name)).cloned().collect()
+    }
+}
+
+impl Market {
+    fn new(setup: Arc<Setup>) -> Market {
+        Market { setup, decided: None }
     }
 }
 
 impl Side for ReplaySide<'_> {
     fn cold(&mut self) -> Result<Observation> {
-        self.setup = None;
+        self.market = None;
         let begun = Instant::now();
         let Some(setup) = (self.set)()? else { return Ok(Observation::new()) };
         let load_seconds = begun.elapsed().as_secs_f64();
-        self.setup = Some(Arc::clone(&setup));
+        self.market = Some(Market::new(Arc::clone(&setup)));
         let play = self.play()?;
+        self.played(&play.decisions)?;
         if self.facts.exact.is_empty() {
-            self.find_facts(&setup, play.decisions)?;
+            self.find_facts(&setup)?;
         }
-        self.compare(&setup, play.decisions)?;
         let figures =
             [("load_seconds", load_seconds), ("seconds_cold", play.seconds), ("bounties_per_s_cold", play.bounties as f64 / play.seconds)];
         Ok(figures.map(|(name, value)| (name.to_owned(), value)).into())
@@ -186,9 +206,7 @@ impl Side for ReplaySide<'_> {
         let (before, begun) = (Processor::now(), Instant::now());
         let plays = (0..passes).map(|_| self.play()).collect::<Result<Vec<Play>>>()?;
         let (elapsed, processor) = (begun.elapsed().as_secs_f64(), Processor::now().since(before));
-        if let Some(setup) = self.setup.clone() {
-            plays.iter().try_for_each(|play| self.compare(&setup, play.decisions))?;
-        }
+        plays.iter().try_for_each(|play| self.played(&play.decisions))?;
         let (times, played) = (f64::from(passes), plays.iter().map(|play| play.seconds).sum::<f64>());
         let bounties = plays.iter().map(|play| play.bounties).sum::<u64>();
         let mut figures: Observation = [

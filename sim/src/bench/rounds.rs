@@ -53,10 +53,21 @@ pub struct Facts {
     pub warnings: Vec<String>,
     /// Times through the corpus in its rounds, if it does not do as it is told.
     pub passes: Option<u32>,
+    /// Answers that did not come, and may another time.
+    pub missing_answers: u64,
     /// Every backend failed on every artifact.
     pub nothing_answered: bool,
     /// Exact figures that no gate can be held to, and why: they may be others the next time.
     pub unsure: BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// Says of exact figures that no gate can be held to them, and why; what was said before stays.
+    pub fn doubt(&mut self, names: impl IntoIterator<Item = String>, why: &str) {
+        for name in names {
+            self.unsure.entry(name).or_insert_with(|| why.to_owned());
+        }
+    }
 }
 
 /// How much is measured.

@@ -30,7 +30,7 @@ use replay::plan::announced;
 use rustix::fs::{Advice, fadvise};
 
 use super::{
-    calls::{ANSWERED, code, facts},
+    calls::{ANSWERED, code, facts, print},
     rounds::{Facts, Observation, Side},
 };
 use crate::{
@@ -60,7 +60,7 @@ pub struct ScanSide<'a> {
     /// Passes so far.
     passes: u64,
     clean: Option<Clean>,
-    /// Answers that are other ones with bytes added, in the pass with most of them.
+    /// Answers that are other ones than in the first pass, in the pass with most of them.
     changed: u64,
     /// Microseconds of each backend in passes after the first, and how many those were.
     repeats: (Vec<f64>, u32),
@@ -73,7 +73,7 @@ pub struct ScanSide<'a> {
 struct Clean {
     facts: Facts,
     /// What each backend said of each artifact, as a number.
-    codes: Vec<u8>,
+    codes: Vec<u64>,
     /// Microseconds of each backend.
     micros: Vec<f64>,
 }
@@ -186,6 +186,12 @@ impl<'a> ScanSide<'a> {
         whole
     }
 
+    /// An answer as a number, to tell it from those of the first pass: on the same bytes every bit of it is the same. With bytes
+    /// added it is an answer to something else, and only what it calls the artifact need be the same.
+    fn code(&self, answer: &Answer) -> u64 {
+        if self.perturb.is_some() { u64::from(code(answer)) } else { print(answer) }
+    }
+
     fn look_at(&self, scanner: &Scanner, place: usize, row: &Row, tail: &[u8], pass: &mut Pass) {
         let answers = match scan::subject(self.corpus, scanner, row, tail) {
             Ok(subject) => {
@@ -205,7 +211,7 @@ impl<'a> ScanSide<'a> {
             None => pass.answers.push((place, answers)),
             Some(clean) => {
                 let before = &clean.codes[place * answers.len()..][..answers.len()];
-                pass.changed += answers.iter().zip(before).filter(|(answer, before)| code(answer) != **before).count() as u64;
+                pass.changed += answers.iter().zip(before).filter(|(answer, before)| self.code(answer) != **before).count() as u64;
             }
         }
     }
@@ -224,7 +230,7 @@ impl<'a> ScanSide<'a> {
     fn enter_clean(&mut self, mut pass: Pass) -> Result<()> {
         let scanner = self.scanner.as_ref().expect("it is there from the beginning on");
         pass.answers.sort_by_key(|(place, _)| *place);
-        let codes = pass.answers.iter().flat_map(|(_, answers)| answers.iter().map(code)).collect();
+        let codes = pass.answers.iter().flat_map(|(_, answers)| answers.iter().map(|answer| self.code(answer))).collect();
         let answers: Vec<(&Row, Vec<Answer>)> = pass.answers.into_iter().map(|(place, answers)| (&self.rows[place], answers)).collect();
         let facts = facts(&answers, pass.bytes, scanner, &self.engine)?;
         self.clean = Some(Clean { facts, codes, micros: pass.micros });
@@ -332,7 +338,7 @@ impl Side for ScanSide<'_> {
             let why = format!("{} answers were other ones when the same bytes were scanned again", text::thousands(self.changed));
             let names = self.backends();
             let of_backends = names.iter().flat_map(|name| ANSWERED.map(|figure| of_backend(name, figure)));
-            facts.unsure.extend(ANSWERED.map(str::to_owned).into_iter().chain(of_backends).map(|name| (name, why.clone())));
+            facts.doubt(ANSWERED.map(str::to_owned).into_iter().chain(of_backends), &why);
             facts.warnings.push(why);
         }
         facts

@@ -81,8 +81,9 @@ it, whatever its sign: `base - 1%` is 0.99 for a base of 1 and -1.01 for one of 
   'nct_per_bounty >= base - 1%'       'instructions <= base + 2%'
   'decisions_sha256 == base'          'tpr >= 0.9'
 
-Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are, unless time-outs decided them; `instructions` \
-does if it is more than 1 % off the bound. A measured one passes if the whole interval of its rounds is on the good \
+Exact figures (accuracy, NCT, hashes, counts) pass or fail as they are, unless time-outs, crashes or other answers to the \
+same question decided them: then they cannot be told. `instructions` passes or fails if it is more than 1 % off the bound. \
+A measured one passes if the whole interval of its rounds is on the good \
 side of the bound, fails if it is beyond, and cannot be told on this machine otherwise. More rounds are taken while it \
 cannot, up to --max-time. Looking again and all gates together make intervals wider: at --confidence 0.95, one run in \
 twenty or fewer gets any measured gate wrong. On a busy machine `cpu_seconds` and `p50_scan` can be told sooner than \
@@ -99,7 +100,7 @@ Our side is then a process of its own, too.
     A report that --save-baseline kept. Measured gates allow for how far the noise probe has drifted since, and cannot be \
 told on another machine; exact ones can.
 
-Exit codes: 0 all gates pass, or none fails; 2 usage; 3 a gate failed; 130 interrupted. The report is written in any \
+Exit codes: 0 all gates pass, or none fails; 2 usage, such as a gate that could never be told; 3 a gate failed; 130 interrupted. The report is written in any \
 case, once a round is over; old ones of the same names are taken away first.";
 
 /// Examples and what is said of gates.
@@ -205,7 +206,7 @@ pub struct MeasureArgs {
     /// Leave out the noise probe, which takes a second or so before and after
     #[arg(long)]
     no_probe: bool,
-    /// Count the instructions of one more round on one thread with valgrind, too
+    /// Count the instructions of one more round on one thread with valgrind, after the others
     #[arg(long)]
     instructions: bool,
     /// One round of each kind, no probe, JSON: what --against starts
@@ -223,7 +224,8 @@ pub struct MeasureArgs {
     /// What `base` is, measured before: the name of a baseline, or the file of a report
     #[arg(long, value_name = "NAME|FILE", help_heading = "Gates")]
     baseline: Option<String>,
-    /// Keep the report as a baseline, unless a gate fails by the exit code; none is replaced while a gate on `base` cannot be told
+    /// Keep the report as a baseline, unless a gate fails by the exit code or answers are missing; a fit one is not replaced while
+    /// a gate on `base` cannot be told
     #[arg(long, value_name = "NAME", help_heading = "Gates")]
     save_baseline: Option<String>,
     /// Folder of baselines, for a CI to cache
@@ -375,25 +377,26 @@ impl BenchScanArgs {
             jobs,
             passes: ANSWERS.div_ceil(rows.len()) as u32,
             perturbed: perturb,
+            nulls: false,
             measure: &self.measure,
             progress,
             quiet,
             interrupted: &interrupted,
         };
-        let gates = bench.gates(&ours.backends())?;
+        let terms = bench.terms(&ours.backends())?;
         match self.measure.opponent() {
             Opponent::Engine(file) => {
                 let theirs = Settings::resolve(&SettingsArgs { engine: Some(file), ..self.settings.clone() })?;
                 let engine = engine_of(&theirs)?;
                 let their_rows = scanning::rows(&corpus, &engine)?;
                 let mut other = ScanSide::new(&corpus, &their_rows, engine, theirs.engine_folder.clone(), how)?;
-                bench.run(&mut [&mut ours, &mut other], gates, out)
+                bench.run(&mut [&mut ours, &mut other], terms, out)
             }
             Opponent::Command(command) => {
                 drop(ours);
-                bench.run_processes(command, gates, out)
+                bench.run_processes(command, terms, out)
             }
-            Opponent::Nobody => bench.run(&mut [&mut ours], gates, out),
+            Opponent::Nobody => bench.run(&mut [&mut ours], terms, out),
         }
     }
 }
@@ -432,25 +435,26 @@ impl BenchReplayArgs {
             jobs,
             passes: 1,
             perturbed: None,
+            nulls,
             measure: &self.measure,
             progress,
             quiet,
             interrupted: &interrupted,
         };
         drop(setup);
-        let gates = bench.gates(&[])?;
+        let terms = bench.terms(&[])?;
         match self.measure.opponent() {
             Opponent::Engine(file) => {
                 let settings = SettingsArgs { engine: Some(file), ..self.stage.settings.clone() };
                 let theirs = StageArgs { corpus: self.stage.corpus.clone(), settings, scanning: self.stage.scanning.clone(), quiet: true };
                 let mut other = ReplaySide::new(Box::new(move || set(&theirs)), jobs, nulls, &interrupted)?;
-                bench.run(&mut [&mut ours, &mut other], gates, out)
+                bench.run(&mut [&mut ours, &mut other], terms, out)
             }
             Opponent::Command(command) => {
                 drop(ours);
-                bench.run_processes(command, gates, out)
+                bench.run_processes(command, terms, out)
             }
-            Opponent::Nobody => bench.run(&mut [&mut ours], gates, out),
+            Opponent::Nobody => bench.run(&mut [&mut ours], terms, out),
         }
     }
 }
@@ -481,8 +485,15 @@ impl MeasureArgs {
         {
             bail!("--against {}: there is no such engine file", text::shown(&file));
         }
-        let base = self.baseline.as_ref().map(|named| baseline::file(&self.baselines, named)).transpose()?;
-        self.exports().iter().try_for_each(|export| files::make_way(&export.file, base.as_deref()))
+        let (base, exports) = (self.baseline_file()?, self.exports());
+        files::all_different(exports.iter().map(|export| export.file.as_path()))?;
+        exports.iter().try_for_each(|export| files::make_way(&export.file, base.as_deref()))
+    }
+
+    /// The file of what `base` is, if it was measured before.
+    fn baseline_file(&self) -> Result<Option<PathBuf>> {
+        let file = |named: &String| baseline::file(&self.baselines, named, self.save_baseline.as_deref());
+        self.baseline.as_ref().map(file).transpose()
     }
 
     fn opponent(&self) -> Opponent {

@@ -27,6 +27,7 @@ use crate::{
     progress::Progress,
     report,
     run::Run,
+    scan,
     settings::{Base, Change, Origin, SettingsArgs},
     sweep::{
         folder::{self, Plan},
@@ -149,7 +150,7 @@ impl ReplayArgs {
             // Nobody has to listen.
             let _ = writeln!(stderr(), "gate {}: {}: {}", text::quote(&answer.gate), answer.outcome.name(), text::plain(&answer.why));
         }
-        // What is not defined does not hold.
+        // What is not defined, or not sure, does not hold.
         Ok(if answers.iter().all(|answer| answer.outcome == Outcome::Pass) { Exit::Success } else { Exit::Gate })
     }
 
@@ -223,6 +224,8 @@ struct Gates {
 #[derive(Deserialize)]
 struct About {
     complete: bool,
+    #[serde(default)]
+    missing_answers: u64,
     name: AboutName,
     market: AboutMarket,
 }
@@ -262,8 +265,13 @@ impl Gates {
         let judge = |gate: &Gate| {
             let of = |figures: &BTreeMap<String, Value>| figures.get(&gate.figure).cloned().map(Known::Exact);
             let missing = |whose: &str| format!("{whose} has no `{}`: it is not defined there", gate.figure);
-            let base = of(&self.base).map_or_else(|| gate::Base::None(missing("the other run")), gate::Base::Paired);
-            gate.judge(&Evidence { figure: of(&own).ok_or_else(|| missing("the run")), base }, 1.0)
+            let doubt = |missing: u64| scan::doubt(missing).filter(|_| figures::decided(&gate.figure));
+            let figure = doubt(run.missing_answers).map_or_else(|| of(&own).ok_or_else(|| missing("the run")), Err);
+            let base = match self.about.as_ref().and_then(|about| doubt(about.missing_answers)) {
+                Some(why) => gate::Base::None(format!("of the other run, {why}")),
+                None => of(&self.base).map_or_else(|| gate::Base::None(missing("the other run")), gate::Base::Paired),
+            };
+            gate.judge(&Evidence { figure, base }, 1.0)
         };
         Ok(self.gates.iter().map(judge).collect())
     }

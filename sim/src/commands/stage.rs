@@ -101,6 +101,7 @@ impl StageArgs {
         }
         let mut setup = setup.scanned(verdicts).or_exit(Exit::Usage)?;
         setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
+        setup.missing_answers = scan.missing();
         Ok(Some(Stage {
             scenario_sha256: scenario_sha256(&settings.scenario),
             scenario_toml: self.as_played(&settings, &setup, &path),

@@ -106,6 +106,8 @@ fn header(report: &BenchReport) -> String {
     let perturbed = match (report.bench, rounds.perturbed) {
         (Subject::Replay, _) => "",
         (Subject::Scan, Some(_)) => "; other bytes in every pass",
+        // Each process has its own.
+        (Subject::Scan, None) if rounds.processes => "",
         (Subject::Scan, None) => "; the same bytes in every pass",
     };
     let count = |count: u32, what: &str| format!("{} {what}{}", thousands(u64::from(count)), if count == 1 { "" } else { "s" });

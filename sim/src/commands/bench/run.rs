@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     io::{Write, stderr},
     path::Path,
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Result, bail};
@@ -15,16 +15,15 @@ use crate::{
     bench::{
         BenchName, BenchReport, Machine, RoundFacts, SCHEMA,
         baseline::{self, Saved},
-        calls::NOTHING_ANSWERED,
         export, instructions,
-        judge::{self, Against, Court, Judged},
+        judge::{self, Against, Court, Judged, SHARED},
         probe::{self, Probe, Units},
         program::{ProgramSide, Started},
         rounds::{self, Facts, Measured, Side},
     },
     exit::{Exit, OrExit},
     figures::{self, Better, Subject, Value},
-    gate::{Answer, Gate, Outcome},
+    gate::{Gate, Outcome},
     progress::Progress,
     report::bench as reports,
     scan::ScanErrorReport,
@@ -39,43 +38,78 @@ pub(super) struct Bench<'a> {
     /// Times through the corpus in a warm round, at least.
     pub(super) passes: u32,
     pub(super) perturbed: Option<u64>,
+    /// Null strategies are played; in a scan there are none.
+    pub(super) nulls: bool,
     pub(super) measure: &'a MeasureArgs,
     pub(super) progress: Progress,
     pub(super) quiet: bool,
     pub(super) interrupted: &'a AtomicBool,
 }
 
+/// What must hold, understood, and what was kept to hold it against.
+pub(super) struct Terms {
+    gates: Vec<Gate>,
+    kept: Option<Against>,
+}
+
 impl Bench<'_> {
-    /// The gates, understood before anything is measured.
-    pub(super) fn gates(&self, backends: &[String]) -> Result<Vec<Gate>> {
+    /// The gates, understood before anything is measured, and the baseline.
+    pub(super) fn terms(&self, backends: &[String]) -> Result<Terms> {
         let known = figures::known(self.subject, backends.iter().map(String::as_str));
-        let measure = self.measure;
+        let kept = self.saved().or_exit(Exit::Usage)?;
         let parse = |typed: &String| {
             let gate =
                 Gate::parse(typed, |name| known.get(name).copied(), |name| text::nearest_few(name, known.keys().map(|name| &**name)))?;
-            if gate.bound.uses_base() && measure.against.is_none() && measure.baseline.is_none() {
-                bail!("gate {}: `base` is nothing here; name it with --against or --baseline", text::quote(typed));
+            match self.hopeless(&gate, kept.as_ref()) {
+                Some(why) => bail!("gate {}: {why}", text::quote(typed)),
+                None => Ok(gate),
             }
-            if gate.figure == "instructions" && !measure.instructions {
-                bail!("gate {}: instructions are counted with --instructions", text::quote(typed));
-            }
-            Ok(gate)
         };
-        measure.gate.iter().map(parse).collect::<Result<_>>().or_exit(Exit::Usage)
+        let gates = self.measure.gate.iter().map(parse).collect::<Result<_>>().or_exit(Exit::Usage)?;
+        Ok(Terms { gates, kept })
+    }
+
+    /// Why a gate can never be told with what was asked for, if so, and what to ask for instead.
+    fn hopeless(&self, gate: &Gate, kept: Option<&Against>) -> Option<&'static str> {
+        let (measure, base, opponent) = (self.measure, gate.bound.uses_base(), self.measure.opponent());
+        // What takes the place of a baseline may have what that one has not.
+        let lacking = match kept {
+            Some(Against::Saved { saved, .. }) => !saved.figures.contains_key(&gate.figure) && measure.save_baseline != measure.baseline,
+            _ => false,
+        };
+        match (gate.figure.as_str(), opponent) {
+            (_, Opponent::Nobody) if base && kept.is_none() => Some("`base` is nothing here; name it with --against or --baseline"),
+            ("instructions", _) if !measure.instructions => Some("instructions are counted with --instructions"),
+            ("instructions", Opponent::Command(_)) if base => {
+                Some("the instructions of a command are not counted; name an engine's file with --against, or a baseline")
+            }
+            ("instructions", _) if base && lacking => Some("the baseline has none; save one with --instructions"),
+            ("gain_over_best_null", Opponent::Command(_)) => {
+                Some("against a command no null strategies are played; name an engine's file with --against, or a baseline")
+            }
+            ("gain_over_best_null", _) if !self.nulls => Some("null strategies are played without --no-nulls only"),
+            ("gain_over_best_null", _) if base && lacking => Some("the baseline has none; save one without --no-nulls"),
+            (name, Opponent::Engine(_)) if SHARED.contains(&name) => {
+                Some("both engines share this process and its memory; --against a command tells them apart")
+            }
+            _ => None,
+        }
     }
 
     /// The baseline, if one is named.
     fn saved(&self) -> Result<Option<Against>> {
-        let Some(named) = &self.measure.baseline else { return Ok(None) };
-        let file = baseline::file(&self.measure.baselines, named)?;
-        let saved = match baseline::read(&file, self.subject)? {
-            Some(saved) => self.fitting(saved),
-            None if self.measure.save_baseline.as_ref() == Some(named) => {
-                Err("there is no such baseline yet: this report becomes the first one".to_owned())
+        let (Some(label), Some(file)) = (self.measure.baseline.clone(), self.measure.baseline_file()?) else { return Ok(None) };
+        let unfit = |label, why, first| Ok(Some(Against::Unfit { label, why, first }));
+        match baseline::read(&file, self.subject)? {
+            Some(saved) => match self.fitting(saved) {
+                Ok(saved) => Ok(Some(Against::Saved { label, saved: Box::new(saved) })),
+                Err(why) => unfit(label, why, false),
+            },
+            None if self.measure.save_baseline.as_ref() == Some(&label) => {
+                unfit(label, "there is no such baseline yet: this report becomes the first one".to_owned(), true)
             }
-            None => bail!("there is no baseline in {}; measure one with --save-baseline {}", text::shown(&file), text::cut(named, 60)),
-        };
-        Ok(Some(Against::Saved { label: named.clone(), saved: Box::new(saved) }))
+            None => bail!("there is no baseline in {}; measure one with --save-baseline {}", text::shown(&file), text::cut(&label, 60)),
+        }
     }
 
     fn fitting(&self, saved: Saved) -> Result<Saved, String> {
@@ -92,59 +126,33 @@ impl Bench<'_> {
     }
 
     /// Both sides as processes: one for each round.
-    pub(super) fn run_processes(&self, command: String, gates: Vec<Gate>, out: &mut dyn Write) -> Result<Exit> {
+    pub(super) fn run_processes(&self, command: String, terms: Terms, out: &mut dyn Write) -> Result<Exit> {
         let words = for_a_round(std::env::args_os().skip(1), &["--once".into()]);
         let mut ours = ProgramSide::new(Started::This(words));
         let mut other = ProgramSide::new(Started::Shell(command));
-        self.run(&mut [&mut ours, &mut other], gates, out)
+        self.run(&mut [&mut ours, &mut other], terms, out)
     }
 
     /// Measures, judges, and writes the report.
-    pub(super) fn run(&self, sides: &mut [&mut dyn Side], gates: Vec<Gate>, out: &mut dyn Write) -> Result<Exit> {
-        let measure = self.measure;
-        let saved = self.saved().or_exit(Exit::Usage)?;
+    pub(super) fn run(&self, sides: &mut [&mut dyn Side], terms: Terms, out: &mut dyn Write) -> Result<Exit> {
+        let (measure, Terms { gates, kept }) = (self.measure, terms);
         let exports = measure.exports();
-        let counted = if measure.instructions { self.count_instructions().or_exit(Exit::Usage)? } else { [None, None] };
+        if measure.instructions {
+            instructions::check().or_exit(Exit::Usage)?;
+        }
         let mut probe = (!measure.no_probe && !measure.once).then(|| self.probe());
-
         if let Some(share) = probe.as_ref().and_then(|probe| probe::detectable(&probe.before.seconds, measure.rounds as usize)) {
             let pairs = measure.rounds;
             self.say(&format!("noise: by the probe, a change of {:.1} % would show in {pairs} pairs of rounds here", 100.0 * share));
         }
-        let mut court = Court::new(&gates);
-        let whole = |both: [Option<Facts>; 2]| {
-            let mut facts = both.map(Option::unwrap_or_default);
-            for (facts, counted) in facts.iter_mut().zip(counted) {
-                facts.exact.extend(counted.map(|count| ("instructions".to_owned(), Value::Number(count as f64))));
-            }
-            let [_, theirs] = &mut facts;
-            if theirs.nothing_answered {
-                let answered = theirs.exact.keys().filter(|name| judge::answered(name)).cloned();
-                theirs.unsure = answered.map(|name| (name, NOTHING_ANSWERED.to_owned())).collect();
-            }
-            facts
-        };
-        let against = |theirs: &Facts| match (&saved, &measure.against) {
-            (Some(saved), _) => saved.clone(),
-            (None, Some(label)) => {
-                let one_process = matches!(measure.opponent(), Opponent::Engine(_));
-                Against::Side { label: label.clone(), facts: theirs.clone(), one_process }
-            }
-            (None, None) => Against::Nothing,
-        };
-        let (confidence, subject) = (measure.confidence, self.subject);
+        let (mut court, mut measured) = (Court::new(&gates), Measured::default());
         let plan = measure.plan(self.passes);
         let bar = self.progress.rounds(plan.least());
-        let mut measured = Measured::default();
         let ended = rounds::measure(
             &plan,
             sides,
             self.interrupted,
-            &mut |measured, both| {
-                let [facts, theirs] = &whole(both);
-                let against = against(theirs);
-                court.look(&Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured })
-            },
+            &mut |measured, both| court.look(&self.judged(&gates, probe.as_ref(), &self.parties(kept.as_ref(), both), measured)),
             &|done, all| {
                 bar.set_length(u64::from(all));
                 bar.set_position(u64::from(done));
@@ -152,7 +160,7 @@ impl Bench<'_> {
             &mut measured,
         );
         bar.finish_and_clear();
-        let failed = match ended {
+        let mut failed = match ended {
             // Nothing was measured that would be worth a report.
             Err(error) if measured.rounds == 0 => return Err(error),
             ended => ended.err(),
@@ -162,15 +170,43 @@ impl Bench<'_> {
             let pairs = measured.rounds as usize;
             probe.detectable = probe::detectable(&[&probe.before.seconds[..], &probe.after.seconds].concat(), pairs);
         }
-        let [facts, theirs] = &whole([0, 1].map(|side| sides.get(side).map(|side| side.facts())));
-        let against = against(theirs);
-        let judged = Judged { subject, gates: &gates, confidence, probe: probe.as_ref(), against: &against, facts, measured: &measured };
+        let mut both = [0, 1].map(|side| sides.get(side).map(|side| side.facts()));
+        if measure.instructions && measured.complete {
+            // Not before: valgrind would be the largest of this process's children in all rounds.
+            failed = self.count_instructions(&mut both).or_exit(Exit::Usage).err();
+            measured.complete = failed.is_none();
+            // Whoever interrupts ends valgrind, too.
+            failed = failed.filter(|_| !self.interrupted.load(Ordering::Relaxed));
+        }
+        let parties = self.parties(kept.as_ref(), both);
+        let judged = self.judged(&gates, probe.as_ref(), &parties, &measured);
         let report = self.report(&judged, court, failed.as_ref());
-        let exit = self.exit(&report);
+        let exit = self.exit(&report, &judged);
         let delivered = self.deliver(&report, &exports, out);
-        let kept = if report.complete && exit != Exit::Gate { self.keep(&report, &gates) } else { Ok(()) };
+        let kept = if report.complete && exit != Exit::Gate { self.keep(&report, &judged) } else { Ok(()) };
         delivered.and(kept)?;
         failed.map_or(Ok(exit), Err)
+    }
+
+    /// What is known of our side, and what it is compared with.
+    fn parties(&self, kept: Option<&Against>, both: [Option<Facts>; 2]) -> (Facts, Against) {
+        let ([ours, facts], opponent) = (both.map(Option::unwrap_or_default), self.measure.opponent());
+        let against = match (kept, &self.measure.against) {
+            (Some(kept), _) => kept.clone(),
+            (None, Some(label)) => Against::Side { label: label.clone(), facts, one_process: matches!(opponent, Opponent::Engine(_)) },
+            (None, None) => Against::Nothing,
+        };
+        (ours, against)
+    }
+
+    fn judged<'a>(
+        &self,
+        gates: &'a [Gate],
+        probe: Option<&'a Probe>,
+        (facts, against): &'a (Facts, Against),
+        measured: &'a Measured,
+    ) -> Judged<'a> {
+        Judged { subject: self.subject, gates, confidence: self.measure.confidence, probe, against, facts, measured }
     }
 
     /// Prints the report and writes it to files: all of them, whatever becomes of one. The error is the first.
@@ -187,12 +223,17 @@ impl Bench<'_> {
         [printed].into_iter().chain(written).collect()
     }
 
-    /// Keeps the report as a baseline, if that was asked for. One that gates could not be held against stays.
-    fn keep(&self, report: &BenchReport, gates: &[Gate]) -> Result<()> {
+    /// Keeps the report as a baseline, if that was asked for and it is fit to be one. One that it could not be held against stays,
+    /// unless that is the baseline's own fault.
+    fn keep(&self, report: &BenchReport, judged: &Judged<'_>) -> Result<()> {
         let Some(name) = &self.measure.save_baseline else { return Ok(()) };
         let file = baseline::path(&self.measure.baselines, name);
-        let untold = |(gate, answer): (&Gate, &Answer)| gate.bound.uses_base() && answer.outcome == Outcome::CannotTell;
-        if file.exists() && gates.iter().zip(&report.gates).any(untold) {
+        if let Some(why) = report.unkept() {
+            self.say(&format!("warning: this report is kept as no baseline, because nothing should be held to it: {why}"));
+            return Ok(());
+        }
+        let untold = |gate: &Gate| gate.bound.uses_base() && !judged.waits_for_baseline(gate);
+        if file.exists() && untold_gates(report, judged).any(untold) {
             let file = text::shown(&file);
             self.say(&format!("left {file} as it is, because a gate on `base` cannot be told; take it away to begin anew"));
             return Ok(());
@@ -205,13 +246,17 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn exit(&self, report: &BenchReport) -> Exit {
+    fn exit(&self, report: &BenchReport, judged: &Judged<'_>) -> Exit {
         if !report.complete {
             return Exit::Interrupted;
         }
+        // Somebody must be the first.
+        let first = matches!(judged.against, Against::Unfit { first: true, .. }) && report.unkept().is_none();
+        let excused = first && untold_gates(report, judged).all(|gate| judged.waits_for_baseline(gate));
         match (report.outcome, self.measure.cannot_tell) {
-            (Outcome::Fail, _) | (Outcome::CannotTell, CannotTell::Fail) => Exit::Gate,
-            (Outcome::CannotTell, CannotTell::Warn) => {
+            (Outcome::Fail, _) => Exit::Gate,
+            (Outcome::CannotTell, CannotTell::Fail) if !excused => Exit::Gate,
+            (Outcome::CannotTell, CannotTell::Warn | CannotTell::Fail) => {
                 for answer in report.gates.iter().filter(|answer| answer.outcome == Outcome::CannotTell) {
                     let line = format!("warning: gate {} cannot be told: {}", text::quote(&answer.gate), text::plain(&answer.why));
                     // Nobody has to listen.
@@ -219,12 +264,13 @@ impl Bench<'_> {
                 }
                 Exit::Success
             }
-            _ => Exit::Success,
+            (Outcome::CannotTell, CannotTell::Pass) | (Outcome::Pass, _) => Exit::Success,
         }
     }
 
     fn report(&self, judged: &Judged<'_>, court: Court<'_>, failed: Option<&anyhow::Error>) -> BenchReport {
         let measured = judged.measured;
+        let processes = matches!(self.measure.opponent(), Opponent::Command(_));
         let gates = court.answers(judged);
         let figures = judged.figures();
         let (mut warnings, mut errors) = (judged.facts.warnings.clone(), judged.facts.errors.clone());
@@ -262,7 +308,8 @@ impl Bench<'_> {
                 looks: measured.looks,
                 jobs: self.jobs,
                 confidence: self.measure.confidence,
-                perturbed: self.perturbed,
+                perturbed: self.perturbed.filter(|_| !processes),
+                processes,
                 detectable: judged.seen(),
             },
             probe: judged.probe.cloned(),
@@ -271,6 +318,8 @@ impl Bench<'_> {
             errors,
             warnings,
             unsure: judged.facts.unsure.clone(),
+            missing_answers: judged.facts.missing_answers,
+            nothing_answered: judged.facts.nothing_answered,
         }
     }
 
@@ -281,8 +330,8 @@ impl Bench<'_> {
         Probe { threads: self.jobs, before, after: Units::default(), detectable: None }
     }
 
-    /// Instructions of our side, and of another engine.
-    fn count_instructions(&self) -> Result<[Option<u64>; 2]> {
+    /// Adds the instructions of our side, and of another engine.
+    fn count_instructions(&self, both: &mut [Option<Facts>; 2]) -> Result<()> {
         let count = |engine: Option<&Path>| {
             let mut own = ["--counted", "--jobs", "1"].map(OsString::from).to_vec();
             own.extend(engine.into_iter().flat_map(|file| [OsString::from("--engine"), file.into()]));
@@ -290,13 +339,20 @@ impl Bench<'_> {
             let waiting = self.progress.waiting("counting instructions under valgrind");
             let counted = instructions::count(&words);
             waiting.finish_and_clear();
-            counted.map(Some)
+            counted
         };
-        let theirs = match self.measure.opponent() {
-            Opponent::Engine(file) => count(Some(&file))?,
-            _ => None,
+        let opponent = match self.measure.opponent() {
+            Opponent::Engine(file) => Some(file),
+            Opponent::Nobody | Opponent::Command(_) => None,
         };
-        Ok([count(None)?, theirs])
+        let [ours, theirs] = both;
+        let engines = [(ours, true, None), (theirs, opponent.is_some(), opponent.as_deref())];
+        for (facts, counts, engine) in engines {
+            if let Some(facts) = facts.as_mut().filter(|_| counts) {
+                facts.exact.insert("instructions".to_owned(), Value::Number(count(engine)? as f64));
+            }
+        }
+        Ok(())
     }
 
     fn say(&self, line: &str) {
@@ -305,6 +361,12 @@ impl Bench<'_> {
             let _ = writeln!(stderr(), "{line}");
         }
     }
+}
+
+/// The gates that cannot be told.
+fn untold_gates<'a>(report: &'a BenchReport, judged: &'a Judged<'_>) -> impl Iterator<Item = &'a Gate> {
+    let answered = judged.gates.iter().zip(&report.gates);
+    answered.filter(|(_, answer)| answer.outcome == Outcome::CannotTell).map(|(gate, _)| gate)
 }
 
 /// The command as it was typed, quoted for a shell.

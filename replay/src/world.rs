@@ -683,7 +683,7 @@ impl World {
         }
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
-        let commitment = Commitment::envelope(opening(&open.plan, plan, self.secret));
+        let commitment = Commitment::envelope(opening(&open.plan, plan, self.secret.as_ref()));
         let rival = self.accounts.rivals[plan.rival];
         match self.market.post_assertion(rival, open.plan.guid, &plan.bids, plan.mask, commitment) {
             Ok(index) => {
@@ -795,7 +795,7 @@ impl World {
         let Open { plan, rivals, .. } = &self.open[slot as usize];
         let reveals = plan.rivals.iter().zip(rivals).filter_map(|(rival, index)| {
             let index = index.filter(|_| rival.reveals)?;
-            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret)))
+            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret.as_ref())))
         });
         match self.market.reveal_all(reveals, plan.guid, &None) {
             Err(rejection) if !self.is_open() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
@@ -922,19 +922,22 @@ fn ends(duration: u64, windows: &Windows) -> (u64, u64) {
 
 /// What a rival commits to. Among themselves its nonce follows from the guid and its number: nobody has to guess it in
 /// here. Visitors could, so in an open market it follows from a secret, too.
-#[inline]
-fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<B256>) -> Opening {
+#[inline(always)]
+fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<&B256>) -> Opening {
     let nonce = match secret {
         None => {
             let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
             U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0])
         }
-        Some(secret) => {
-            let address = [secret.as_slice(), &plan.guid.0.to_be_bytes(), &(rival.rival as u64).to_be_bytes()].concat();
-            U256::from_be_bytes(keccak256(address).0) | U256::ONE
-        }
+        Some(secret) => secret_nonce(plan, rival, secret),
     };
     Opening { nonce, verdicts: rival.verdicts }
+}
+
+#[cold]
+fn secret_nonce(plan: &BountyPlan, rival: &RivalPlan, secret: &B256) -> U256 {
+    let address = [secret.as_slice(), &plan.guid.0.to_be_bytes(), &(rival.rival as u64).to_be_bytes()].concat();
+    U256::from_be_bytes(keccak256(address).0) | U256::ONE
 }
 
 /// So that callers without a journal need not name a writer.

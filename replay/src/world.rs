@@ -641,6 +641,11 @@ impl World {
     fn act(&mut self, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let mut acting = std::mem::take(&mut self.acting);
         self.calendar.take(self.market.now(), &mut acting);
+        if self.is_open() {
+            // Only visitors disturb the order.
+            acting.sort_unstable();
+        }
+        debug_assert!(acting.is_sorted());
         let acted = acting.iter().try_for_each(|&entry| self.act_or_wait(entry, observer));
         self.acting = acting;
         acted

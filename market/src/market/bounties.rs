@@ -251,7 +251,9 @@ impl Market {
         let bounty = &mut self.bounties[slot];
         bounty.positions.set(sender, bounty.assertions.len());
         bounty.rewards_current = false;
-        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
+        // Made where it stays: a pushed one would be made elsewhere, and copying what was just written has to wait for it.
+        let assertion = || Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false };
+        bounty.assertions.extend(std::iter::once_with(assertion));
         Ok(index)
     }
 

@@ -642,23 +642,31 @@ impl World {
         let mut acting = std::mem::take(&mut self.acting);
         self.calendar.take(self.market.now(), &mut acting);
         if self.is_open() {
-            // Only visitors disturb the order.
+            self.put_back(&mut acting);
+            // Only visitors and the owner disturb the order.
             acting.sort_unstable();
         }
         debug_assert!(acting.is_sorted());
-        let acted = acting.iter().try_for_each(|&entry| self.act_or_wait(entry, observer));
+        let acted = acting.iter().try_for_each(|&entry| self.carry_on(entry, observer));
         self.acting = acting;
         acted
     }
 
-    fn act_or_wait(&mut self, entry: Entry, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        let (now, Entry { due, slot, .. }) = (self.market.now(), entry);
-        let posted = self.open[slot as usize].plan.posted;
-        let block = due.block(posted);
-        if block > now {
-            self.calendar.add(block, entry);
-            return Ok(());
-        }
+    /// Puts back what came up too early.
+    fn put_back(&mut self, acting: &mut Vec<Entry>) {
+        let World { open, calendar, market, .. } = self;
+        acting.retain(|&entry| {
+            let block = entry.due.block(open[entry.slot as usize].plan.posted);
+            let is_due = block <= market.now();
+            if !is_due {
+                calendar.add(block, entry);
+            }
+            is_due
+        });
+    }
+
+    fn carry_on(&mut self, entry: Entry, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let Entry { due, slot, .. } = entry;
         match due.act() {
             Act::Assert(position) => self.rival_asserts(slot, position as usize),
             Act::Decide => self.engine_decides(slot, observer),
@@ -675,6 +683,7 @@ impl World {
                 if !self.awaits_visitors(slot) {
                     return self.close(slot, observer);
                 }
+                let (now, posted) = (self.market.now(), self.open[slot as usize].plan.posted);
                 let due = Due::new(now.0 + 1 - posted.0, Act::Wait);
                 self.calendar.add(due.block(posted), Entry { due, ..entry });
                 Ok(())

@@ -938,14 +938,14 @@ fn ends(duration: u64, windows: &Windows) -> (u64, u64) {
 /// here. Visitors could, so in an open market it follows from a secret, too.
 #[inline(always)]
 fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<&B256>) -> Opening {
-    let nonce = match secret {
+    let [first, second, third, fourth] = match secret {
         None => {
             let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
-            U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0])
+            [nonce as u64, (nonce >> 64) as u64, 0, 0]
         }
-        Some(secret) => secret_nonce(plan, rival, secret),
+        Some(secret) => secret_nonce(plan, rival, secret).into_limbs(),
     };
-    Opening { nonce, verdicts: rival.verdicts }
+    Opening { nonce: U256::from_limbs([first, second, third, fourth]), verdicts: rival.verdicts }
 }
 
 #[cold]

@@ -480,7 +480,8 @@ impl Market {
             // Whoever comes first, voted or not.
             return Ok(Some(sender));
         }
-        let voters: SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
+        let mut voters: SmallVec<[_; 8]> = SmallVec::new();
+        voters.extend(bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))));
         // Bounties that end together are settled together: they share a number.
         let blocks = (target, self.now);
         let number = match self.last_draw {

@@ -23,14 +23,15 @@ pub struct Commitment(Kind);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    Hash(B256),
+    /// As a number, so that both kinds lie in memory alike, and are copied in whole words.
+    Hash(U256),
     Envelope(Opening),
 }
 
 impl Commitment {
     /// A commitment as it stands on chain.
     pub fn from_hash(hash: B256) -> Commitment {
-        Commitment(Kind::Hash(hash))
+        Commitment(Kind::Hash(hash.into()))
     }
 
     /// A commitment of an account in this process: opened by exactly `opening`.
@@ -48,7 +49,7 @@ impl Commitment {
     /// The commitment as it stands on chain.
     pub fn hash(&self, author: Address) -> B256 {
         match self.0 {
-            Kind::Hash(hash) => hash,
+            Kind::Hash(hash) => hash.into(),
             Kind::Envelope(opening) => Commitment::compute(author, opening),
         }
     }
@@ -57,7 +58,7 @@ impl Commitment {
     #[inline]
     pub fn opens(&self, author: Address, opening: Opening) -> bool {
         match self.0 {
-            Kind::Hash(hash) => Commitment::compute(author, opening) == hash,
+            Kind::Hash(hash) => Commitment::compute(author, opening) == B256::from(hash),
             // Another nonce could open the same hash to other verdicts (the commitment does not bind); an account
             // that wants to play that trick commits by hash.
             Kind::Envelope(sealed) => word::same(&sealed.nonce, &opening.nonce) && sealed.verdicts == opening.verdicts,

@@ -81,6 +81,9 @@ pub fn named_address(name: &str) -> Address {
     Address::from_slice(&keccak256(name)[12..])
 }
 
+/// Bounties whose slot is found without a search.
+const RECENT: usize = 1024;
+
 /// One registry, one staking contract and one token, with everything in them.
 #[derive(Clone)]
 pub struct Market {
@@ -110,7 +113,8 @@ pub struct Market {
     free_slots: Vec<usize>,
     /// Rewards of forgotten bounties, for their memory.
     spare_rewards: Vec<Rewards>,
-    last_slot: Option<(Guid, usize)>,
+    /// Some of the slots, by the end of the guid: most commands are on bounties that others were on a moment ago.
+    recent: Box<[Option<(Guid, u32)>; RECENT]>,
     /// The last draw: the block whose hash it was from, the block it was made in, and its number.
     last_draw: Option<((BlockNumber, BlockNumber), U256)>,
     history: History,
@@ -172,7 +176,7 @@ impl Market {
             slots: GuidMap::default(),
             free_slots: Vec::new(),
             spare_rewards: Vec::new(),
-            last_slot: None,
+            recent: Box::new([None; RECENT]),
             last_draw: None,
             history: History::default(),
             events: Vec::new(),

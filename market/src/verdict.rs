@@ -60,11 +60,12 @@ impl ArtifactSet {
     /// Number of artifacts in the set.
     #[inline]
     pub fn len(self) -> usize {
-        match *self.0.as_limbs() {
-            // Most sets are of one artifact.
-            [limb, 0, 0, 0] if limb.is_power_of_two() => 1,
-            limbs => limbs.iter().map(|limb| limb.count_ones() as usize).sum(),
+        let limbs @ [first, second, third, fourth] = *self.0.as_limbs();
+        // Most sets are of one artifact.
+        if (second | third | fourth) == 0 && first.is_power_of_two() {
+            return 1;
         }
+        limbs.iter().map(|limb| limb.count_ones() as usize).sum()
     }
 
     /// True without any artifact.

@@ -1,4 +1,4 @@
-//! When what is done about a bounty: acts with their blocks, and a calendar of bounties by the block they act in next.
+//! When what is done about a bounty: acts with their blocks, and a calendar of them.
 
 use market::block::BlockNumber;
 
@@ -46,8 +46,9 @@ impl Due {
         Due(wait << Due::ACT_BITS | kind << Due::POSITION_BITS | u64::from(position))
     }
 
-    pub(crate) fn wait(self) -> u64 {
-        self.0 >> Due::ACT_BITS
+    /// The block, for a bounty posted in that one.
+    pub(crate) fn block(self, posted: BlockNumber) -> BlockNumber {
+        BlockNumber(posted.0.saturating_add(self.0 >> Due::ACT_BITS))
     }
 
     pub(crate) fn act(self) -> Act {
@@ -65,10 +66,22 @@ impl Due {
     }
 }
 
-/// Bounties by the block in which they act next: a ring as long as the longest wait.
+/// One act of one bounty, in the order in which they happen within a block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Entry {
+    /// Number of the bounty.
+    pub(crate) number: u64,
+    /// The act, and when it was due: what is late happens in its old order.
+    pub(crate) due: Due,
+    /// Where the bounty is.
+    pub(crate) slot: u32,
+}
+
+/// All that is left to be done, by block: a ring as long as the longest wait. What is further away comes up too early, and
+/// is put back.
 pub(crate) struct Calendar {
-    ring: Vec<Vec<(u64, u32)>>,
-    /// Bounties that wait.
+    ring: Vec<Vec<Entry>>,
+    /// Entries that wait.
     pub(crate) waiting: usize,
 }
 
@@ -77,28 +90,28 @@ impl Calendar {
         Calendar { ring: vec![Vec::new(); (longest_wait + 2).next_power_of_two() as usize], waiting: 0 }
     }
 
-    fn bucket(&mut self, block: BlockNumber) -> &mut Vec<(u64, u32)> {
+    #[inline]
+    fn bucket(&mut self, block: BlockNumber) -> &mut Vec<Entry> {
         let mask = self.ring.len() as u64 - 1;
         &mut self.ring[(block.0 & mask) as usize]
     }
 
-    /// Forgets who waits.
-    pub(crate) fn clear(&mut self) {
-        self.ring.iter_mut().for_each(Vec::clear);
+    /// Takes out everything, in no order.
+    pub(crate) fn clear(&mut self) -> Vec<Entry> {
         self.waiting = 0;
+        self.ring.iter_mut().flat_map(std::mem::take).collect()
     }
 
-    pub(crate) fn add(&mut self, block: BlockNumber, number: u64, slot: u32) {
-        self.bucket(block).push((number, slot));
+    #[inline]
+    pub(crate) fn add(&mut self, block: BlockNumber, entry: Entry) {
+        self.bucket(block).push(entry);
         self.waiting += 1;
     }
 
-    /// Takes out who acts in `block`, in order of bounties.
-    pub(crate) fn take(&mut self, block: BlockNumber, into: &mut Vec<(u64, u32)>) {
+    /// Takes out what comes up in `block`, in the order in which it was added.
+    pub(crate) fn take(&mut self, block: BlockNumber, into: &mut Vec<Entry>) {
         into.clear();
-        let bucket = self.bucket(block);
-        std::mem::swap(bucket, into);
-        into.sort_unstable();
+        std::mem::swap(self.bucket(block), into);
         self.waiting -= into.len();
     }
 }

@@ -47,8 +47,8 @@ mod word {
     pub(super) const VISITOR: u64 = fnv1a64("visitor");
 }
 
-/// Bounties that are planned at once.
-const CHUNK: usize = 256;
+/// Bounties that are planned at once: few enough for the plans to stay in a core's own cache until they are played.
+const CHUNK: usize = 128;
 /// Rows of a corpus that are kept in memory; a longer corpus is read again for every pass.
 const CACHED_ROWS: u64 = 1 << 15;
 

@@ -42,7 +42,7 @@ use smallvec::SmallVec;
 
 use self::adaptive::Adaptive;
 use crate::{
-    agenda::{Act, Calendar, Due},
+    agenda::{Act, Calendar, Due, Entry},
     journal::Journal,
     oracle::{self, Foresight},
     plan::{BountyPlan, BoxedPlan, Planner, Setup, SetupError},
@@ -208,8 +208,6 @@ impl Accounts {
 /// A bounty between posting and close.
 struct Open {
     plan: BoxedPlan,
-    agenda: SmallVec<[Due; 24]>,
-    next: usize,
     rivals: SmallVec<[Option<u32>; 16]>,
     decision: Decision,
     verdicts: SmallVec<[Option<DistilledVerdict>; 1]>,
@@ -267,7 +265,7 @@ pub struct World {
     standing: usize,
     planner: Planner,
     arrivals: VecDeque<BoxedPlan>,
-    acting: Vec<(u64, u32)>,
+    acting: Vec<Entry>,
     open: Vec<Open>,
     free: Vec<u32>,
     /// Plans of bounties that are over.
@@ -447,11 +445,7 @@ impl World {
     /// If the corpus cannot be read, or an invariant is broken.
     pub fn mine(&mut self, now: BlockNumber, observer: &mut dyn Observer, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool, PlayError> {
         self.market.advance_to(now);
-        let mut acting = std::mem::take(&mut self.acting);
-        self.calendar.take(now, &mut acting);
-        let acted = acting.iter().try_for_each(|&(_, slot)| self.act(slot, observer));
-        self.acting = acting;
-        acted?;
+        self.act(observer)?;
         while self.arrivals.front().is_some_and(|plan| plan.posted <= now) {
             let plan = self.arrivals.pop_front().expect("just seen");
             self.post(plan, observer)?;
@@ -576,18 +570,19 @@ impl World {
             }
             Err(rejection) => return Err(PlayError::Invariant(format!("bounty {} was refused: {rejection}", plan.number))),
         }
-        let (number, guid) = (plan.number, plan.guid);
-        let slot = self.open(plan);
+        let guid = plan.guid;
+        let slot = self.open(plan, self.market.now());
         self.by_guid.insert(guid, slot);
         if self.engine.is_some() {
             let bounty = OpenBounty::from(self.market.bounty(guid).expect("just posted"));
             self.engine_event(Event::BountyPosted { bounty: &bounty }, observer)?;
         }
-        self.act_or_wait(slot, number, observer)
+        self.act(observer)
     }
 
-    /// Takes a bounty in, in the memory of one that is over where there is any.
-    fn open(&mut self, plan: BoxedPlan) -> u32 {
+    /// Takes a bounty in, in the memory of one that is over where there is any. Nothing is done about it before block
+    /// `from`.
+    fn open(&mut self, plan: BoxedPlan, from: BlockNumber) -> u32 {
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.spent.push(std::mem::replace(&mut self.open[slot as usize].plan, plan));
@@ -595,32 +590,35 @@ impl World {
             }
             None => {
                 let decision = Decision::Abstained(Abstention::NoAnswer);
-                let (agenda, rivals, verdicts) = Default::default();
-                self.open.push(Open { plan, agenda, next: 0, rivals, decision, verdicts, price: Nct::ZERO, free: Nct::ZERO });
+                let (rivals, verdicts) = Default::default();
+                self.open.push(Open { plan, rivals, decision, verdicts, price: Nct::ZERO, free: Nct::ZERO });
                 (self.open.len() - 1) as u32
             }
         };
         let open = &mut self.open[slot as usize];
-        open.next = 0;
         // What stands if the engine never says anything.
         open.decision = Decision::Abstained(if self.engine.is_some() { Abstention::Late } else { Abstention::NoAnswer });
         (open.price, open.free) = (Nct::ZERO, Nct::ZERO);
         open.verdicts.clear();
         open.rivals.clear();
         open.rivals.resize(open.plan.rivals.len(), None);
-        self.plan_agenda(slot);
+        self.schedule(slot, from);
         slot
     }
 
-    /// Puts everything that will be done about a bounty posted now on its agenda, in order.
-    fn plan_agenda(&mut self, slot: u32) {
-        let Open { plan, agenda, .. } = &mut self.open[slot as usize];
+    /// Enters everything that will be done about a bounty into the calendar, what is done in the same block in order.
+    fn schedule(&mut self, slot: u32, from: BlockNumber) {
+        let World { open, calendar, .. } = self;
+        let plan = &open[slot as usize].plan;
+        let mut add = |wait: u64, act: Act| {
+            let due = Due::new(wait, act);
+            calendar.add(due.block(plan.posted).max(from), Entry { number: plan.number, due, slot });
+        };
         let expiration = plan.duration;
         let (vote_start, vote_end) = ends(expiration, &self.windows);
-        agenda.clear();
         for (position, rival) in plan.rivals.iter().enumerate() {
             if rival.latency < expiration {
-                agenda.push(Due::new(rival.latency, Act::Assert(position as u32)));
+                add(rival.latency, Act::Assert(position as u32));
             } else {
                 self.misses[rival.rival].late += 1;
             }
@@ -628,56 +626,67 @@ impl World {
         // A scan that is done too late is told at expiration: the engine then knows that it is late.
         if self.engine.is_some() {
             let scanned = plan.scanned.0.saturating_sub(plan.posted.0);
-            agenda.push(Due::new(scanned.min(expiration), Act::Decide));
+            add(scanned.min(expiration), Act::Decide);
         }
-        agenda.push(Due::new(expiration, Act::Reveal));
+        add(expiration, Act::Reveal);
         for (position, vote) in plan.votes.iter().enumerate() {
-            agenda.push(Due::new(vote_start + vote.delay, Act::Vote(position as u32)));
+            add(vote_start + vote.delay, Act::Vote(position as u32));
         }
-        agenda.push(Due::new(vote_end, Act::Settle));
+        add(vote_end, Act::Settle);
         // One block later the hash that the arbiter is drawn with is known.
-        agenda.push(Due::new(vote_end + 1, Act::Close));
-        agenda.sort_unstable();
+        add(vote_end + 1, Act::Close);
     }
 
-    fn act(&mut self, slot: u32, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        let number = self.open[slot as usize].plan.number;
-        self.act_or_wait(slot, number, observer)
+    /// Does what is due in this block.
+    fn act(&mut self, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let mut acting = std::mem::take(&mut self.acting);
+        self.calendar.take(self.market.now(), &mut acting);
+        if self.is_open() {
+            self.put_back(&mut acting);
+            // Only visitors and the owner disturb the order.
+            acting.sort_unstable();
+        }
+        debug_assert!(acting.is_sorted());
+        let acted = acting.iter().try_for_each(|&entry| self.carry_on(entry, observer));
+        self.acting = acting;
+        acted
     }
 
-    /// Does what is due about a bounty, then waits for its next block.
-    fn act_or_wait(&mut self, slot: u32, number: u64, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        let now = self.market.now();
-        loop {
-            let open = &mut self.open[slot as usize];
-            let due = open.agenda[open.next];
-            let block = BlockNumber(open.plan.posted.0 + due.wait());
-            if block > now {
-                self.calendar.add(block, number, slot);
-                return Ok(());
+    /// Puts back what came up too early.
+    fn put_back(&mut self, acting: &mut Vec<Entry>) {
+        let World { open, calendar, market, .. } = self;
+        acting.retain(|&entry| {
+            let block = entry.due.block(open[entry.slot as usize].plan.posted);
+            let is_due = block <= market.now();
+            if !is_due {
+                calendar.add(block, entry);
             }
-            open.next += 1;
-            match due.act() {
-                Act::Assert(position) => self.rival_asserts(slot, position as usize)?,
-                Act::Decide => self.engine_decides(slot, observer)?,
-                Act::Reveal => self.rivals_reveal(slot)?,
-                Act::Vote(position) => self.arbiter_votes(slot, position as usize)?,
-                Act::Settle => {
-                    self.settle(slot)?;
-                    self.teach(slot, observer)?;
-                }
-                Act::Close => {
+            is_due
+        });
+    }
+
+    fn carry_on(&mut self, entry: Entry, observer: &mut dyn Observer) -> Result<(), PlayError> {
+        let Entry { due, slot, .. } = entry;
+        match due.act() {
+            Act::Assert(position) => self.rival_asserts(slot, position as usize),
+            Act::Decide => self.engine_decides(slot, observer),
+            Act::Reveal => self.rivals_reveal(slot),
+            Act::Vote(position) => self.arbiter_votes(slot, position as usize),
+            Act::Settle => {
+                self.settle(slot)?;
+                self.teach(slot, observer)
+            }
+            Act::Close | Act::Wait => {
+                if due.act() == Act::Close {
                     self.arbiters_settle(slot)?;
-                    if !self.awaits_visitors(slot) {
-                        return self.close(slot, observer);
-                    }
-                    let wait = now.0 + 1 - self.open[slot as usize].plan.posted.0;
-                    self.open[slot as usize].agenda.push(Due::new(wait, Act::Wait));
                 }
-                Act::Wait if self.awaits_visitors(slot) => {
-                    self.open[slot as usize].agenda.push(Due::new(due.wait() + 1, Act::Wait));
+                if !self.awaits_visitors(slot) {
+                    return self.close(slot, observer);
                 }
-                Act::Wait => return self.close(slot, observer),
+                let (now, posted) = (self.market.now(), self.open[slot as usize].plan.posted);
+                let due = Due::new(now.0 + 1 - posted.0, Act::Wait);
+                self.calendar.add(due.block(posted), Entry { due, ..entry });
+                Ok(())
             }
         }
     }
@@ -688,7 +697,7 @@ impl World {
         }
         let open = &mut self.open[slot as usize];
         let plan = &open.plan.rivals[position];
-        let commitment = Commitment::envelope(opening(&open.plan, plan, self.secret));
+        let commitment = Commitment::envelope(opening(&open.plan, plan, self.secret.as_ref()));
         let rival = self.accounts.rivals[plan.rival];
         match self.market.post_assertion(rival, open.plan.guid, &plan.bids, plan.mask, commitment) {
             Ok(index) => {
@@ -800,7 +809,7 @@ impl World {
         let Open { plan, rivals, .. } = &self.open[slot as usize];
         let reveals = plan.rivals.iter().zip(rivals).filter_map(|(rival, index)| {
             let index = index.filter(|_| rival.reveals)?;
-            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret)))
+            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret.as_ref())))
         });
         match self.market.reveal_all(reveals, plan.guid, &None) {
             Err(rejection) if !self.is_open() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
@@ -927,19 +936,22 @@ fn ends(duration: u64, windows: &Windows) -> (u64, u64) {
 
 /// What a rival commits to. Among themselves its nonce follows from the guid and its number: nobody has to guess it in
 /// here. Visitors could, so in an open market it follows from a secret, too.
-#[inline]
-fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<B256>) -> Opening {
-    let nonce = match secret {
+#[inline(always)]
+fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<&B256>) -> Opening {
+    let [first, second, third, fourth] = match secret {
         None => {
             let nonce = plan.guid.0 ^ rival.rival as u128 | 1;
-            U256::from_limbs([nonce as u64, (nonce >> 64) as u64, 0, 0])
+            [nonce as u64, (nonce >> 64) as u64, 0, 0]
         }
-        Some(secret) => {
-            let address = [secret.as_slice(), &plan.guid.0.to_be_bytes(), &(rival.rival as u64).to_be_bytes()].concat();
-            U256::from_be_bytes(keccak256(address).0) | U256::ONE
-        }
+        Some(secret) => secret_nonce(plan, rival, secret).into_limbs(),
     };
-    Opening { nonce, verdicts: rival.verdicts }
+    Opening { nonce: U256::from_limbs([first, second, third, fourth]), verdicts: rival.verdicts }
+}
+
+#[cold]
+fn secret_nonce(plan: &BountyPlan, rival: &RivalPlan, secret: &B256) -> U256 {
+    let address = [secret.as_slice(), &plan.guid.0.to_be_bytes(), &(rival.rival as u64).to_be_bytes()].concat();
+    U256::from_be_bytes(keccak256(address).0) | U256::ONE
 }
 
 /// So that callers without a journal need not name a writer.

@@ -26,24 +26,30 @@ impl Market {
     /// Where the bounty of that guid stands.
     #[inline]
     fn find(&mut self, guid: Guid) -> Result<usize, Rejection> {
-        match self.last_slot {
-            // Commands come in runs on one bounty.
-            Some((last, slot)) if last == guid => Ok(slot),
-            _ => {
-                let slot = self.slot(guid)?;
-                self.last_slot = Some((guid, slot));
-                Ok(slot)
-            }
+        let recent = &mut self.recent[Market::place(guid)];
+        if let Some((last, slot)) = *recent
+            && last == guid
+        {
+            return Ok(slot as usize);
         }
+        let slot = *self.slots.get(&guid).ok_or(Rejection::UnknownBounty { guid })?;
+        *recent = Some((guid, slot as u32));
+        Ok(slot)
     }
 
     /// [`Market::find`] for those who only look.
     #[inline]
     pub(super) fn slot(&self, guid: Guid) -> Result<usize, Rejection> {
-        match self.last_slot {
-            Some((last, slot)) if last == guid => Ok(slot),
+        match self.recent[Market::place(guid)] {
+            Some((recent, slot)) if recent == guid => Ok(slot as usize),
             _ => self.slots.get(&guid).copied().ok_or(Rejection::UnknownBounty { guid }),
         }
+    }
+
+    /// The place of a guid among the recent ones.
+    #[inline]
+    fn place(guid: Guid) -> usize {
+        guid.0 as usize % super::RECENT
     }
 
     /// The windows that govern a bounty: today's, or its own if they are frozen.
@@ -138,7 +144,7 @@ impl Market {
     fn open_bounty(&mut self, author: AccountId, post: PostBounty, expiration: BlockNumber) {
         let slot = self.free_slots.pop().unwrap_or(self.bounties.len());
         self.slots.insert(post.guid, slot);
-        self.last_slot = Some((post.guid, slot));
+        self.recent[Market::place(post.guid)] = Some((post.guid, slot as u32));
         let bounty = Bounty {
             guid: post.guid,
             artifact_type: post.artifact_type,
@@ -245,7 +251,9 @@ impl Market {
         let bounty = &mut self.bounties[slot];
         bounty.positions.set(sender, bounty.assertions.len());
         bounty.rewards_current = false;
-        bounty.assertions.push(Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false });
+        // Made where it stays: a pushed one would be made elsewhere, and copying what was just written has to wait for it.
+        let assertion = || Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false };
+        bounty.assertions.extend(std::iter::once_with(assertion));
         Ok(index)
     }
 
@@ -472,7 +480,8 @@ impl Market {
             // Whoever comes first, voted or not.
             return Ok(Some(sender));
         }
-        let voters: SmallVec<[_; 8]> = bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))).collect();
+        let mut voters: SmallVec<[_; 8]> = SmallVec::new();
+        voters.extend(bounty.votes.iter().map(|vote| (vote.voter, self.staking.balance(vote.voter))));
         // Bounties that end together are settled together: they share a number.
         let blocks = (target, self.now);
         let number = match self.last_draw {
@@ -512,7 +521,7 @@ impl Market {
             self.spare_rewards.push(std::mem::take(&mut bounty.rewards));
             bounty.rewards_current = false;
             self.free_slots.push(slot);
-            self.last_slot = None;
+            self.recent[Market::place(guid)] = None;
         }
     }
 }

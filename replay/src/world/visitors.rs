@@ -8,9 +8,9 @@ use market::{
     rejection::Rejection,
 };
 
-use super::{Decision, Observer, Open, PATIENCE, World, ends};
+use super::{Decision, Observer, PATIENCE, World, ends};
 use crate::{
-    agenda::{Act, Due},
+    agenda::{Act, Due, Entry},
     plan::Brought,
 };
 
@@ -51,25 +51,20 @@ impl World {
 
     /// Moves what is left to be done about every bounty into the windows of today.
     fn reschedule(&mut self) {
-        let now = self.market.now();
-        self.calendar.clear();
-        for &slot in self.by_guid.values() {
-            let Open { plan, agenda, next, .. } = &mut self.open[slot as usize];
+        let next = BlockNumber(self.market.now().0 + 1);
+        for entry in self.calendar.clear() {
+            let plan = &self.open[entry.slot as usize].plan;
             let bounty = self.market.bounty(plan.guid).expect("it is open");
-            let windows = self.market.windows_of(bounty);
-            let (vote_start, vote_end) = ends(plan.duration, windows);
-            for due in &mut agenda[*next..] {
-                let wait = match due.act() {
-                    Act::Vote(position) => vote_start.saturating_add(plan.votes[position as usize].delay),
-                    Act::Settle => vote_end,
-                    Act::Close => vote_end.saturating_add(1),
-                    _ => continue,
-                };
-                *due = Due::new(wait, due.act());
-            }
-            agenda[*next..].sort_unstable();
-            let block = plan.posted.0.saturating_add(agenda[*next].wait()).max(now.0 + 1);
-            self.calendar.add(BlockNumber(block), plan.number, slot);
+            let (vote_start, vote_end) = ends(plan.duration, self.market.windows_of(bounty));
+            let act = entry.due.act();
+            let due = match act {
+                // A vote that comes too late is refused, but before the bounty is over.
+                Act::Vote(position) => Due::new(vote_start.saturating_add(plan.votes[position as usize].delay).min(vote_end), act),
+                Act::Settle => Due::new(vote_end, act),
+                Act::Close => Due::new(vote_end.saturating_add(1), act),
+                _ => entry.due,
+            };
+            self.calendar.add(due.block(plan.posted).max(next), Entry { due, ..entry });
         }
     }
 
@@ -88,11 +83,9 @@ impl World {
             return false;
         }
         self.adopted += 1;
-        let number = plan.number;
-        let slot = self.open(plan);
+        // Whoever is quick asserts in the next block.
+        let slot = self.open(plan, BlockNumber(self.market.now().0 + 1));
         self.by_guid.insert(guid, slot);
-        // Nothing is due before the next block: whoever is quick asserts then.
-        self.calendar.add(BlockNumber(self.market.now().0 + 1), number, slot);
         true
     }
 

@@ -3,10 +3,7 @@
 //! It is made of the log alone, as it is written, and of no more of it than a page can hold: whoever looks in later, or looks away
 //! for a while, gets what there is. Nothing in here is asked by the market.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use market::{
     block::{BlockNumber, Round},
@@ -468,7 +465,7 @@ impl Card {
     fn name_artifacts(&mut self, uri: &str, chains: &Chains, store: &Store) {
         if let Some(plan) = chains.world().plan(self.id).filter(|plan| !plan.artifacts.is_empty()) {
             let artifacts = plan.artifacts.iter().take(NAMED);
-            let named = |facts: &Arc<ArtifactFacts>| Named {
+            let named = |facts: &ArtifactFacts| Named {
                 name: facts.file_type.as_deref().map_or_else(|| "file".to_owned(), name),
                 hash: facts.id.to_string(),
             };

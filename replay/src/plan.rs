@@ -3,7 +3,7 @@
 //! Plans are drawn from addressed chance, so they can be made in any order and on any number of threads; [`Planner`]
 //! hands them out in the order of the corpus, a chunk at a time, so memory does not grow with the run.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Index, path::Path, sync::Arc};
 
 use datasets::{ArtifactId, Corpus, CorpusError, CorpusSummary, Row, Rows, Truth};
 use engine::{
@@ -415,6 +415,75 @@ pub struct ArtifactFacts {
     pub first_seen: Option<i64>,
 }
 
+/// The artifacts of a bounty, in order.
+///
+/// Where the corpus is kept in memory they are rows of it: counting for every row who holds it would touch what has left the
+/// cache, and nobody else needs.
+#[derive(Clone, Debug)]
+pub struct Artifacts(Held);
+
+#[derive(Clone, Debug)]
+enum Held {
+    /// So many of these rows, from the first on.
+    Rows {
+        kept: Arc<[Exhibit]>,
+        first: usize,
+        count: usize,
+    },
+    Facts(SmallVec<[Arc<ArtifactFacts>; 1]>),
+}
+
+impl Default for Artifacts {
+    /// None.
+    fn default() -> Artifacts {
+        Artifacts(Held::Facts(SmallVec::new()))
+    }
+}
+
+impl Artifacts {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Held::Rows { count, .. } => *count,
+            Held::Facts(facts) => facts.len(),
+        }
+    }
+
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &ArtifactFacts> {
+        (0..self.len()).map(|index| &self[index])
+    }
+
+    /// Takes so many rows from the first on.
+    fn take_rows(&mut self, rows: &Arc<[Exhibit]>, from: usize, number: usize) {
+        match &mut self.0 {
+            Held::Rows { kept, first, count } if Arc::ptr_eq(kept, rows) => (*first, *count) = (from, number),
+            _ => self.0 = Held::Rows { kept: rows.clone(), first: from, count: number },
+        }
+    }
+
+    /// Takes these.
+    fn take_facts(&mut self, facts: impl Iterator<Item = Arc<ArtifactFacts>>) {
+        self.0 = Held::Facts(facts.collect());
+    }
+}
+
+impl Index<usize> for Artifacts {
+    type Output = ArtifactFacts;
+
+    fn index(&self, index: usize) -> &ArtifactFacts {
+        match &self.0 {
+            Held::Rows { kept, first, .. } => &kept[first + index].facts,
+            Held::Facts(facts) => &facts[index],
+        }
+    }
+}
+
 /// An artifact that a visitor posts a bounty on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Brought {
@@ -453,8 +522,6 @@ pub struct BountyPlan {
     pub number: u64,
     /// The endless corpus' row that is its first artifact.
     first_row: u64,
-    /// Its number in the corpus, if the rows are kept in memory.
-    first_kept: Option<usize>,
     /// Its guid.
     pub guid: Guid,
     /// Number of the ambassador who posts it; [`VISITOR`] for somebody from outside.
@@ -464,7 +531,7 @@ pub struct BountyPlan {
     /// Blocks from posting to expiration.
     pub duration: u64,
     /// Its artifacts.
-    pub artifacts: SmallVec<[Arc<ArtifactFacts>; 1]>,
+    pub artifacts: Artifacts,
     /// Artifacts that the corpus calls malicious.
     pub labels: ArtifactSet,
     /// Numbers of the artifacts' file types, from [`Population::type_number`].
@@ -484,7 +551,10 @@ pub struct BountyPlan {
 impl BountyPlan {
     /// Number of an artifact's row in the corpus, from 0, if the rows are kept in memory: the same row comes again and again.
     pub fn kept_row(&self, artifact: usize) -> Option<usize> {
-        self.first_kept.map(|first| first + artifact)
+        match self.artifacts.0 {
+            Held::Rows { first, .. } => Some(first + artifact),
+            Held::Facts(_) => None,
+        }
     }
 
     /// What will become of it if it was posted `age` blocks ago; `asserted` says which of its rivals have asserted so far.
@@ -558,16 +628,18 @@ impl Planner {
             let mut plan = self.spent.pop().unwrap_or_default();
             plan.number = number;
             plan.first_row = first_row;
-            plan.first_kept = setup.cached.as_ref().map(|_| (first_row % rows) as usize);
-            plan.artifacts.clear();
-            plan.artifacts.extend((first_row..row_of(number + 1)).map(|row| exhibits.get(row).facts.clone()));
+            let its_rows = first_row..row_of(number + 1);
+            match &setup.cached {
+                Some(kept) => plan.artifacts.take_rows(kept, (first_row % rows) as usize, (its_rows.end - first_row) as usize),
+                None => plan.artifacts.take_facts(its_rows.clone().map(|row| exhibits.get(row).facts.clone())),
+            }
             if number % per_pass == 0 {
                 self.arrivals.begin_pass();
             }
             plan.posted = self.arrivals.next(at, exhibits.get(first_row).row.first_seen);
             plan.duration = scenario.ambassadors.duration;
             let expiration = BlockNumber(plan.posted.0 + plan.duration);
-            let times = (first_row..row_of(number + 1)).map(|row| exhibits.get(row).scan_seconds);
+            let times = its_rows.map(|row| exhibits.get(row).scan_seconds);
             plan.scanned = self.scans.scan(at, plan.posted, expiration, times);
             plans.push(plan);
         }
@@ -678,33 +750,24 @@ impl Setup {
     /// the label of an artifact is not: then arbiters have nothing to vote by, and rivals leave it alone.
     pub(crate) fn adopt(&self, plan: &mut BountyPlan, artifacts: &[Brought]) -> bool {
         plan.ambassador = VISITOR;
-        plan.first_kept = None;
         plan.labels = ArtifactSet::EMPTY;
-        plan.artifacts.clear();
         plan.file_types.clear();
         plan.results.clear();
         plan.factors.clear();
         plan.rivals.clear();
         plan.votes.clear();
         let blank = vec![None; self.corpus.engines().len()];
-        let mut targets: SmallVec<[Target<'_>; 1]> = SmallVec::new();
+        let (mut facts, mut targets): (SmallVec<[Arc<ArtifactFacts>; 1]>, SmallVec<[Target<'_>; 1]>) = Default::default();
         for brought in artifacts {
             let known = self.cached.iter().flat_map(|rows| rows.iter()).find(|exhibit| exhibit.row.id == brought.id);
             let target = match known {
-                Some(Exhibit { row, facts, file_type, family, .. }) => {
-                    plan.artifacts.push(facts.clone());
+                Some(Exhibit { row, facts: kept, file_type, family, .. }) => {
+                    facts.push(kept.clone());
                     Target { malicious: row.truth == Truth::Malicious, file_type: *file_type, family: *family, recorded: &row.recorded }
                 }
                 None if brought.test_file => {
                     let (truth, family) = (Truth::Malicious, Some(Arc::from("test file")));
-                    plan.artifacts.push(Arc::new(ArtifactFacts {
-                        id: brought.id,
-                        truth,
-                        size: None,
-                        file_type: None,
-                        family,
-                        first_seen: None,
-                    }));
+                    facts.push(Arc::new(ArtifactFacts { id: brought.id, truth, size: None, file_type: None, family, first_seen: None }));
                     let file_type = self.population.type_number(datasets::NO_TYPE);
                     Target { malicious: true, file_type, family: None, recorded: &blank }
                 }
@@ -716,6 +779,7 @@ impl Setup {
             plan.file_types.push(target.file_type);
             targets.push(target);
         }
+        plan.artifacts.take_facts(facts.into_iter());
         let seed = Key::root(self.scenario.seed);
         let at = seed.with(word::VISITOR).with(plan.guid.0 as u64).with((plan.guid.0 >> 64) as u64);
         self.population.plan(at, seed, &targets, &mut plan.rivals);

@@ -85,7 +85,7 @@ impl Groups {
     /// Counts an artifact, in whose place among the kept rows its groups are remembered, if it has one; see
     /// [`GroupScore::add`].
     #[inline]
-    pub fn add(&mut self, row: Option<usize>, facts: &Arc<ArtifactFacts>, malicious: bool, called: Option<bool>, profit: NctDelta) {
+    pub fn add(&mut self, row: Option<usize>, facts: &ArtifactFacts, malicious: bool, called: Option<bool>, profit: NctDelta) {
         let known = row.and_then(|row| self.rows.get(row).copied().flatten());
         let (family, month) = known.unwrap_or_else(|| self.find(row, facts));
         self.families.scores[usize::from(family)].add(malicious, called, profit);

@@ -364,7 +364,7 @@ pub enum CommandInput {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CommandOutput {
-    /// 0 benign, 1 malicious, anything else no answer: as clamscan does.
+    /// 0 benign, 1 malicious, anything else no answer: as clamscan does. Nor is 1 with nothing but a Python traceback.
     #[default]
     ExitCode,
     /// One JSON object on its standard output.

@@ -265,7 +265,7 @@ pub(crate) mod sample {
     }
 
     pub(crate) fn gate(typed: &str) -> Gate {
-        Gate::parse(typed, |name| figures::find(Subject::Scan, name), |_| Vec::new()).unwrap()
+        Gate::parse(typed, |name| figures::find(Subject::Scan, name), |_| String::new()).unwrap()
     }
 
     /// A measurement in which our side is `factor` times as fast as the other.

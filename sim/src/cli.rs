@@ -31,6 +31,7 @@ use crate::{
     },
     exit::{self, Exit, OrExit as _},
     progress::{self, Told},
+    usage,
 };
 
 const EXAMPLES: &str = "\
@@ -127,6 +128,7 @@ pub fn run<'a>(words: impl IntoIterator<Item = &'a str>, out: &mut dyn Write) ->
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    usage::note_inherited_children();
     panic::set_hook(Box::new(|panic| {
         // A backend that panics on an artifact has failed, and is counted so.
         if thread::current().name() == Some(engine::scanner::THREAD) {

@@ -367,21 +367,24 @@ fn asked(program: &Path, patience: Duration) -> Result<String, &'static str> {
     answers.sort();
     let mut versions = answers.into_iter().filter_map(|(_, answer)| version(&String::from_utf8_lossy(&answer)));
     match ended(&mut child, deadline) {
-        true => versions.next().ok_or("says no version"),
-        false => Err("does not answer"),
+        Some(true) => versions.next().ok_or("says no version"),
+        // What it says then is what is wrong with it.
+        Some(false) => Err("does not work: asked for its version, it ends with an error"),
+        None => Err("does not answer"),
     }
 }
 
-/// Waits until a program ends, and ends it if it takes too long; false then.
-fn ended(child: &mut Child, deadline: Instant) -> bool {
+/// Waits until a program ends, and answers whether well; or ends it if it takes too long.
+fn ended(child: &mut Child, deadline: Instant) -> Option<bool> {
     loop {
         match child.try_wait() {
-            Ok(Some(_)) => return true,
+            // Whoever says more than is read is ended by it.
+            Ok(Some(status)) => return Some(status.code().is_none_or(|code| code == 0)),
             Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return false;
+                return None;
             }
         }
     }
@@ -423,6 +426,8 @@ mod tests {
         assert_eq!(asked(&hostile, Duration::from_secs(30)), Ok("\\u{1b}[2Jv 1.2".to_owned()));
         let (_folder, silent) = program("exit 0");
         assert_eq!(asked(&silent, Duration::from_secs(30)), Err("says no version"));
+        let (_folder, broken) = program("echo 'error: rustup 1.2 could not choose a version' >&2; exit 1");
+        assert_eq!(asked(&broken, Duration::from_secs(30)), Err("does not work: asked for its version, it ends with an error"));
     }
 
     #[test]

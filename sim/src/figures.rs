@@ -265,10 +265,11 @@ pub fn shown(value: &Value, unit: Unit) -> String {
         Unit::Bytes if number.abs() < 1e4 => format!("{number:.0} B"),
         Unit::Bytes => format!("{:.2} MB", number / 1e6),
         Unit::Share => format!("{:.2} %", 100.0 * number),
-        Unit::Nct => format!("{number:.4} NCT"),
+        Unit::Nct => format!("{} NCT", text::nct(number, false)),
         Unit::Cores => format!("{number:.2} cores"),
         Unit::FilesPerSecond | Unit::BountiesPerSecond | Unit::MegabytesPerSecond => {
-            let rate = if number.abs() < 100.0 { format!("{number:.2}") } else { text::thousands(number.round().max(0.0) as u64) };
+            let small = if number.abs() < 0.1 { 5 } else { 2 };
+            let rate = if number.abs() < 100.0 { format!("{number:.small$}") } else { text::thousands(number.round().max(0.0) as u64) };
             format!("{rate} {}", unit.name())
         }
         Unit::Count if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => text::thousands(number as u64),
@@ -307,6 +308,22 @@ pub fn find(subject: Subject, name: &str) -> Option<Figure> {
     plain.or_else(backend)
 }
 
+/// What to say to who asks for a figure that there is not, among these: who reports it, which backends there are, or the names
+/// that it was probably meant to be. Ends with a space, or is empty.
+pub fn advice<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let elsewhere = [Subject::Scan, Subject::Replay].into_iter().find(|&subject| find(subject, name).is_some());
+    let backends: Vec<&str> = known.clone().filter_map(|known| known.strip_prefix("backends.")?.strip_suffix(".p99")).collect();
+    let near = text::nearest_few(name, known).join("`, `");
+    match elsewhere {
+        Some(Subject::Scan) if name.starts_with("backends.") && !backends.is_empty() => {
+            format!("the backends are {}; ", backends.iter().map(|backend| text::quote(backend)).collect::<Vec<_>>().join(", "))
+        }
+        Some(subject) => format!("it is one of `sim bench {}`; ", subject.name()),
+        None if near.is_empty() => String::new(),
+        None => format!("did you mean `{near}`? "),
+    }
+}
+
 /// The full name of a backend's figure.
 pub fn of_backend(backend: &str, figure: &str) -> String {
     format!("backends.{backend}.{figure}")
@@ -324,6 +341,16 @@ pub fn of_run_json(run: &serde_json::Value) -> BTreeMap<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_for_what_is_not_there_is_told_where_to_look() {
+        let scan = known(Subject::Scan, ["yara", "lists"]);
+        let asked = |name| advice(name, scan.keys().map(|name| &**name));
+        assert_eq!(asked("nct_per_bounty"), "it is one of `sim bench replay`; ");
+        assert_eq!(asked("backends.yora.p99"), "the backends are `lists`, `yara`; ");
+        assert!(asked("file_per_s").starts_with("did you mean `files_per_s"));
+        assert_eq!(advice("p99_scan", ["rank"].into_iter()), "it is one of `sim bench scan`; ");
+    }
 
     #[test]
     fn no_two_figures_of_a_subject_have_one_name() {

@@ -143,16 +143,12 @@ impl Expression {
 }
 
 impl Gate {
-    /// Understands a gate; `figure` knows figures by name, and `nearest` the names that one was probably meant to be.
+    /// Understands a gate; `figure` knows figures by name, and `advice` what to say of a name that it does not know.
     ///
     /// # Errors
     ///
     /// One sentence that says what is wrong with it, and what would be right.
-    pub fn parse(
-        typed: &str,
-        figure: impl FnOnce(&str) -> Option<Figure>,
-        nearest: impl FnOnce(&str) -> Vec<String>,
-    ) -> Result<Gate, GateError> {
+    pub fn parse(typed: &str, figure: impl FnOnce(&str) -> Option<Figure>, advice: impl FnOnce(&str) -> String) -> Result<Gate, GateError> {
         let wrong = |problem: String| GateError { gate: text::quote(typed), problem };
         let Some((place, symbol, operator)) = Operator::ALL
             .into_iter()
@@ -163,9 +159,7 @@ impl Gate {
         };
         let name = typed[..place].trim();
         let Some(about) = figure(name) else {
-            let near = nearest(name).join("`, `");
-            let hint = if near.is_empty() { ";".to_owned() } else { format!("; did you mean `{near}`?") };
-            return Err(wrong(format!("there is no figure {}{hint} `sim bench figures` lists all", text::quote(name))));
+            return Err(wrong(format!("there is no figure {}; {}`sim bench figures` lists all", text::quote(name), advice(name))));
         };
         let (bound, power) = parser::parse(&typed[place + symbol.len()..], about.unit).map_err(&wrong)?;
         if let parser::Power::Exactly(power) = power
@@ -502,7 +496,7 @@ mod tests {
     use crate::figures::{Subject, find};
 
     fn parse(subject: Subject, typed: &str) -> Result<Gate, String> {
-        Gate::parse(typed, |name| find(subject, name), |_| vec!["near".to_owned()]).map_err(|error| error.to_string())
+        Gate::parse(typed, |name| find(subject, name), |_| "did you mean `near`? ".to_owned()).map_err(|error| error.to_string())
     }
 
     /// What the bound comes to where `base` is that number.
@@ -527,7 +521,9 @@ mod tests {
             ("p99_scan <= 2s", 0.0, 2.0),
             ("p99_scan <= 1.5 ms + 500us", 0.0, 0.002),
             ("p99_scan <= 2 min", 0.0, 120.0),
-            ("p99_scan <= 2e-3", 0.0, 0.002),
+            ("p99_scan <= 2e-3 s", 0.0, 0.002),
+            ("p99_scan <= (1 + 1) * 2e-3 s", 0.0, 0.004),
+            ("p99_scan >= 0", 0.0, 0.0),
             ("p99_scan <= base + 10 ms", 0.5, 0.51),
             ("p99_scan <= base / base * 1s", 0.5, 1.0),
             ("peak_memory <= 512 MiB", 0.0, 536_870_912.0),
@@ -567,6 +563,11 @@ mod tests {
             ("p99_scan <= 1.2.3", "`1.2.3` is no number"),
             ("p99_scan <= 1e999", "1e999 is too large"),
             ("p99_scan <= 1 / 0", "it divides by zero"),
+            ("p99_scan <= 200", "200 of what? Write `200s`, or `200ms`"),
+            ("p99_scan <= base + 5", "5 of what? Write `5s`, or `5ms`"),
+            ("p99_scan <= 5 + base", "5 of what?"),
+            ("peak_memory <= 10 + 10", "20 of what? Write `20MB`, or `20MiB`"),
+            ("fpr <= 5", "5 is 500 %, and the figure is from 0 to 100 %; write `5%`"),
             ("tpr >= 0 / (1 - 1)", "the right side is no finite number"),
             ("tpr >= 1 / (1 - 1)", "the right side is no finite number"),
             ("instructions == base", "`instructions` differs by up to 1 % from start to start; use <= or >="),

@@ -17,6 +17,8 @@ use crate::{
     scan::{BackendReport, ScanReport},
     text::{cut, plain, thousands as count},
 };
+// As all reports write amounts.
+pub(crate) use crate::text::nct;
 
 /// Errors of a scan that are printed.
 const SHOWN: usize = 20;
@@ -24,23 +26,6 @@ const SHOWN: usize = 20;
 /// The beginning of a hash, which is enough to tell it from others.
 pub(crate) fn short(hash: &str) -> String {
     plain(&hash.chars().take(12).collect::<String>())
-}
-
-/// NCT with four decimals and groups; with its sign for a change.
-pub(crate) fn nct(amount: f64, signed: bool) -> String {
-    if !amount.is_finite() {
-        return "-".to_owned();
-    }
-    let text = format!("{:.4}", amount.abs());
-    let (whole, fraction) = text.split_once('.').expect("four decimals were asked for");
-    let whole = whole.parse().map_or_else(|_| whole.to_owned(), count);
-    let negative = amount < 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
-    let sign = match (signed, negative) {
-        (_, true) => "-",
-        (true, false) => "+",
-        (false, false) => "",
-    };
-    format!("{sign}{whole}.{fraction}")
 }
 
 /// A name from a file, made harmless and short.

@@ -125,6 +125,23 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// NCT with four decimals and groups; with its sign for a change.
+pub(crate) fn nct(amount: f64, signed: bool) -> String {
+    if !amount.is_finite() {
+        return "-".to_owned();
+    }
+    let text = format!("{:.4}", amount.abs());
+    let (whole, fraction) = text.split_once('.').expect("four decimals were asked for");
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), thousands);
+    let negative = amount < 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    let sign = match (signed, negative) {
+        (_, true) => "-",
+        (true, false) => "+",
+        (false, false) => "",
+    };
+    format!("{sign}{whole}.{fraction}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

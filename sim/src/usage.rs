@@ -1,6 +1,6 @@
 //! What this process and those it started take of the machine, as far as the system tells.
 
-use std::fs;
+use std::{fs, sync::OnceLock};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
@@ -48,8 +48,22 @@ pub fn forget_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The most memory that any one process had that this one started and that has ended, in bytes; none if there was none.
+/// What the largest child had when [`note_inherited_children`] was called.
+static INHERITED: OnceLock<Option<u64>> = OnceLock::new();
+
+/// Notes whose children this process took over: a shell that became this program had some of its own, and the system does not
+/// tell them apart. Call it before any child is started.
+pub fn note_inherited_children() {
+    INHERITED.get_or_init(largest_child_ever);
+}
+
+/// The most memory that any one process had that this one started and that has ended, in bytes; none if there was none, or none
+/// larger than what this process [took over](note_inherited_children).
 pub fn largest_child() -> Option<u64> {
+    largest_child_ever().filter(|&bytes| INHERITED.get().copied().flatten().is_none_or(|inherited| bytes > inherited))
+}
+
+fn largest_child_ever() -> Option<u64> {
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     let size = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?.max_rss();
     u64::try_from(size).ok().filter(|&size| size > 0).map(|size| size * unit)

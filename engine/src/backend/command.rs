@@ -157,7 +157,7 @@ impl Command {
         let version = config.version.as_deref().unwrap_or_default();
         Ok(Command {
             name: config.name().to_owned(),
-            fingerprint: format!("command:2:{version}:{}", hex::encode(&digest.finalize()[..16])),
+            fingerprint: format!("command:3:{version}:{}", hex::encode(&digest.finalize()[..16])),
             program: found,
             arguments: arguments.to_vec(),
             folder,
@@ -243,6 +243,7 @@ impl Backend for Command {
         match self.output {
             CommandOutput::ExitCode => match ended.code {
                 Some(0) => Ok(ScanResult::verdict(false).into()),
+                Some(1) if crashed(&ended) => Err(complaint(&ended, "after a crash, which is no verdict")),
                 Some(1) => Ok(ScanResult::verdict(true).into()),
                 _ => Err(complaint(&ended, "instead of exit code 0 or 1")),
             },
@@ -273,6 +274,12 @@ fn replace(argument: &str, file: &OsStr) -> OsString {
 fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     let mut open = fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(file)?;
     open.write_all(content)
+}
+
+/// Whether exit code 1 is that of Python after an exception that nobody caught, as which it would call everything malicious.
+fn crashed(ended: &Ended) -> bool {
+    let trace = b"Traceback (most recent call last):";
+    ended.stdout.is_empty() && ended.stderr.windows(trace.len()).any(|window| window == trace)
 }
 
 /// Why the way it ended is no answer. Who is killed, for want of memory, say, may answer another time.
@@ -441,6 +448,18 @@ mod tests {
         assert_eq!(Script::stdin("head -c 100000 > /dev/null; exit 1").scan(&vec![0; 16 << 20], LONG), verdict(true));
         let all = Script::stdin(r#"test "$(wc -c)" = 16777216 && exit 1"#);
         assert_eq!(all.scan(&vec![0; 16 << 20], LONG), verdict(true));
+    }
+
+    #[test]
+    fn a_crash_of_python_is_no_verdict() {
+        let crash = "echo 'Traceback (most recent call last):' >&2; echo 'KeyError: 1' >&2; exit 1";
+        let failure = Script::new(crash).scan(b"", LONG).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::BadAnswer);
+        assert!(failure.detail.contains("exit code 1 after a crash") && failure.detail.contains("KeyError"), "{}", failure.detail);
+        // What is complained about else, or beside an answer, is the program's own business.
+        for answer in ["echo 'warning: slow' >&2; exit 1", &format!("echo EICAR; {crash}")] {
+            assert_eq!(Script::new(answer).scan(b"", LONG), verdict(true), "{answer}");
+        }
     }
 
     #[test]

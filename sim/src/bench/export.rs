@@ -61,6 +61,11 @@ fn slug(name: &str) -> String {
     words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
+/// With six digits that say something, however small it is.
+fn six_digits(number: f64) -> String {
+    if number != 0.0 && number.abs() < 1e-2 { format!("{number:.5e}") } else { format!("{number:.6}") }
+}
+
 /// github-action-benchmark: the figures that get better that way.
 pub fn github(report: &BenchReport, better: Better) -> Json {
     let title = title(report);
@@ -71,7 +76,7 @@ pub fn github(report: &BenchReport, better: Better) -> Json {
             ("value".to_owned(), json!(number(figure)?)),
         ]);
         if let Some([low, high]) = figure.interval {
-            entry.insert("range".to_owned(), json!(format!("{low:.6} to {high:.6}")));
+            entry.insert("range".to_owned(), json!(format!("{} to {}", six_digits(low), six_digits(high))));
             entry.insert("extra".to_owned(), json!(format!("{} rounds", figure.rounds.len())));
         }
         Some(Json::Object(entry))
@@ -206,7 +211,7 @@ mod tests {
                   {
                     "extra": "12 rounds",
                     "name": "scan <b>\\u{1b}[31m corpus mine: backends.a|b<script>\\u{202e}.p99",
-                    "range": "0.003993 to 0.003997",
+                    "range": "3.99327e-3 to 3.99750e-3",
                     "unit": "s",
                     "value": 0.00399536238899671
                   },

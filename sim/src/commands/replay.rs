@@ -169,7 +169,7 @@ impl ReplayArgs {
         let names = || figures::RUN.iter().map(|of| of.figure.name);
         let parse = |typed: &String| {
             let figure = |name: &str| figures::RUN.iter().find(|of| of.figure.name == name).map(|of| of.figure);
-            let gate = Gate::parse(typed, figure, |name| text::nearest_few(name, names()))?;
+            let gate = Gate::parse(typed, figure, |name| figures::advice(name, names()))?;
             let lacks = match gate.figure.as_str() {
                 _ if gate.bound.uses_base() && base.is_none() => Some("`base` is nothing here; name a run.json with --baseline"),
                 "journal_sha256" if self.out.is_none() => Some("the journal is written with --out only"),

@@ -331,7 +331,7 @@ fn tell(summary: &Summary, folder: &Path, format: Format, out: &mut dyn Write) -
 }
 
 /// The command that compares the best trials in the market of the very best.
-fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
+pub(crate) fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
     let alike = summary.trials.iter().filter(|record| record.set == best.set).take(3);
     let scenario = folder::scenario(folder);
     let files = ["compare", &summary.corpus.path.to_string_lossy(), "--scenario", &scenario.to_string_lossy()].map(quoted);

@@ -15,7 +15,23 @@ const DEPTH: usize = 64;
 pub(super) fn parse(typed: &str, unit: Unit) -> Result<(Expression, Power), String> {
     let mut parser = Parser { rest: typed, unit, depth: 0 };
     let parsed = parser.sum()?;
-    parser.end().map(|()| parsed)
+    parser.end()?;
+    is_amount(&parsed, unit)?;
+    Ok(parsed)
+}
+
+/// Refuses a bare number as an amount where nobody can know what it counts, or which cannot be one: such a gate always holds.
+fn is_amount((expression, power): &(Expression, Power), unit: Unit) -> Result<(), String> {
+    let number = expression.value(f64::NAN);
+    match unit {
+        _ if *power != Power::Any || number.is_nan() => Ok(()),
+        Unit::Seconds if number != 0.0 => Err(format!("{number} of what? Write `{number}s`, or `{number}ms`")),
+        Unit::Bytes if number != 0.0 => Err(format!("{number} of what? Write `{number}MB`, or `{number}MiB`")),
+        Unit::Share if number.is_finite() && number.abs() > 1.0 => {
+            Err(format!("{number} is {} %, and the figure is from 0 to 100 %; write `{number}%`", 100.0 * number))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Which power of the figure's unit an expression has: a bare number may be an amount or a factor.
@@ -70,8 +86,9 @@ impl Parser<'_> {
             }
             let (right, other) = self.product()?;
             power = match (power, other) {
-                (Power::Any, other) => other,
-                (power, Power::Any) => power,
+                (Power::Any, Power::Any) => Power::Any,
+                (Power::Any, other) => is_amount(&(left.clone(), power), self.unit).map(|()| other)?,
+                (power, Power::Any) => is_amount(&(right.clone(), other), self.unit).map(|()| power)?,
                 (power, other) if power == other => power,
                 _ => return Err("amounts and plain numbers are added up; write percentages alone, as in `base - 5%`".to_owned()),
             };

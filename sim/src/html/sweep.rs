@@ -10,7 +10,7 @@ use super::{
     warnings,
 };
 use crate::{
-    commands::stage::quoted,
+    commands::{stage::quoted, sweep::comparison},
     report::{decimal, nct, sweep::settings},
     sweep::{
         sampler::Sampler,
@@ -221,7 +221,8 @@ fn effects(summary: &Summary) -> Markup {
 
 fn footer(summary: &Summary, path: &Path) -> Markup {
     let folder = quoted(&path.to_string_lossy());
-    let best = summary.best.as_ref();
+    let (best, first) = (summary.best.as_ref(), summary.trials.first());
+    let sure = first.map(|first| ("Be sure", code(&comparison(summary, path, first))));
     let again = best.map_or_else(
         || format!("sim sweep --out {folder} --resume"),
         |best| format!("sim replay --trial {} --sweep {folder}", quoted(&best.trial)),
@@ -233,6 +234,9 @@ fn footer(summary: &Summary, path: &Path) -> Markup {
             ("Program", plain(format!("sim {}", cut(&summary.version, NAME)))),
             ("Scenario", code(&summary.scenario_sha256)),
             ("Corpus", code(&summary.corpus.sha256)),
-        ],
+        ]
+        .into_iter()
+        .chain(sure)
+        .collect::<Vec<_>>(),
     )
 }

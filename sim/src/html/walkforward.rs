@@ -56,7 +56,7 @@ fn total(walked: &WalkForward) -> Markup {
             format!("{:.0} % interval {}", 100.0 * walked.method.confidence, interval(walk.per_bounty.interval)),
         ),
         ("Against the baseline, per bounty", signed(difference.per_bounty.nct), told),
-        ("Regret, NCT", signed(walk.regret_nct), format!("to {}, the best single one in hindsight", cut(&walk.best, NAME))),
+        ("Regret, NCT", plain(nct(walk.regret_nct, true)), format!("to {}, the best single one in hindsight", cut(&walk.best, NAME))),
     ])
 }
 

@@ -153,7 +153,11 @@ fn capital(explanation: &Explanation, out: &mut String) {
     let facts = &explanation.capital;
     out.push_str("\nCapital in NCT\n");
     let mut line = |what: &str, value: String, note: String| out.push_str(&fact(what, &value, &note));
-    line("wallet", nct(facts.wallet.nct, false), format!("{} would have been enough for this run", nct(facts.needed_nct, false)));
+    line(
+        "wallet",
+        nct(facts.wallet.nct, false),
+        format!("{} would have been enough for this run: what it earns pays later stakes", nct(facts.needed_nct, false)),
+    );
     let quantiles: Vec<String> =
         facts.locked_quantiles.iter().map(|quantile| format!("{:.0} %: {}", 100.0 * quantile.share, nct(quantile.nct, false))).collect();
     line("locked on average", nct(facts.locked_mean_nct, false), format!("over time {}", quantiles.join(", ")));

@@ -58,8 +58,8 @@ impl Bench<'_> {
         let known = figures::known(self.subject, backends.iter().map(String::as_str));
         let kept = self.saved().or_exit(Exit::Usage)?;
         let parse = |typed: &String| {
-            let gate =
-                Gate::parse(typed, |name| known.get(name).copied(), |name| text::nearest_few(name, known.keys().map(|name| &**name)))?;
+            let names = || known.keys().map(|name| &**name);
+            let gate = Gate::parse(typed, |name| known.get(name).copied(), |name| figures::advice(name, names()))?;
             match self.hopeless(&gate, kept.as_ref()) {
                 Some(why) => bail!("gate {}: {why}", text::quote(typed)),
                 None => Ok(gate),
@@ -183,7 +183,14 @@ impl Bench<'_> {
         let report = self.report(&judged, court, failed.as_ref());
         let exit = self.exit(&report, &judged);
         let delivered = self.deliver(&report, &exports, out);
-        let kept = if report.complete && exit != Exit::Gate { self.keep(&report, &judged) } else { Ok(()) };
+        let kept = match (report.complete, exit) {
+            (true, Exit::Gate) if measure.save_baseline.is_some() => {
+                self.say("no baseline was saved, because a gate failed");
+                Ok(())
+            }
+            (true, exit) if exit != Exit::Gate => self.keep(&report, &judged),
+            _ => Ok(()),
+        };
         delivered.and(kept)?;
         failed.map_or(Ok(exit), Err)
     }

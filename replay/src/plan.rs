@@ -476,6 +476,7 @@ impl Artifacts {
 impl Index<usize> for Artifacts {
     type Output = ArtifactFacts;
 
+    #[inline]
     fn index(&self, index: usize) -> &ArtifactFacts {
         match &self.0 {
             Held::Rows { kept, first, .. } => &kept[first + index].facts,

@@ -160,7 +160,7 @@ fn drawn(seed: u64, pairs: usize, noise: Noise) -> [Vec<f64>; 2] {
 
 /// A gate whose figure lies exactly on its bound, looked at after 10, 20 and 40 rounds.
 fn on_the_bound(seed: u64, noise: Noise) -> Outcome {
-    let gate = Gate::parse("seconds <= base", |name| find(Subject::Scan, name), |_| Vec::new()).expect("a gate");
+    let gate = Gate::parse("seconds <= base", |name| find(Subject::Scan, name), |_| String::new()).expect("a gate");
     let sides = drawn(seed, 40, noise);
     for (look, rounds) in [10, 20, 40].into_iter().enumerate() {
         let [ours, base] = [0, 1].map(|side| Known::Rounds(sides[side][..rounds].to_vec()));

@@ -630,11 +630,12 @@ impl World {
         }
         add(expiration, Act::Reveal);
         for (position, vote) in plan.votes.iter().enumerate() {
-            add(vote_start + vote.delay, Act::Vote(position as u32));
+            // Where the owner has made the window shorter than that, it is refused, but before the bounty is over.
+            add(vote_start.saturating_add(vote.delay).min(vote_end), Act::Vote(position as u32));
         }
         add(vote_end, Act::Settle);
         // One block later the hash that the arbiter is drawn with is known.
-        add(vote_end + 1, Act::Close);
+        add(vote_end.saturating_add(1), Act::Close);
     }
 
     /// Does what is due in this block.
@@ -666,7 +667,8 @@ impl World {
     }
 
     fn carry_on(&mut self, entry: Entry, observer: &mut dyn Observer) -> Result<(), PlayError> {
-        let Entry { due, slot, .. } = entry;
+        let Entry { number, due, slot } = entry;
+        debug_assert_eq!(number, self.open[slot as usize].plan.number, "nothing is due once a bounty is over");
         match due.act() {
             Act::Assert(position) => self.rival_asserts(slot, position as usize),
             Act::Decide => self.engine_decides(slot, observer),

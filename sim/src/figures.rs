@@ -311,7 +311,7 @@ pub fn find(subject: Subject, name: &str) -> Option<Figure> {
 /// What to say to who asks for a figure that there is not, among these: who reports it, which backends there are, or the names
 /// that it was probably meant to be. Ends with a space, or is empty.
 pub fn advice<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let elsewhere = [Subject::Scan, Subject::Replay].into_iter().find(|&subject| find(subject, name).is_some());
+    let elsewhere = [Subject::Replay, Subject::Scan].into_iter().find(|&subject| find(subject, name).is_some());
     let backends: Vec<&str> = known.clone().filter_map(|known| known.strip_prefix("backends.")?.strip_suffix(".p99")).collect();
     let near = text::nearest_few(name, known).join("`, `");
     match elsewhere {

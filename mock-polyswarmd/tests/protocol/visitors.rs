@@ -11,6 +11,7 @@ use market::{
     verdict::ArtifactSet,
 };
 use mock_polyswarmd::{chain::ChainName, node::VISITORS_MAXIMUM, run};
+use replay::scenario::Scenario;
 use serde_json::{Value, json};
 use wire::calldata::Call;
 
@@ -160,6 +161,25 @@ async fn everybody_simulated_follows_the_windows() {
         }
         assert!(side.balance(AccountId::REGISTRY) < Nct::whole(1), "{reveal}/{vote}: rounding alone stays behind");
     }
+}
+
+#[tokio::test]
+async fn votes_that_no_window_is_long_enough_for_end_with_their_bounty() {
+    // Enough that the places of those that are over are taken by others.
+    let scenario = Scenario { bounties: 60, ..lively() };
+    let market = Polyswarmd::start(Config { scenario, ..Config::default() }).await;
+    // Some arbiters take three blocks.
+    market.post("/_mock/windows", json!({ "assertion_reveal_window": 5, "arbiter_vote_window": 1 })).await.result();
+    market.mine(45).await;
+    market.post("/_mock/windows", json!({ "assertion_reveal_window": 5, "arbiter_vote_window": 20 })).await.result();
+    market.mine(400).await;
+    let node = market.server.node();
+    assert!(node.is_over());
+    let side = node.chains().market(ChainName::Side);
+    let votes = |number| side.bounty(side.bounty_guid(number).unwrap()).unwrap().votes.len();
+    let votes: Vec<usize> = (0..node.setup().bounties).map(votes).collect();
+    let (least, most) = (votes.iter().min().unwrap(), votes.iter().max().unwrap());
+    assert!(least < most, "the late are refused where the window is short: {votes:?}");
 }
 
 #[tokio::test]

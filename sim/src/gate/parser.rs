@@ -17,20 +17,34 @@ pub(super) fn parse(typed: &str, unit: Unit) -> Result<(Expression, Power), Stri
     let parsed = parser.sum()?;
     parser.end()?;
     is_amount(&parsed, unit)?;
+    if unit == Unit::Share && beyond(&parsed.0) {
+        return Err("the figure is from 0 to 1, or to 100 %; percentages have their sign, as in `5%`".to_owned());
+    }
     Ok(parsed)
 }
 
-/// Refuses a bare number as an amount where nobody can know what it counts, or which cannot be one: such a gate always holds.
+/// Refuses a bare number as an amount where nobody can know what it counts: such a gate would hold or fail by factors of thousands.
 fn is_amount((expression, power): &(Expression, Power), unit: Unit) -> Result<(), String> {
     let number = expression.value(f64::NAN);
+    if *power != Power::Any || !number.is_finite() || number == 0.0 {
+        return Ok(());
+    }
     match unit {
-        _ if *power != Power::Any || number.is_nan() => Ok(()),
-        Unit::Seconds if number != 0.0 => Err(format!("{number} of what? Write `{number}s`, or `{number}ms`")),
-        Unit::Bytes if number != 0.0 => Err(format!("{number} of what? Write `{number}MB`, or `{number}MiB`")),
-        Unit::Share if number.is_finite() && number.abs() > 1.0 => {
-            Err(format!("{number} is {} %, and the figure is from 0 to 100 %; write `{number}%`", 100.0 * number))
-        }
+        Unit::Seconds => Err(format!("{number} of what? Write `{number}s`, or `{number}ms`")),
+        Unit::Bytes => Err(format!("{number} of what? Write `{number}B`, or `{number}MB`")),
         _ => Ok(()),
+    }
+}
+
+/// Whether that is no share, or a share and something that is none: every gate with it holds, or none does.
+fn beyond(bound: &Expression) -> bool {
+    let outside = |side: &Expression| {
+        let number = side.value(f64::NAN);
+        number.is_finite() && number.abs() > 1.0
+    };
+    match bound {
+        Expression::Sum(one, other) | Expression::Difference(one, other) => outside(one) || outside(other),
+        _ => outside(bound),
     }
 }
 
@@ -87,8 +101,10 @@ impl Parser<'_> {
             let (right, other) = self.product()?;
             power = match (power, other) {
                 (Power::Any, Power::Any) => Power::Any,
-                (Power::Any, other) => is_amount(&(left.clone(), power), self.unit).map(|()| other)?,
-                (power, Power::Any) => is_amount(&(right.clone(), other), self.unit).map(|()| power)?,
+                (Power::Any, Power::Exactly(1)) => is_amount(&(left.clone(), power), self.unit).map(|()| other)?,
+                (Power::Exactly(1), Power::Any) => is_amount(&(right.clone(), other), self.unit).map(|()| power)?,
+                (Power::Any, other) => other,
+                (power, Power::Any) => power,
                 (power, other) if power == other => power,
                 _ => return Err("amounts and plain numbers are added up; write percentages alone, as in `base - 5%`".to_owned()),
             };

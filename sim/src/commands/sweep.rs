@@ -334,7 +334,8 @@ fn tell(summary: &Summary, folder: &Path, format: Format, out: &mut dyn Write) -
 pub(crate) fn comparison(summary: &Summary, folder: &Path, best: &Record) -> String {
     let alike = summary.trials.iter().filter(|record| record.set == best.set).take(3);
     let scenario = folder::scenario(folder);
-    let files = ["compare", &summary.corpus.path.to_string_lossy(), "--scenario", &scenario.to_string_lossy()].map(quoted);
+    let files =
+        ["compare", &shipped::name_of(&summary.corpus.path).to_string_lossy(), "--scenario", &scenario.to_string_lossy()].map(quoted);
     let mut words: Vec<String> = iter::once("sim".to_owned()).chain(files).collect();
     alike.for_each(|record| words.extend(["-s".to_owned(), quoted(&record.strategy)]));
     for (key, value) in best.chosen() {

@@ -629,9 +629,8 @@ impl World {
             add(scanned.min(expiration), Act::Decide);
         }
         add(expiration, Act::Reveal);
-        for (position, vote) in plan.votes.iter().enumerate() {
-            // Where the owner has made the window shorter than that, it is refused, but before the bounty is over.
-            add(vote_start.saturating_add(vote.delay).min(vote_end), Act::Vote(position as u32));
+        for position in 0..plan.votes.len() {
+            add(vote_wait(plan, position, (vote_start, vote_end)), Act::Vote(position as u32));
         }
         add(vote_end, Act::Settle);
         // One block later the hash that the arbiter is drawn with is known.
@@ -934,6 +933,12 @@ fn consensus(bounty: &Bounty, rules: &RuleSet) -> Option<ArtifactSet> {
 fn ends(duration: u64, windows: &Windows) -> (u64, u64) {
     let vote_start = duration.saturating_add(windows.reveal().saturating_to());
     (vote_start, vote_start.saturating_add(windows.vote().saturating_to()))
+}
+
+/// Blocks from posting to a vote. Where the owner has made the window too short for it, it is refused, but before the bounty is
+/// over.
+fn vote_wait(plan: &BountyPlan, position: usize, (vote_start, vote_end): (u64, u64)) -> u64 {
+    vote_start.saturating_add(plan.votes[position].delay).min(vote_end)
 }
 
 /// What a rival commits to. Among themselves its nonce follows from the guid and its number: nobody has to guess it in

@@ -319,6 +319,17 @@ fn an_answer_that_is_never_as_sure_as_before_is_not_the_same() {
 }
 
 #[test]
+fn children_of_a_shell_that_became_this_process_are_not_counted() {
+    let place = Place::new();
+    // What a shell started before is a child of the process that it becomes.
+    let becomes =
+        format!("/bin/true; exec {} bench scan . --engine static.toml --format json {}", cargo_bin!("sim").display(), QUICK.join(" "));
+    let output = Command::new("/bin/sh").args(["-c", &becomes]).current_dir(place.folder.path()).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["figures"].get("peak_memory_child").is_none(), "no backend started anything: {report}");
+}
+
+#[test]
 fn who_is_killed_may_answer_another_time() {
     let place = Place::new();
     place.write("killed.sh", "grep -q bad \"$1\" && kill -KILL $$\nexit 0\n");

@@ -8,7 +8,7 @@ use market::{
     rejection::Rejection,
 };
 
-use super::{Decision, Observer, PATIENCE, World, ends};
+use super::{Decision, Observer, PATIENCE, World, ends, vote_wait};
 use crate::{
     agenda::{Act, Due, Entry},
     plan::Brought,
@@ -58,8 +58,7 @@ impl World {
             let (vote_start, vote_end) = ends(plan.duration, self.market.windows_of(bounty));
             let act = entry.due.act();
             let due = match act {
-                // A vote that comes too late is refused, but before the bounty is over.
-                Act::Vote(position) => Due::new(vote_start.saturating_add(plan.votes[position as usize].delay).min(vote_end), act),
+                Act::Vote(position) => Due::new(vote_wait(plan, position as usize, (vote_start, vote_end)), act),
                 Act::Settle => Due::new(vote_end, act),
                 Act::Close => Due::new(vote_end.saturating_add(1), act),
                 _ => entry.due,

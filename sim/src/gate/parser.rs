@@ -14,22 +14,22 @@ const DEPTH: usize = 64;
 /// What is wrong with it.
 pub(super) fn parse(typed: &str, unit: Unit) -> Result<(Expression, Power), String> {
     let mut parser = Parser { rest: typed, unit, depth: 0 };
-    let parsed = parser.sum()?;
+    let (bound, power) = parser.sum()?;
     parser.end()?;
-    is_amount(&parsed, unit)?;
-    if unit == Unit::Share && beyond(&parsed.0) {
+    if power == Power::Any {
+        counted(&bound, unit)?;
+    }
+    if unit == Unit::Share && beyond(&bound) {
         return Err("the figure is from 0 to 1, or to 100 %; percentages have their sign, as in `5%`".to_owned());
     }
-    Ok(parsed)
+    Ok((bound, power))
 }
 
 /// Refuses a bare number as an amount where nobody can know what it counts: such a gate would hold or fail by factors of thousands.
-fn is_amount((expression, power): &(Expression, Power), unit: Unit) -> Result<(), String> {
-    let number = expression.value(f64::NAN);
-    if *power != Power::Any || !number.is_finite() || number == 0.0 {
-        return Ok(());
-    }
+fn counted(amount: &Expression, unit: Unit) -> Result<(), String> {
+    let number = amount.value(f64::NAN);
     match unit {
+        _ if !number.is_finite() || number == 0.0 => Ok(()),
         Unit::Seconds => Err(format!("{number} of what? Write `{number}s`, or `{number}ms`")),
         Unit::Bytes => Err(format!("{number} of what? Write `{number}B`, or `{number}MB`")),
         _ => Ok(()),
@@ -100,9 +100,8 @@ impl Parser<'_> {
             }
             let (right, other) = self.product()?;
             power = match (power, other) {
-                (Power::Any, Power::Any) => Power::Any,
-                (Power::Any, Power::Exactly(1)) => is_amount(&(left.clone(), power), self.unit).map(|()| other)?,
-                (Power::Exactly(1), Power::Any) => is_amount(&(right.clone(), other), self.unit).map(|()| power)?,
+                (Power::Any, Power::Exactly(1)) => counted(&left, self.unit).map(|()| other)?,
+                (Power::Exactly(1), Power::Any) => counted(&right, self.unit).map(|()| power)?,
                 (Power::Any, other) => other,
                 (power, Power::Any) => power,
                 (power, other) if power == other => power,

@@ -99,6 +99,8 @@ pub struct Setup {
     pub inputs: Vec<String>,
     /// Answers of the engine's backends that did not come, and may another time: then the run may be another one.
     pub missing_answers: u64,
+    /// Each of the engine's backends failed on every artifact.
+    pub nothing_answered: bool,
     /// Where each of the engine's backends has its answers from; none for an engine from outside.
     sources: Vec<AnswerSource>,
     verdicts: Arc<VerdictTable>,
@@ -171,7 +173,7 @@ impl Setup {
             warnings
                 .push("the engine's filter asks for file names: nobody announces any in a replay, so those rules never hold".to_owned());
         }
-        let (missing_answers, verdicts, sources, cached) = Default::default();
+        let (missing_answers, nothing_answered, verdicts, sources, cached) = Default::default();
         Ok(Setup {
             scenario,
             rules,
@@ -182,6 +184,7 @@ impl Setup {
             warnings,
             inputs,
             missing_answers,
+            nothing_answered,
             sources,
             verdicts,
             filter,
@@ -478,6 +481,7 @@ impl Index<usize> for Artifacts {
 
     #[inline]
     fn index(&self, index: usize) -> &ArtifactFacts {
+        debug_assert!(index < self.len(), "the next row is of another bounty");
         match &self.0 {
             Held::Rows { kept, first, .. } => &kept[first + index].facts,
             Held::Facts(facts) => &facts[index],

@@ -326,7 +326,7 @@ impl Program {
 
 /// The first file of that name in a folder of `PATH`. Folders that depend on where this process is are left out: who can write
 /// there could have anything run.
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH")?;
     env::split_paths(&folders).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(|path| is_program(path))
 }

@@ -273,6 +273,7 @@ pub fn shown(value: &Value, unit: Unit) -> String {
             format!("{rate} {}", unit.name())
         }
         Unit::Count if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => text::thousands(number as u64),
+        Unit::Count if (1e4..1e15).contains(&number) => text::thousands(number.round() as u64),
         Unit::Count | Unit::Hash => format!("{number:.4}"),
     }
 }

@@ -527,6 +527,7 @@ mod tests {
             ("p99_scan <= base * (1 + 5% * 2)", 1.0, 1.1),
             ("p99_scan <= base * (1 + 10 ms / base)", 0.1, 0.11),
             ("tpr >= (base + 3) / 4", 0.8, 0.95),
+            ("tpr >= base * 3 - 2", 0.9, 0.7),
             ("p99_scan <= base + 10 ms", 0.5, 0.51),
             ("p99_scan <= base / base * 1s", 0.5, 1.0),
             ("peak_memory <= 512 MiB", 0.0, 536_870_912.0),

@@ -95,6 +95,11 @@ impl ScanReport {
         let failures = self.backends.iter().flat_map(|backend| &backend.failures);
         failures.filter(|(kind, _)| kind.may_come()).map(|(_, count)| count).sum()
     }
+
+    /// True if every backend failed on everything that it was asked about.
+    pub fn nothing_answered(&self) -> bool {
+        !self.backends.is_empty() && self.backends.iter().all(BackendReport::failed)
+    }
 }
 
 /// Why figures may be others the next time, if so many answers did not come that may another time.

@@ -280,6 +280,41 @@ fn a_side_that_answers_nothing_holds_nobody_and_is_told_of() {
 }
 
 #[test]
+fn a_market_in_which_nothing_was_answered_holds_nobody_either() {
+    let place = Place::new();
+    place.engine("mute.toml", "kind = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"exit 9\"]");
+    let replay = |engine: &str, words: &[&str]| {
+        let all = ["bench", "replay", ".", "--engine", engine, "--set", "bounties=6", "--no-nulls", "--rounds", "1", "--format", "json"];
+        let output = place.sim(&[&all[..], &QUICK, words].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let own = replay("mute.toml", &["--save-baseline", "main", "--gate", "nct_per_bounty <= 5"]);
+    assert!(own["nothing_answered"] == true && warned(&own, "every backend failed on every artifact"), "{own}");
+    assert!(outcomes(&own) == ["pass"] && !place.path(".sim-bench/main.json").exists(), "{own}");
+    let gates = ["--gate", "nct_per_bounty >= base", "--gate", "coverage >= base", "--gate", "bounties == base"];
+    let other = replay("find.toml", &[&["--against", "mute.toml"], &gates[..]].concat());
+    assert_eq!(outcomes(&other), ["cannot-tell", "cannot-tell", "pass"], "{other}");
+}
+
+#[test]
+fn a_sound_baseline_is_not_lost_because_another_one_is_unfit() {
+    let place = Place::new();
+    let rounds = ["--rounds", "1"];
+    assert_eq!(place.scan("find.toml", &[&rounds[..], &["--save-baseline", "main"]].concat()).0, 0);
+    assert_eq!(place.scan("find.toml", &[&rounds[..], &["--save-baseline", "old"]].concat()).0, 0);
+    let damaged = fs::read_to_string(place.path(".sim-bench/old.json")).unwrap();
+    let mut damaged: Value = serde_json::from_str(&damaged).unwrap();
+    damaged["name"]["corpus_sha256"] = "00".into();
+    place.write(".sim-bench/old.json", &damaged.to_string());
+    let kept = || fs::read_to_string(place.path(".sim-bench/main.json")).unwrap();
+    let before = kept();
+    let words = ["--baseline", "old", "--save-baseline", "main", "--gate", "tpr >= base"];
+    let (exit, report) = place.scan("static.toml", &[&rounds[..], &words].concat());
+    assert_eq!((exit, outcomes(&report)), (0, vec!["cannot-tell"]));
+    assert_eq!(kept(), before, "nobody looked at it");
+}
+
+#[test]
 fn what_is_late_decides_no_gate_but_those_on_lateness() {
     let place = Place::new();
     // Late the first time alone.

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use crate::text;
+use crate::{doctor::on_path, text};
 
 /// What stands before the number of instructions in callgrind's file; the event counted by default is `Ir` alone.
 const TOTALS: [&str; 2] = ["totals:", "summary:"];
@@ -24,8 +24,7 @@ const TOTALS: [&str; 2] = ["totals:", "summary:"];
 ///
 /// If there is none.
 pub fn check() -> Result<()> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    if env::split_paths(&path).any(|folder| folder.join("valgrind").is_file()) { Ok(()) } else { Err(missing()) }
+    on_path("valgrind").map(drop).ok_or_else(missing)
 }
 
 fn missing() -> anyhow::Error {

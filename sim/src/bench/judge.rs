@@ -106,10 +106,9 @@ impl Judged<'_> {
     }
 
     fn missing(&self, name: &str) -> String {
-        match name {
-            "instructions" => "instructions were not counted; ask for them with --instructions".to_owned(),
-            _ if !self.measured.complete => format!("the measurement ended before `{name}` was known"),
-            _ => format!("there is no `{name}` here: it is not defined for this input, or the system does not tell"),
+        match self.measured.complete {
+            false => format!("the measurement ended before `{name}` was known"),
+            true => format!("there is no `{name}` here: it is not defined for this input, or the system does not tell"),
         }
     }
 
@@ -235,7 +234,8 @@ impl Judged<'_> {
 /// Why nobody is held to a figure of somebody else, if so: it is not sure, or it comes from answers, and there were none.
 fn no_measure<'a>(unsure: &'a BTreeMap<String, String>, nothing_answered: bool, name: &str) -> Option<&'a str> {
     let plain = name.rsplit_once('.').map_or(name, |(_, plain)| plain);
-    let silent = (nothing_answered && ANSWERED.contains(&plain)).then_some(NOTHING_ANSWERED);
+    let answered = ANSWERED.contains(&plain) || figures::decided(name);
+    let silent = (nothing_answered && answered).then_some(NOTHING_ANSWERED);
     unsure.get(name).map(String::as_str).or(silent)
 }
 

@@ -23,7 +23,10 @@ use replay::{
     world::{ClosedBounty, NoJournal, Observer},
 };
 
-use super::rounds::{Facts, Observation, Side};
+use super::{
+    calls::NOTHING_ANSWERED,
+    rounds::{Facts, Observation, Side},
+};
 use crate::{
     execute::{self, Broken, Watcher},
     exit::{Exit, OrExit},
@@ -136,7 +139,11 @@ impl<'a> ReplaySide<'a> {
         let mut exact: BTreeMap<String, Value> = of_run_json(&serde_json::to_value(&run)?);
         let finished = journal.finish().context("cannot finish the journal")?;
         exact.insert("journal_sha256".to_owned(), Value::Text(hex::encode(finished.sha256)));
-        self.facts = Facts { exact, warnings: run.warnings, missing_answers: run.missing_answers, ..Facts::default() };
+        let (missing_answers, nothing_answered) = (run.missing_answers, setup.nothing_answered);
+        self.facts = Facts { exact, warnings: run.warnings, missing_answers, nothing_answered, ..Facts::default() };
+        if nothing_answered {
+            self.facts.warnings.push(NOTHING_ANSWERED.to_owned());
+        }
         if let Some(why) = scan::doubt(run.missing_answers) {
             self.facts.doubt(self.decided_figures(), &why);
         }

@@ -146,7 +146,7 @@ impl ScanArgs {
             return Ok(Exit::Interrupted);
         }
         // What is partly blind is reported; what sees nothing at all is of no use to anybody who waits for it.
-        if !scan.backends.is_empty() && scan.backends.iter().all(BackendReport::failed) {
+        if scan.nothing_answered() {
             return Err(anyhow!("every backend failed on every artifact; the report says why")).or_exit(Exit::Usage);
         }
         Ok(Exit::Success)

@@ -102,6 +102,8 @@ impl StageArgs {
         let mut setup = setup.scanned(verdicts).or_exit(Exit::Usage)?;
         setup.warnings.extend(chosen.into_iter().chain(report::scan_warnings(&scan)));
         setup.missing_answers = scan.missing();
+        // Recorded backends are not scanned with, and have answers.
+        setup.nothing_answered = scan.nothing_answered() && scan.backends.len() == setup.scenario.engine.backends.len();
         Ok(Some(Stage {
             scenario_sha256: scenario_sha256(&settings.scenario),
             scenario_toml: self.as_played(&settings, &setup, &path),

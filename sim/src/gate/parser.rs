@@ -36,14 +36,17 @@ fn counted(amount: &Expression, unit: Unit) -> Result<(), String> {
     }
 }
 
-/// Whether that is no share, or a share and something that is none: every gate with it holds, or none does.
+/// Whether that is no share, or `base` and something that is none: every gate with it holds, or none does.
 fn beyond(bound: &Expression) -> bool {
     let outside = |side: &Expression| {
         let number = side.value(f64::NAN);
         number.is_finite() && number.abs() > 1.0
     };
     match bound {
-        Expression::Sum(one, other) | Expression::Difference(one, other) => outside(one) || outside(other),
+        Expression::Sum(one, other) | Expression::Difference(one, other) => match (&**one, &**other) {
+            (Expression::Base, side) | (side, Expression::Base) => outside(side),
+            _ => outside(bound),
+        },
         _ => outside(bound),
     }
 }

@@ -185,7 +185,7 @@ impl Bench<'_> {
         let delivered = self.deliver(&report, &exports, out);
         let kept = match (report.complete, exit) {
             (true, Exit::Gate) if measure.save_baseline.is_some() => {
-                self.say("no baseline was saved, because a gate failed");
+                self.say("no baseline was saved, because of the gates");
                 Ok(())
             }
             (true, exit) if exit != Exit::Gate => self.keep(&report, &judged),
@@ -239,7 +239,9 @@ impl Bench<'_> {
             self.say(&format!("warning: this report is kept as no baseline, because nothing should be held to it: {why}"));
             return Ok(());
         }
-        let untold = |gate: &Gate| gate.bound.uses_base() && !judged.waits_for_baseline(gate);
+        // Another one's fault is not that of the one in this place.
+        let own = self.measure.baseline.as_ref() == Some(name);
+        let untold = |gate: &Gate| gate.bound.uses_base() && !(own && judged.waits_for_baseline(gate));
         if file.exists() && untold_gates(report, judged).any(untold) {
             let file = text::shown(&file);
             self.say(&format!("left {file} as it is, because a gate on `base` cannot be told; take it away to begin anew"));
@@ -266,8 +268,7 @@ impl Bench<'_> {
             (Outcome::CannotTell, CannotTell::Warn | CannotTell::Fail) => {
                 for answer in report.gates.iter().filter(|answer| answer.outcome == Outcome::CannotTell) {
                     let line = format!("warning: gate {} cannot be told: {}", text::quote(&answer.gate), text::plain(&answer.why));
-                    // Nobody has to listen.
-                    let _ = writeln!(stderr(), "{line}");
+                    self.say(&line);
                 }
                 Exit::Success
             }

@@ -21,7 +21,7 @@ use crate::{
     exit::{Exit, OrExit},
     progress::Progress,
     report,
-    scan::{self, BackendReport, ScanReport, Wishes},
+    scan::{self, ScanReport, Wishes},
     settings::{Settings, SettingsArgs},
     shipped, text,
 };

@@ -84,13 +84,42 @@ impl Stream {
     /// Uniform in [0, 1), 53 bits.
     #[inline]
     pub fn uniform(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+        self.draw().value()
+    }
+
+    /// The same, to be looked up in tables too.
+    #[inline]
+    pub fn draw(&mut self) -> Uniform {
+        Uniform(self.bits() >> 11)
     }
 
     /// Uniform in 0..n.
     #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
+    }
+}
+
+/// A uniform draw from [0, 1): 53 bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Uniform(u64);
+
+impl Uniform {
+    /// The draw that gives this number, from [0, 1), or the next one below.
+    pub fn of(value: f64) -> Uniform {
+        Uniform((value * (1u64 << 53) as f64) as u64)
+    }
+
+    /// As a number.
+    #[inline]
+    pub fn value(self) -> f64 {
+        self.0 as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// In which of `2^bits` equal parts of [0, 1) it lies, from 0; up to 53 bits.
+    #[inline]
+    pub fn part(self, bits: u32) -> usize {
+        (self.0 >> (53 - bits)) as usize
     }
 }
 
@@ -132,6 +161,16 @@ mod tests {
         assert_eq!(draws(Key::EMPTY.named("x")), [4898378944286905026, 16649430352250888852]);
         assert_eq!(draws(Key::EMPTY.named("competitor").with(7).with(20240611)), [13830309124210826907, 8184732648321169945]);
         assert_eq!(draws(Key::EMPTY.named("arbiter").with(20240611).with(3).with(2)), [3561628026430963042, 12827219450165356926]);
+    }
+
+    #[test]
+    fn the_part_of_a_draw_is_that_of_its_number() {
+        let mut chance = Key::root(3).stream();
+        for _ in 0..10_000 {
+            let draw = chance.draw();
+            assert_eq!(Uniform::of(draw.value()).value(), draw.value());
+            assert_eq!([8, 10].map(|bits| draw.part(bits)), [256.0, 1024.0].map(|parts| (draw.value() * parts) as usize));
+        }
     }
 
     #[test]

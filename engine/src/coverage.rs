@@ -31,8 +31,10 @@ struct Group {
     malicious: u32,
     /// Hits to expect: sum of `p (1 - p)`.
     hits: f64,
-    /// For each part of the normal distribution: what malicious artifacts to expect, and the sum of the squared rates.
-    expected: [(f64, f64); NODES],
+    /// For each part of the normal distribution: what malicious artifacts to expect.
+    expected: [f64; NODES],
+    /// And the sum of the squared rates.
+    squares: [f64; NODES],
 }
 
 impl Group {
@@ -40,7 +42,7 @@ impl Group {
     /// between 0 and 1, because a whole number takes up a stretch of the distribution, which may lie within in part.
     fn covered(&self) -> f64 {
         let (mut below, mut exactly) = (0.0, 0.0);
-        for (sum, squares) in self.expected {
+        for (sum, squares) in self.expected.into_iter().zip(self.squares) {
             // The binomial distribution of the same mean and variance.
             let trials = (sum * sum / squares).ceil().clamp(f64::from(self.malicious.max(1)), f64::from(self.artifacts));
             let (less, equal) = binomial(trials as u32, self.malicious, sum / trials);
@@ -125,8 +127,10 @@ impl Coverage {
         group.artifacts += 1;
         group.malicious += u32::from(malicious);
         group.hits += expected.hits;
-        for (rate, (sum, squares)) in expected.rates.iter().zip(&mut group.expected) {
-            (*sum, *squares) = (*sum + rate, *squares + rate * rate);
+        for part in 0..NODES {
+            let rate = expected.rates[part];
+            group.expected[part] += rate;
+            group.squares[part] += rate * rate;
         }
         if group.hits >= HITS || group.artifacts == MOST {
             self.groups += 1;
@@ -178,11 +182,12 @@ mod tests {
         for (p, wide) in [(0.3, 0.5), (0.02, 1.0), (0.9, 3.0), (0.5, 0.05), (0.01, 2.0)] {
             let artifacts = (HITS / (p * (1.0 - p))).ceil() as u32;
             let rates = NORMAL.map(|node| logistic(logit(p) + wide * node));
-            let expected = rates.map(|rate| (f64::from(artifacts) * rate, f64::from(artifacts) * rate * rate));
+            let expected = rates.map(|rate| f64::from(artifacts) * rate);
+            let squares = rates.map(|rate| f64::from(artifacts) * rate * rate);
             let covered: f64 = (0..=artifacts)
                 .map(|malicious| {
                     let weight = rates.iter().map(|&rate| binomial(artifacts, malicious, rate).1).sum::<f64>() / NODES as f64;
-                    weight * Group { artifacts, malicious, hits: HITS, expected }.covered()
+                    weight * Group { artifacts, malicious, hits: HITS, expected, squares }.covered()
                 })
                 .sum();
             assert!((covered - LEVEL).abs() < 1e-4, "{p} {wide}: {covered}");

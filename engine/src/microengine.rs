@@ -1,6 +1,6 @@
 //! The microengine as a state machine: events in, effects out, no I/O. Live and simulated drivers run the same lines.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::collections::VecDeque;
 
 use alloy_primitives::U256;
 use market::{
@@ -82,6 +82,21 @@ enum Step {
     Settle,
 }
 
+/// Own assertions by the block in which one step is due for them, and of a block by guid. Who comes last is mostly due last,
+/// so a sorted queue is faster than a heap.
+#[derive(Debug, Default)]
+struct Agenda(VecDeque<(BlockNumber, Guid)>);
+
+impl Agenda {
+    fn add(&mut self, block: BlockNumber, guid: Guid) {
+        let due = (block, guid);
+        match self.0.back() {
+            Some(&last) if due < last => self.0.insert(self.0.partition_point(|&other| other < due), due),
+            _ => self.0.push_back(due),
+        }
+    }
+}
+
 /// An own assertion on chain, and when there is something to do for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Promise {
@@ -105,7 +120,9 @@ pub struct Microengine {
     /// Where nonces come from instead.
     draw_nonce: Option<fn() -> U256>,
     promises: GuidMap<Promise>,
-    due: BinaryHeap<Reverse<(BlockNumber, Guid, Step)>>,
+    /// When own assertions can be revealed, and when they can be settled.
+    reveals: Agenda,
+    settlements: Agenda,
 }
 
 impl Microengine {
@@ -113,8 +130,8 @@ impl Microengine {
     ///
     /// `secret` must be unguessable where the market is real: nonces follow from it.
     pub fn new(backends: usize, judge: Judge, staker: Box<dyn Staker>, secret: Key) -> Microengine {
-        let (draw_nonce, promises, due) = Default::default();
-        Microengine { trader: Trader::new(judge, staker), backends, secret, draw_nonce, promises, due }
+        let (draw_nonce, promises, reveals, settlements) = Default::default();
+        Microengine { trader: Trader::new(judge, staker), backends, secret, draw_nonce, promises, reveals, settlements }
     }
 
     /// Takes nonces from `draw` (which must not give zero), instead of from the secret.
@@ -142,7 +159,19 @@ impl Microengine {
 
     /// The next block in which there is something to do, if any.
     pub fn due(&self) -> Option<BlockNumber> {
-        self.due.peek().map(|&Reverse((block, ..))| block)
+        match (self.reveals.0.front(), self.settlements.0.front()) {
+            (Some(reveal), Some(settlement)) => Some(reveal.0.min(settlement.0)),
+            (reveal, settlement) => reveal.or(settlement).map(|&(block, _)| block),
+        }
+    }
+
+    /// What is due next: in order of blocks, guids and steps.
+    fn next(&self) -> Option<(BlockNumber, Guid, Step)> {
+        let first = |agenda: &Agenda, step: Step| agenda.0.front().map(|&(block, guid)| (block, guid, step));
+        match (first(&self.reveals, Step::Reveal), first(&self.settlements, Step::Settle)) {
+            (Some(reveal), Some(settlement)) => Some(reveal.min(settlement)),
+            (reveal, settlement) => reveal.or(settlement),
+        }
     }
 
     /// Takes in what happened by block `now` and adds what to do to `effects`.
@@ -176,10 +205,10 @@ impl Microengine {
 
     fn schedule(&mut self, guid: Guid, promise: &Promise, revealed: bool) {
         if !revealed {
-            self.due.push(Reverse((promise.expiration, guid, Step::Reveal)));
+            self.reveals.add(promise.expiration, guid);
         }
         if let Some(block) = promise.settles {
-            self.due.push(Reverse((block, guid, Step::Settle)));
+            self.settlements.add(block, guid);
         }
     }
 
@@ -207,20 +236,23 @@ impl Microengine {
 
     /// Does what is due by block `now`.
     fn act(&mut self, now: BlockNumber, effects: &mut Vec<Effect>) {
-        while let Some(&Reverse((block, guid, step))) = self.due.peek() {
+        while let Some((block, guid, step)) = self.next() {
             if block > now {
                 break;
             }
-            self.due.pop();
-            match (step, self.promises.get(&guid)) {
-                (Step::Reveal, Some(promise)) => {
-                    effects.push(Effect::RevealAssertion { guid, index: promise.index, opening: promise.opening })
+            match step {
+                Step::Reveal => {
+                    self.reveals.0.pop_front();
+                    if let Some(&Promise { index, opening, .. }) = self.promises.get(&guid) {
+                        effects.push(Effect::RevealAssertion { guid, index, opening });
+                    }
                 }
-                (Step::Settle, Some(_)) => {
-                    self.promises.remove(&guid);
-                    effects.push(Effect::SettleBounty { guid });
+                Step::Settle => {
+                    self.settlements.0.pop_front();
+                    if self.promises.remove(&guid).is_some() {
+                        effects.push(Effect::SettleBounty { guid });
+                    }
                 }
-                (_, None) => {}
             }
         }
     }

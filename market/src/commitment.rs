@@ -43,7 +43,7 @@ impl Commitment {
     pub fn compute(author: Address, opening: Opening) -> B256 {
         let nonce = U256::from_be_bytes(keccak256(opening.nonce.to_be_bytes::<32>()).0);
         let author = U256::from_be_slice(author.as_slice());
-        keccak256((opening.verdicts.0 ^ nonce ^ author).to_be_bytes::<32>())
+        keccak256((opening.verdicts.to_uint() ^ nonce ^ author).to_be_bytes::<32>())
     }
 
     /// The commitment as it stands on chain.
@@ -61,7 +61,9 @@ impl Commitment {
             Kind::Hash(hash) => Commitment::compute(author, opening) == B256::from(hash),
             // Another nonce could open the same hash to other verdicts (the commitment does not bind); an account
             // that wants to play that trick commits by hash.
-            Kind::Envelope(sealed) => word::same(&sealed.nonce, &opening.nonce) && sealed.verdicts == opening.verdicts,
+            Kind::Envelope(sealed) => {
+                word::same(*sealed.nonce.as_limbs(), *opening.nonce.as_limbs()) && sealed.verdicts == opening.verdicts
+            }
         }
     }
 

@@ -378,8 +378,22 @@ impl NctDelta {
     }
 
     /// True below zero.
+    #[inline]
     pub fn is_negative(self) -> bool {
         self.0.is_negative()
+    }
+
+    /// The change in wei, if it fits 128 bits with its sign.
+    #[inline]
+    fn to_short(self) -> Option<i128> {
+        let [low, high] = Nct::from_uint(self.0.into_raw()).halves();
+        let short = low as i128;
+        (high as i128 == short >> 127).then_some(short)
+    }
+
+    #[inline]
+    fn from_short(short: i128) -> NctDelta {
+        NctDelta(I256::from_raw(Nct::from_halves(short as u128, (short >> 127) as u128).to_uint()))
     }
 
     /// The change in NCT as a float, for statistics and pictures only.
@@ -398,26 +412,43 @@ impl From<Nct> for NctDelta {
     /// # Panics
     ///
     /// If the amount exceeds 255 bits.
+    #[inline]
     fn from(amount: Nct) -> NctDelta {
+        if let Some(short) = amount.to_wei().and_then(|wei| i128::try_from(wei).ok()) {
+            return NctDelta::from_short(short);
+        }
         NctDelta(I256::try_from(amount.to_uint()).expect("an amount within 255 bits"))
     }
 }
 
 impl std::ops::Add for NctDelta {
     type Output = NctDelta;
+    #[inline]
     fn add(self, other: NctDelta) -> NctDelta {
+        if let (Some(a), Some(b)) = (self.to_short(), other.to_short())
+            && let Some(sum) = a.checked_add(b)
+        {
+            return NctDelta::from_short(sum);
+        }
         NctDelta(self.0.checked_add(other.0).expect("a change within 255 bits"))
     }
 }
 
 impl std::ops::Sub for NctDelta {
     type Output = NctDelta;
+    #[inline]
     fn sub(self, other: NctDelta) -> NctDelta {
+        if let (Some(a), Some(b)) = (self.to_short(), other.to_short())
+            && let Some(rest) = a.checked_sub(b)
+        {
+            return NctDelta::from_short(rest);
+        }
         NctDelta(self.0.checked_sub(other.0).expect("a change within 255 bits"))
     }
 }
 
 impl std::ops::AddAssign for NctDelta {
+    #[inline]
     fn add_assign(&mut self, other: NctDelta) {
         *self = *self + other;
     }
@@ -480,6 +511,21 @@ mod tests {
             prop_assert_eq!((given, taken), (sum.unwrap_or(a), rest.unwrap_or(a)));
             prop_assert_eq!((a < b, a > b, a == b, a.cmp(&b)), (wide_a < wide_b, wide_a > wide_b, wide_a == wide_b, wide_a.cmp(&wide_b)));
             prop_assert_eq!(a.is_zero(), wide_a.is_zero());
+        }
+
+        #[test]
+        fn the_short_way_through_128_bits_is_256_bit_arithmetic(a in any_amount(), b in any_amount(), signs in any::<[bool; 2]>()) {
+            // Half of what there is: sums of two stay within 255 bits.
+            let of = |amount: Nct, negative: bool| {
+                let wide = I256::from_raw(amount.to_uint() >> 2);
+                if negative { -wide } else { wide }
+            };
+            let [wide_a, wide_b] = [of(a, signs[0]), of(b, signs[1])];
+            let [short_a, short_b] = [NctDelta(wide_a), NctDelta(wide_b)];
+            prop_assert_eq!((short_a + short_b).to_int(), wide_a + wide_b);
+            prop_assert_eq!((short_a - short_b).to_int(), wide_a - wide_b);
+            let amount = Nct::from_uint(a.to_uint() >> 1);
+            prop_assert_eq!(NctDelta::from(amount).to_int(), I256::from_raw(amount.to_uint()));
         }
     }
 

@@ -480,6 +480,15 @@ impl Rewards {
         let arbiter = (assigned == Some(account)).then_some(&self.arbiter);
         [refund, expert, arbiter].into_iter().flatten()
     }
+
+    /// All of these together; `None` beyond 256 bits.
+    #[inline]
+    pub(crate) fn payout(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> Option<Nct> {
+        let mut payout = bounty.positions.of(account).map_or(Nct::ZERO, |index| self.experts[index].payout);
+        let with_refund = bounty.author != account || payout.give(self.refund);
+        let with_share = assigned != Some(account) || payout.give(self.arbiter);
+        (with_refund && with_share).then_some(payout)
+    }
 }
 
 /// Draws the arbiter among `voters` (in vote order, each with its stake at this moment).
@@ -514,7 +523,7 @@ pub fn draw_by(rules: &RuleSet, voters: &[(AccountId, Nct)], number: U256) -> Re
         return Ok(None);
     }
     let overflow = Rejection::Overflow { what: "the sum of the voters' stakes" };
-    let sum = voters.iter().try_fold(Nct::ZERO, |sum, &(_, stake)| sum.checked_add(stake)).ok_or(overflow)?.to_uint();
+    let sum = voters.iter().try_fold(Nct::ZERO, |sum, &(_, stake)| sum.checked_add(stake)).ok_or(overflow)?;
     if sum.is_zero() && !rules.switches.draw_unstaked_voters {
         return Err(Rejection::DrawWithoutStake);
     }
@@ -522,14 +531,13 @@ pub fn draw_by(rules: &RuleSet, voters: &[(AccountId, Nct)], number: U256) -> Re
         let index: usize = (number % U256::from(voters.len())).to();
         return Ok(Some(voters[index].0));
     }
-    let mut left = number % sum;
+    let mut left = Nct::from_uint(number % sum.to_uint());
     for &(voter, stake) in voters {
-        let stake = stake.to_uint();
         let chosen = if rules.switches.even_draw { left < stake } else { left <= stake };
         if chosen {
             return Ok(Some(voter));
         }
-        left -= stake;
+        assert!(left.take(stake), "it is not less");
     }
     unreachable!("the remainder is below the sum of the stakes");
 }
@@ -574,7 +582,7 @@ mod tests {
     #[test]
     fn an_assertion_settled_beside_the_stakes_of_others_gets_what_it_gets_among_them() {
         let (masks, bids) = ([0b011_u64, 0b110, 0b111, 0b010], [70_u128, 300, 501, 999]);
-        let set = |bits: u64| ArtifactSet(U256::from(bits));
+        let set = |bits: u64| ArtifactSet::from_uint(U256::from(bits));
         for (rules, votes, said) in ALL.iter().flat_map(|rules| (0..2).flat_map(move |votes| (0..8).map(move |said| (rules, votes, said))))
         {
             let assertion = |place: usize, verdicts: u64| {

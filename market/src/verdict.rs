@@ -12,22 +12,39 @@ use crate::word;
 /// rule sets), so they are kept.
 #[derive(Clone, Copy, Eq, Hash, Default)]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "the same equality as derived, only faster")]
-pub struct ArtifactSet(pub U256);
+pub struct ArtifactSet([u64; 4]);
 
 impl PartialEq for ArtifactSet {
     #[inline]
     fn eq(&self, other: &ArtifactSet) -> bool {
-        word::same(&self.0, &other.0)
+        word::same(self.0, other.0)
     }
 }
 
 impl ArtifactSet {
     /// No artifact.
-    pub const EMPTY: ArtifactSet = ArtifactSet(U256::ZERO);
+    pub const EMPTY: ArtifactSet = ArtifactSet([0; 4]);
+
+    /// The set as the contracts hold it.
+    #[inline]
+    pub const fn from_uint(bits: U256) -> ArtifactSet {
+        ArtifactSet(*bits.as_limbs())
+    }
+
+    /// The set as the contracts hold it.
+    #[inline]
+    pub const fn to_uint(self) -> U256 {
+        U256::from_limbs(self.0)
+    }
 
     /// The first `count` artifacts, at most 256.
+    #[inline]
     pub fn first(count: usize) -> ArtifactSet {
-        ArtifactSet(if count >= 256 { U256::MAX } else { (U256::from(1) << count) - U256::from(1) })
+        let limb = |number: usize| match count.saturating_sub(64 * number) {
+            some @ 0..64 => (1 << some) - 1,
+            _ => u64::MAX,
+        };
+        ArtifactSet([limb(0), limb(1), limb(2), limb(3)])
     }
 
     /// A set of the artifacts for which `member` holds.
@@ -43,8 +60,8 @@ impl ArtifactSet {
 
     /// True if artifact `index` is in the set.
     #[inline]
-    pub fn contains(self, index: usize) -> bool {
-        index < 256 && self.0.as_limbs()[index / 64] >> (index % 64) & 1 == 1
+    pub fn contains(&self, index: usize) -> bool {
+        index < 256 && self.0[index / 64] >> (index % 64) & 1 == 1
     }
 
     /// Adds artifact `index`.
@@ -54,13 +71,24 @@ impl ArtifactSet {
     /// If `index` exceeds 255.
     #[inline]
     pub fn insert(&mut self, index: usize) {
-        self.0.set_bit(index, true);
+        self.set(index, true);
+    }
+
+    /// Adds artifact `index`, or takes it out.
+    ///
+    /// # Panics
+    ///
+    /// If `index` exceeds 255.
+    #[inline]
+    pub fn set(&mut self, index: usize, member: bool) {
+        let (word, bit) = (&mut self.0[index / 64], index % 64);
+        *word = *word & !(1 << bit) | u64::from(member) << bit;
     }
 
     /// Number of artifacts in the set.
     #[inline]
     pub fn len(self) -> usize {
-        let limbs @ [first, second, third, fourth] = *self.0.as_limbs();
+        let limbs @ [first, second, third, fourth] = self.0;
         // Most sets are of one artifact.
         if (second | third | fourth) == 0 && first.is_power_of_two() {
             return 1;
@@ -71,27 +99,27 @@ impl ArtifactSet {
     /// True without any artifact.
     #[inline]
     pub fn is_empty(self) -> bool {
-        word::is_zero(&self.0)
+        word::is_zero(self.0)
     }
 
     /// Number of members below `index`: the position of that artifact's bid in an assertion's list.
     #[inline]
-    pub fn rank(self, index: usize) -> usize {
-        let limbs = self.0.as_limbs();
-        let whole: usize = limbs[..index / 64].iter().map(|limb| limb.count_ones() as usize).sum();
-        whole + (limbs[index / 64] & ((1 << (index % 64)) - 1)).count_ones() as usize
+    pub fn rank(&self, index: usize) -> usize {
+        let whole: usize = self.0[..index / 64].iter().map(|limb| limb.count_ones() as usize).sum();
+        whole + (self.0[index / 64] & ((1 << (index % 64)) - 1)).count_ones() as usize
     }
 
     /// True if the set has a member at or beyond `count`.
     #[inline]
     pub fn reaches_beyond(self, count: usize) -> bool {
-        count < 256 && !(self.0 >> count).is_zero()
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, ArtifactSet::first(count).0);
+        (a & !e) | (b & !f) | (c & !g) | (d & !h) != 0
     }
 }
 
 impl fmt::Display for ArtifactSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
+        write!(f, "{:#x}", self.to_uint())
     }
 }
 
@@ -107,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_rank_finds_an_artifacts_bid() {
-        let check = |mask: U256, index, rank| assert_eq!(ArtifactSet(mask).rank(index), rank);
+        let check = |mask: U256, index, rank| assert_eq!(ArtifactSet::from_uint(mask).rank(index), rank);
         check(U256::from(5), 0, 0);
         check(U256::from(5), 2, 1);
         check(U256::from(1) << 32, 32, 0);
@@ -118,9 +146,13 @@ mod tests {
 
     #[test]
     fn bits_beyond_the_artifacts_are_seen() {
-        assert!(ArtifactSet(U256::from(8)).reaches_beyond(3));
-        assert!(!ArtifactSet(U256::from(7)).reaches_beyond(3));
+        assert!(ArtifactSet::from_uint(U256::from(8)).reaches_beyond(3));
+        assert!(!ArtifactSet::from_uint(U256::from(7)).reaches_beyond(3));
         assert!(!ArtifactSet::first(256).reaches_beyond(256));
-        assert_eq!(ArtifactSet::first(256).len(), 256);
+        for count in [0, 1, 63, 64, 65, 128, 200, 255, 256, 1000] {
+            let first = ArtifactSet::first(count);
+            assert_eq!(first, ArtifactSet::collect(count.min(256), |_| true));
+            assert!(!first.reaches_beyond(count) && (count == 0 || first.reaches_beyond(count.min(256) - 1)), "{count}");
+        }
     }
 }

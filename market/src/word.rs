@@ -7,14 +7,13 @@ use alloy_primitives::U256;
 
 /// `a == b`.
 #[inline]
-pub(crate) fn same(a: &U256, b: &U256) -> bool {
-    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (*a.as_limbs(), *b.as_limbs());
+pub(crate) fn same([a0, a1, a2, a3]: [u64; 4], [b0, b1, b2, b3]: [u64; 4]) -> bool {
     (a0 ^ b0) | (a1 ^ b1) | (a2 ^ b2) | (a3 ^ b3) == 0
 }
 
 /// `a == 0`.
 #[inline]
-pub(crate) fn is_zero(a: &U256) -> bool {
+pub(crate) fn is_zero(a: [u64; 4]) -> bool {
     // As a subtraction, because the compiler makes vectors of anything plainer.
-    *a < U256::ONE
+    U256::from_limbs(a) < U256::ONE
 }

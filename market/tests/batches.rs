@@ -58,7 +58,7 @@ fn a_batch_is_its_commands_one_after_the_other() {
             order.iter().map(|&index| (accounts[1 + index], index as u64, opening(index as u64))).collect();
         check(
             market,
-            |market| market.reveal_all(reveals.iter().copied(), GUID, &None),
+            |market| market.reveal_all(reveals.iter().map(|&(expert, index, _)| (expert, index)), GUID),
             |market| {
                 reveals.iter().try_for_each(|&(expert, index, opening)| {
                     market.reveal_assertion(expert, RevealAssertion { guid: GUID, index, opening, metadata: None })
@@ -89,4 +89,18 @@ fn a_batch_is_its_commands_one_after_the_other() {
     settle(&market, &[4, 3, 2]); // one has settled before
     market = settle(&market, &[5, 2, 4]);
     assert_eq!(market.balance(AccountId::REGISTRY), Nct::ZERO);
+}
+
+#[test]
+fn only_envelopes_with_a_nonce_are_opened() {
+    let (mut market, accounts) = asserted();
+    market.post_bounty(accounts[0], PostBounty { guid: Guid(8), ..PostBounty::one_artifact() }).unwrap();
+    let blank = Opening { nonce: U256::ZERO, ..opening(0) };
+    let hash = Commitment::from_hash(Commitment::compute(market.address(accounts[2]), opening(1)));
+    for (&expert, commitment) in accounts[1..].iter().zip([Commitment::envelope(blank), hash, Commitment::envelope(opening(2))]) {
+        market.post_assertion(expert, Guid(8), &[Nct::whole(1)], ArtifactSet::first(1), commitment).unwrap();
+    }
+    market.advance_to(BlockNumber(11));
+    let mut open = |index: usize| market.reveal_all([(accounts[1 + index], index as u64)], Guid(8));
+    assert_eq!([open(0), open(1), open(2)], [Err(Rejection::CommitmentMismatch), Err(Rejection::CommitmentMismatch), Ok(())]);
 }

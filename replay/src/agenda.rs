@@ -81,13 +81,11 @@ pub(crate) struct Entry {
 /// is put back.
 pub(crate) struct Calendar {
     ring: Vec<Vec<Entry>>,
-    /// Entries that wait.
-    pub(crate) waiting: usize,
 }
 
 impl Calendar {
     pub(crate) fn new(longest_wait: u64) -> Calendar {
-        Calendar { ring: vec![Vec::new(); (longest_wait + 2).next_power_of_two() as usize], waiting: 0 }
+        Calendar { ring: vec![Vec::new(); (longest_wait + 2).next_power_of_two() as usize] }
     }
 
     #[inline]
@@ -98,20 +96,17 @@ impl Calendar {
 
     /// Takes out everything, in no order.
     pub(crate) fn clear(&mut self) -> Vec<Entry> {
-        self.waiting = 0;
         self.ring.iter_mut().flat_map(std::mem::take).collect()
     }
 
     #[inline]
     pub(crate) fn add(&mut self, block: BlockNumber, entry: Entry) {
         self.bucket(block).push(entry);
-        self.waiting += 1;
     }
 
     /// Takes out what comes up in `block`, in the order in which it was added.
     pub(crate) fn take(&mut self, block: BlockNumber, into: &mut Vec<Entry>) {
         into.clear();
         std::mem::swap(self.bucket(block), into);
-        self.waiting -= into.len();
     }
 }

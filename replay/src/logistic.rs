@@ -3,8 +3,11 @@
 //! Competitors ask for both ten times per bounty. A verdict is exact; a confidence is within .001 of what `exp` and
 //! `log` would give, far less than what its normal approximation is off anyway.
 
+use engine::chance::Uniform;
+
 /// Parts that probabilities are cut into.
-const PARTS: usize = 1024;
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 10;
 /// Parts next to 0 and 1 in which the logit bends too much for a straight line.
 const TAIL: usize = 8;
 /// Parts per unit of log-odds, and the log-odds up to which they go.
@@ -30,22 +33,22 @@ impl Default for Logistic {
 }
 
 impl Logistic {
-    /// True if `log_odds` exceed the logit of `uniform`, in [0, 1): so with their probability. Exact: the logarithm is
+    /// True if `log_odds` exceed the logit of `uniform`: so with their probability. Exact: the logarithm is
     /// taken where the table's two neighbours leave it open.
     #[inline]
-    pub fn exceeds(&self, log_odds: f64, uniform: f64) -> bool {
-        let part = (uniform * PARTS as f64) as u32 as usize;
+    pub fn exceeds(&self, log_odds: f64, uniform: Uniform) -> bool {
+        let part = uniform.part(PART_BITS);
         let (low, high) = (self.logits[part], self.logits[part + 1]);
         // Which side it is cannot be foreseen; that it is settled can: one branch, nearly always taken.
-        if (log_odds > high) | (log_odds <= low) { log_odds > high } else { log_odds > logit(uniform) }
+        if (log_odds > high) | (log_odds <= low) { log_odds > high } else { log_odds > logit(uniform.value()) }
     }
 
-    /// The logit of `uniform`, in [0, 1), within .002; exact in the tails.
+    /// The logit of `uniform`, within .002; exact in the tails.
     #[inline]
-    pub fn logit(&self, uniform: f64) -> f64 {
-        let position = uniform * PARTS as f64;
-        let part = position as u32 as usize;
-        if (TAIL..PARTS - TAIL).contains(&part) { between(&self.logits[part..], position - part as f64) } else { logit(uniform) }
+    pub fn logit(&self, uniform: Uniform) -> f64 {
+        let (part, value) = (uniform.part(PART_BITS), uniform.value());
+        let share = value * PARTS as f64 - part as f64;
+        if (TAIL..PARTS - TAIL).contains(&part) { between(&self.logits[part..], share) } else { logit(value) }
     }
 
     /// The probability of log-odds of zero or more, within .00002; exact far out.
@@ -80,22 +83,23 @@ mod tests {
     fn tables_are_as_near_as_they_say() {
         let (logistic, mut chance) = (Logistic::default(), Key::root(1).stream());
         for _ in 0..200_000 {
-            let (uniform, log_odds) = (chance.uniform(), 20.0 * chance.uniform());
-            assert!((logistic.logit(uniform) - logit(uniform)).abs() < 0.002, "{uniform}");
+            let (uniform, log_odds) = (chance.draw(), 20.0 * chance.uniform());
+            assert!((logistic.logit(uniform) - logit(uniform.value())).abs() < 0.002, "{uniform:?}");
             assert!((logistic.probability(log_odds) - probability(log_odds)).abs() < 0.00002, "{log_odds}");
         }
-        assert_eq!((logistic.logit(0.0), logistic.probability(f64::INFINITY)), (f64::NEG_INFINITY, 1.0));
+        assert_eq!((logistic.logit(Uniform::of(0.0)), logistic.probability(f64::INFINITY)), (f64::NEG_INFINITY, 1.0));
     }
 
     #[test]
     fn verdicts_are_exact() {
         let (logistic, mut chance) = (Logistic::default(), Key::root(2).stream());
         for _ in 0..200_000 {
-            let (uniform, log_odds) = (chance.uniform(), 16.0 * chance.uniform() - 8.0);
-            assert_eq!(logistic.exceeds(log_odds, uniform), log_odds > logit(uniform), "{log_odds} {uniform}");
-            let near = logit(uniform) + 0.001 * (chance.uniform() - 0.5);
-            assert_eq!(logistic.exceeds(near, uniform), near > logit(uniform), "{near} {uniform}");
+            let (uniform, log_odds) = (chance.draw(), 16.0 * chance.uniform() - 8.0);
+            let exactly = logit(uniform.value());
+            assert_eq!(logistic.exceeds(log_odds, uniform), log_odds > exactly, "{log_odds} {uniform:?}");
+            let near = exactly + 0.001 * (chance.uniform() - 0.5);
+            assert_eq!(logistic.exceeds(near, uniform), near > exactly, "{near} {uniform:?}");
         }
-        assert!(logistic.exceeds(-700.0, 0.0) && !logistic.exceeds(5.0, 1.0 - f64::EPSILON));
+        assert!(logistic.exceeds(-700.0, Uniform::of(0.0)) && !logistic.exceeds(5.0, Uniform::of(1.0 - f64::EPSILON)));
     }
 }

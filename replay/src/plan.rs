@@ -801,8 +801,12 @@ impl Setup {
             let abstains = chance.uniform() < config.abstain;
             let delay = chance.below(config.delay + 1);
             if !abstains {
-                let votes_for = ArtifactSet::collect(artifacts, |artifact| labels.contains(artifact) != (chance.uniform() < config.error));
-                votes.push(VotePlan { arbiter, delay, votes: votes_for });
+                votes.push(VotePlan { arbiter, delay, votes: ArtifactSet::EMPTY });
+                // Filled in where it stays: moving it right after bits of it were set would have to wait for them.
+                let vote = votes.last_mut().expect("just pushed");
+                for artifact in 0..artifacts {
+                    vote.votes.set(artifact, labels.contains(artifact) != (chance.uniform() < config.error));
+                }
             }
         }
     }

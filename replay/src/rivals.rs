@@ -19,7 +19,7 @@ use std::{
 use engine::{
     artifact::ScanResult,
     calibrate::MapKind,
-    chance::{Key, Stream, fnv1a64},
+    chance::{Key, Stream, Uniform, fnv1a64},
     config::{BackendConfig, BackendKind, DistillerKind, EngineConfig},
     stake::{self, StrategyError, fixed::Fixed, stock::Stock},
     trader::Trader,
@@ -160,8 +160,8 @@ impl LatencyTable {
     }
 
     #[inline]
-    fn blocks(&self, uniform: f64) -> u64 {
-        let start = self.start[(uniform * 256.0) as u32 as usize] as usize;
+    fn blocks(&self, uniform: Uniform) -> u64 {
+        let (start, uniform) = (self.start[uniform.part(8)] as usize, uniform.value());
         (start + self.below[start..].iter().take_while(|&&below| below <= uniform).count()) as u64
     }
 }
@@ -486,33 +486,39 @@ impl Population {
                 self.choose(at.with(word::PARTICIPANTS), group, &mut lots, &mut drawn);
                 &drawn
             };
-            let difficulties: SmallVec<[[f64; 2]; 1]> = targets
-                .iter()
-                .enumerate()
-                .map(|(index, target)| difficulty(at.with(index as u64), seed, target, group.family_share))
-                .collect();
+            let meet = |(index, target)| Artifact {
+                at,
+                at_noises,
+                index: index as u64,
+                target,
+                difficulty: difficulty(at.with(index as u64), seed, target, group.family_share),
+                logistic: &self.logistic,
+            };
+            let artifacts: SmallVec<[Artifact<'_>; 1]> = targets.iter().enumerate().map(meet).collect();
             for &number in participants {
                 let rival = &self.rivals[number];
                 let own = at_rivals.with(rival.address);
                 // What depends on the strategy is drawn apart, so that another strategy leaves the rest as it is.
                 let (mut chance, mut whim) = (own.stream(), own.with(word::WHIM).stream());
-                let latency = group.latency.blocks(chance.uniform());
+                let latency = group.latency.blocks(chance.draw());
                 let reveals = chance.uniform() >= group.dropout;
-                let (mask, verdicts) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY);
-                plans.push(RivalPlan { rival: number, latency, reveals, mask, verdicts, bids: SmallVec::new() });
-                // Filled in where it stays: moving it right after bits of it were set would have to wait for them.
-                let plan = plans.last_mut().expect("just pushed");
-                for (index, (target, difficulty)) in targets.iter().zip(&difficulties).enumerate() {
-                    let artifact = Artifact { at, at_noises, index: index as u64, target, difficulty, logistic: &self.logistic };
-                    if let Some((malicious, bid)) = rival.stake(&artifact, &mut chance, &mut whim) {
-                        plan.mask.insert(index);
-                        plan.verdicts.0.set_bit(index, malicious);
+                let mut stakes = false;
+                for (index, artifact) in artifacts.iter().enumerate() {
+                    let Some((malicious, bid)) = rival.stake(artifact, &mut chance, &mut whim) else { continue };
+                    if !stakes {
+                        let (mask, verdicts, bids) = (ArtifactSet::EMPTY, ArtifactSet::EMPTY, SmallVec::from_buf([bid]));
+                        // Made where it stays: moving what was just written has to wait for it.
+                        plans.extend(std::iter::once_with(|| RivalPlan { rival: number, latency, reveals, mask, verdicts, bids }));
+                    }
+                    let plan = plans.last_mut().expect("it is there from the first stake on");
+                    if stakes {
                         plan.bids.push(bid);
                     }
+                    plan.mask.insert(index);
+                    plan.verdicts.set(index, malicious);
+                    stakes = true;
                 }
-                if plan.bids.is_empty() {
-                    plans.pop();
-                } else if self.one_bid && plan.bids.len() > 1 {
+                if let Some(plan) = plans.last_mut().filter(|plan| stakes && self.one_bid && plan.bids.len() > 1) {
                     let mean = plan.bids.iter().copied().sum::<Nct>() / plan.bids.len() as u64;
                     plan.bids = SmallVec::from([mean]);
                 }
@@ -541,7 +547,7 @@ struct Artifact<'a> {
     at_noises: Key,
     index: u64,
     target: &'a Target<'a>,
-    difficulty: &'a [f64; 2],
+    difficulty: [f64; 2],
     logistic: &'a Logistic,
 }
 
@@ -560,20 +566,6 @@ fn difficulty(at: Key, seed: Key, target: &Target<'_>, family_share: f64) -> [f6
             })
         }
     }
-}
-
-/// What a rival answers.
-struct Answer {
-    malicious: bool,
-    sure: Sure,
-}
-
-/// How sure a rival is, as far as it is known before anybody asks.
-enum Sure {
-    /// Its confidence.
-    Stated(f64),
-    /// What its score follows from: its log-odds of a malicious verdict, and its noise.
-    Score { log_odds: f64, noise: f64 },
 }
 
 impl Rival {
@@ -603,52 +595,68 @@ impl Rival {
     }
 
     /// Side and bid on one artifact.
-    #[inline]
+    #[inline(always)]
     fn stake(&self, artifact: &Artifact<'_>, chance: &mut Stream, whim: &mut Stream) -> Option<(bool, Nct)> {
-        let answer = self.answer(artifact, chance);
-        match self.behaviour {
-            Behaviour::Rising { low, rise } => answer.map(|Answer { malicious, sure }| {
-                let bid = low + rise * sure.confidence(artifact.logistic, whim);
-                (malicious, Nct::wei(bid as u128))
-            }),
-            Behaviour::Flat(bid) => answer.map(|answer| (answer.malicious, bid)),
-            Behaviour::Coin(bid) => Some((whim.below(2) == 1, bid)),
-            Behaviour::Always { malicious, bid } => Some((malicious, bid)),
-            Behaviour::Abstain => None,
-            // What it puts on it is decided in the market.
-            Behaviour::Adaptive => answer.map(|answer| (answer.malicious, Nct::ZERO)),
-        }
-    }
-
-    /// Its verdict on an artifact; `None` for no answer.
-    #[inline]
-    fn answer(&self, artifact: &Artifact<'_>, chance: &mut Stream) -> Option<Answer> {
-        let Artifact { target, difficulty, .. } = artifact;
+        let Artifact { target, difficulty, logistic, .. } = artifact;
+        let behaviour = &self.behaviour;
         match &self.opinion {
-            Opinion::Nothing => None,
+            Opinion::Nothing => behaviour.stake(None, never_asked, whim),
             Opinion::Recorded { column, wrong } => {
-                let recorded = (*target.recorded.get(*column)?)?;
+                let Some(recorded) = target.recorded.get(*column).copied().flatten() else {
+                    return behaviour.stake(None, never_asked, whim);
+                };
                 let malicious = match wrong {
                     None => recorded.malicious,
                     Some(wrong) => target.malicious != wrong.decide(artifact, self.address, recorded.malicious != target.malicious),
                 };
                 // Without a stated confidence the stock strategies take full confidence.
-                let sure = Sure::Stated(recorded.confidence.map_or(1.0, f64::from));
-                Some(Answer { malicious, sure })
+                behaviour.stake(Some(malicious), |_| recorded.confidence.map_or(1.0, f64::from), whim)
             }
             Opinion::Fitted { malware, benign, noise, error_factor } => {
                 let skill = if target.malicious { &malware[target.file_type] } else { benign };
                 if chance.uniform() >= skill.coverage {
-                    return None;
+                    return behaviour.stake(None, never_asked, whim);
                 }
                 let LogOdds { a, b } = skill.log_odds;
                 let mut log_odds = a + b[0] * difficulty[0] + b[1] * difficulty[1];
                 if *error_factor != 1.0 {
                     log_odds = erring(log_odds, target.malicious, *error_factor);
                 }
-                let noise = artifact.at_noises.with(*noise).with(artifact.index).stream().uniform();
-                Some(Answer { malicious: artifact.logistic.exceeds(log_odds, noise), sure: Sure::Score { log_odds, noise } })
+                let noise = artifact.at_noises.with(*noise).with(artifact.index).stream().draw();
+                let confidence = |whim: &mut Stream| {
+                    let doubt: f64 = StandardNormal.sample(whim);
+                    // A logistic variable over 1.702 is nearly a normal one, and so is the distribution function.
+                    let margin = log_odds - logistic.logit(noise) + 1.702 * 0.5 * doubt;
+                    logistic.probability(1.5 * margin.abs())
+                };
+                behaviour.stake(Some(logistic.exceeds(log_odds, noise)), confidence, whim)
             }
+        }
+    }
+}
+
+/// The confidence in no verdict.
+fn never_asked(_: &mut Stream) -> f64 {
+    unreachable!("there is no verdict")
+}
+
+impl Behaviour {
+    /// Side and bid of a rival with that verdict, if it has one; what its confidence is, is asked if it matters.
+    #[inline(always)]
+    fn stake(&self, verdict: Option<bool>, confidence: impl FnOnce(&mut Stream) -> f64, whim: &mut Stream) -> Option<(bool, Nct)> {
+        match *self {
+            Behaviour::Rising { low, rise } => verdict.map(|malicious| {
+                let bid = low + rise * confidence(whim);
+                // Into 64 bits, where they suffice, an instruction converts it.
+                let wei = if bid < u64::MAX as f64 { u128::from(bid as u64) } else { bid as u128 };
+                (malicious, Nct::wei(wei))
+            }),
+            Behaviour::Flat(bid) => verdict.map(|malicious| (malicious, bid)),
+            Behaviour::Coin(bid) => Some((whim.below(2) == 1, bid)),
+            Behaviour::Always { malicious, bid } => Some((malicious, bid)),
+            Behaviour::Abstain => None,
+            // What it puts on it is decided in the market.
+            Behaviour::Adaptive => verdict.map(|malicious| (malicious, Nct::ZERO)),
         }
     }
 }
@@ -659,22 +667,6 @@ fn erring(log_odds: f64, malicious: bool, factor: f64) -> f64 {
     let sign = if malicious { 1.0 } else { -1.0 };
     let wrong = (factor / (1.0 + libm::exp(sign * log_odds))).min(1.0);
     sign * (libm::log(1.0 - wrong) - libm::log(wrong))
-}
-
-impl Sure {
-    /// The confidence.
-    #[inline]
-    fn confidence(self, logistic: &Logistic, whim: &mut Stream) -> f64 {
-        match self {
-            Sure::Stated(confidence) => confidence,
-            Sure::Score { log_odds, noise } => {
-                let doubt: f64 = StandardNormal.sample(whim);
-                // A logistic variable over 1.702 is nearly a normal one, and so is the distribution function.
-                let margin = log_odds - logistic.logit(noise) + 1.702 * 0.5 * doubt;
-                logistic.probability(1.5 * margin.abs())
-            }
-        }
-    }
 }
 
 /// Checks a strategy of the engine's catalogue for rivals.
@@ -728,8 +720,8 @@ mod tests {
     #[test]
     fn latency_is_lognormal_in_whole_blocks() {
         let table = LatencyTable::new(5.0, 0.8, 21);
-        assert_eq!((table.blocks(0.0), table.blocks(0.49), table.blocks(0.51), table.blocks(0.9999)), (0, 4, 5, 21));
-        assert_eq!(LatencyTable::new(5.0, 0.0, 21).blocks(0.3), 5);
+        assert_eq!([0.0, 0.49, 0.51, 0.9999].map(|uniform| table.blocks(Uniform::of(uniform))), [0, 4, 5, 21]);
+        assert_eq!(LatencyTable::new(5.0, 0.0, 21).blocks(Uniform::of(0.3)), 5);
     }
 
     fn population(configs: &[RivalConfig], columns: &[&str], own: &[&str]) -> Population {

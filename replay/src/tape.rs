@@ -181,7 +181,7 @@ impl Tape {
     fn set(&self, bounty: &Taped, place: usize) -> ArtifactSet {
         let bytes = bounty.set_bytes();
         let from = bounty.first_set + place * bytes;
-        ArtifactSet(match &self.sets[from..from + bytes] {
+        ArtifactSet::from_uint(match &self.sets[from..from + bytes] {
             // By far the most bounties are on a few artifacts.
             &[only] => U256::from(only),
             bytes => U256::from_le_slice(bytes),

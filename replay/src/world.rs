@@ -207,7 +207,7 @@ impl Accounts {
 
 /// A bounty between posting and close.
 struct Open {
-    plan: BoxedPlan,
+    plan: BountyPlan,
     rivals: SmallVec<[Option<u32>; 16]>,
     decision: Decision,
     verdicts: SmallVec<[Option<DistilledVerdict>; 1]>,
@@ -430,9 +430,9 @@ impl World {
     /// The next block in which anything simulated happens, or with nothing open the next bounty's; `None` when the
     /// corpus is through and everything settled.
     pub fn next(&self) -> Option<BlockNumber> {
-        match (self.calendar.waiting, self.arrivals.front()) {
-            (0, None) => None,
-            (0, Some(plan)) => Some(plan.posted.max(self.market.now())),
+        match (self.by_guid.is_empty(), self.arrivals.front()) {
+            (true, None) => None,
+            (true, Some(plan)) => Some(plan.posted.max(self.market.now())),
             _ => Some(BlockNumber(self.market.now().0 + 1)),
         }
     }
@@ -521,7 +521,7 @@ impl World {
 
     /// The plan of a bounty that is open.
     pub fn plan(&self, guid: Guid) -> Option<&BountyPlan> {
-        self.by_guid.get(&guid).map(|&slot| &*self.open[slot as usize].plan)
+        self.by_guid.get(&guid).map(|&slot| &self.open[slot as usize].plan)
     }
 
     /// The account in the seat; [`AccountId::NOBODY`] as long as no visitor took it.
@@ -582,16 +582,17 @@ impl World {
 
     /// Takes a bounty in, in the memory of one that is over where there is any. Nothing is done about it before block
     /// `from`.
-    fn open(&mut self, plan: BoxedPlan, from: BlockNumber) -> u32 {
+    fn open(&mut self, mut plan: BoxedPlan, from: BlockNumber) -> u32 {
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.spent.push(std::mem::replace(&mut self.open[slot as usize].plan, plan));
+                std::mem::swap(&mut self.open[slot as usize].plan, &mut *plan);
+                self.spent.push(plan);
                 slot
             }
             None => {
                 let decision = Decision::Abstained(Abstention::NoAnswer);
                 let (rivals, verdicts) = Default::default();
-                self.open.push(Open { plan, rivals, decision, verdicts, price: Nct::ZERO, free: Nct::ZERO });
+                self.open.push(Open { plan: *plan, rivals, decision, verdicts, price: Nct::ZERO, free: Nct::ZERO });
                 (self.open.len() - 1) as u32
             }
         };
@@ -610,9 +611,10 @@ impl World {
     fn schedule(&mut self, slot: u32, from: BlockNumber) {
         let World { open, calendar, .. } = self;
         let plan = &open[slot as usize].plan;
+        let &BountyPlan { number, posted, .. } = plan;
         let mut add = |wait: u64, act: Act| {
             let due = Due::new(wait, act);
-            calendar.add(due.block(plan.posted).max(from), Entry { number: plan.number, due, slot });
+            calendar.add(due.block(posted).max(from), Entry { number, due, slot });
         };
         let expiration = plan.duration;
         let (vote_start, vote_end) = ends(expiration, &self.windows);
@@ -665,6 +667,7 @@ impl World {
         });
     }
 
+    #[inline(always)]
     fn carry_on(&mut self, entry: Entry, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let Entry { number, due, slot } = entry;
         debug_assert_eq!(number, self.open[slot as usize].plan.number, "nothing is due once a bounty is over");
@@ -751,14 +754,14 @@ impl World {
     fn carry_out(&mut self, observer: &mut dyn Observer) -> Result<(), PlayError> {
         let (now, engine) = (self.market.now(), self.accounts.engine);
         let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
+        for effect in &effects {
             let slot_of = |guid: &Guid| self.by_guid.get(guid).map(|&slot| slot as usize);
             match effect {
                 // Scans are planned: their results come by themselves.
                 Effect::Scan { .. } => {}
                 Effect::Abstain { guid, reason } => {
-                    if let Some(slot) = slot_of(&guid) {
-                        self.open[slot].decision = Decision::Abstained(reason);
+                    if let Some(slot) = slot_of(guid) {
+                        self.open[slot].decision = Decision::Abstained(*reason);
                     }
                 }
                 Effect::PostAssertion(assertion) => {
@@ -783,13 +786,13 @@ impl World {
                     };
                     self.engine.as_mut().expect("it asked for this").on_event(now, told, &mut self.effects);
                 }
-                Effect::RevealAssertion { guid, index, opening } => {
+                &Effect::RevealAssertion { guid, index, opening } => {
                     let reveal = RevealAssertion { guid, index, opening, metadata: None };
                     self.market
                         .reveal_assertion(engine, reveal)
                         .map_err(|rejection| PlayError::Invariant(format!("the engine's reveal was refused: {rejection}")))?;
                 }
-                Effect::SettleBounty { guid } => {
+                &Effect::SettleBounty { guid } => {
                     self.market
                         .settle_bounty(engine, guid)
                         .map_err(|rejection| PlayError::Invariant(format!("the engine could not settle: {rejection}")))?;
@@ -802,6 +805,7 @@ impl World {
             }
         }
         debug_assert!(self.effects.is_empty(), "being told of a result asks for nothing");
+        effects.clear();
         self.effects = effects;
         Ok(())
     }
@@ -810,9 +814,9 @@ impl World {
         let Open { plan, rivals, .. } = &self.open[slot as usize];
         let reveals = plan.rivals.iter().zip(rivals).filter_map(|(rival, index)| {
             let index = index.filter(|_| rival.reveals)?;
-            Some((self.accounts.rivals[rival.rival], u64::from(index), opening(plan, rival, self.secret.as_ref())))
+            Some((self.accounts.rivals[rival.rival], u64::from(index)))
         });
-        match self.market.reveal_all(reveals, plan.guid, &None) {
+        match self.market.reveal_all(reveals, plan.guid) {
             Err(rejection) if !self.is_open() => Err(PlayError::Invariant(format!("a rival's reveal was refused: {rejection}"))),
             _ => Ok(()),
         }

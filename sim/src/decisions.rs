@@ -29,7 +29,7 @@ impl DecisionDigest {
     }
 
     fn set(&mut self, set: ArtifactSet, artifacts: usize) {
-        self.waiting.extend_from_slice(&set.0.to_le_bytes::<32>()[..artifacts.div_ceil(8)]);
+        self.waiting.extend_from_slice(&set.to_uint().to_le_bytes::<32>()[..artifacts.div_ceil(8)]);
     }
 
     fn amount(&mut self, amount: Nct) {

@@ -40,11 +40,11 @@ pub struct Table {
 impl Table {
     /// Counts one call.
     pub fn add(&mut self, called: bool, truth: bool) {
-        // Without a branch: which of the four it is cannot be foreseen.
-        self.true_positives += u64::from(called & truth);
-        self.false_positives += u64::from(called & !truth);
-        self.true_negatives += u64::from(!called & !truth);
-        self.false_negatives += u64::from(!called & truth);
+        let (if_malicious, if_benign) = match called {
+            true => (&mut self.true_positives, &mut self.false_positives),
+            false => (&mut self.false_negatives, &mut self.true_negatives),
+        };
+        *(if truth { if_malicious } else { if_benign }) += 1;
     }
 
     /// Those of both.
@@ -420,7 +420,8 @@ impl Scorecard {
         }
     }
 
-    fn rivals(&mut self, closed: &ClosedBounty<'_>, opinions: &mut [(u32, u32)]) {
+    /// Counts the rivals' assertions; and their opinions on each artifact, benign and malicious ones.
+    fn rivals(&mut self, closed: &ClosedBounty<'_>, opinions: &mut [[u32; 2]]) {
         for (plan, index) in closed.plan.rivals.iter().zip(closed.rivals) {
             if index.is_none() {
                 continue;
@@ -430,12 +431,13 @@ impl Scorecard {
             for &bid in &plan.bids {
                 add(&mut score.staked, bid);
             }
-            score.unrevealed += u64::from(!plan.reveals);
+            if !plan.reveals {
+                score.unrevealed += 1;
+            }
             for (artifact, opinions) in opinions.iter_mut().enumerate() {
                 if plan.mask.contains(artifact) {
                     let called = plan.verdicts.contains(artifact);
-                    opinions.0 += u32::from(called);
-                    opinions.1 += u32::from(!called);
+                    opinions[usize::from(called)] += 1;
                     if let Some(consensus) = closed.consensus {
                         score.table.add(called, consensus.contains(artifact));
                     }
@@ -458,7 +460,7 @@ impl Observer for Scorecard {
         let OwnScore { drawdown, consensus, label, .. } = &self.own;
         self.curve.add(closed.now, drawdown.equity, drawdown.below, [consensus, label]);
         self.forecasts(closed);
-        let mut opinions: smallvec::SmallVec<[(u32, u32); 4]> = smallvec::SmallVec::from_elem((0, 0), closed.plan.artifacts.len());
+        let mut opinions: smallvec::SmallVec<[[u32; 2]; 4]> = smallvec::SmallVec::from_elem([0, 0], closed.plan.artifacts.len());
         self.rivals(closed, &mut opinions);
         let called = own.stake.map(|(assertion, _)| assertion);
         for (artifact, &file_type) in closed.plan.file_types.iter().enumerate() {
@@ -476,7 +478,7 @@ impl Observer for Scorecard {
                 score.label.add(called, malicious);
             }
             self.groups.add(closed.plan.kept_row(artifact), &closed.plan.artifacts[artifact], malicious, called, profit);
-            let (for_malicious, for_benign) = opinions[artifact];
+            let [for_benign, for_malicious] = opinions[artifact];
             if for_malicious + for_benign > 0 {
                 let panel = for_malicious >= for_benign;
                 if malicious {

@@ -205,7 +205,7 @@ impl Call {
                 encode(&[
                     Argument::Word(U256::from(post.guid.0)),
                     Argument::Words(&bids),
-                    Argument::Word(post.mask.0),
+                    Argument::Word(post.mask.to_uint()),
                     Argument::Word(post.commitment.into()),
                 ])
             }
@@ -213,11 +213,11 @@ impl Call {
                 Argument::Word(U256::from(reveal.guid.0)),
                 Argument::Word(reveal.index),
                 Argument::Word(reveal.nonce),
-                Argument::Word(reveal.verdicts.0),
+                Argument::Word(reveal.verdicts.to_uint()),
                 Argument::Text(&reveal.metadata),
             ]),
             Call::VoteOnBounty { guid, votes, valid_bloom } => {
-                encode(&[Argument::Word(U256::from(guid.0)), Argument::Word(votes.0), Argument::Word(U256::from(*valid_bloom))])
+                encode(&[Argument::Word(U256::from(guid.0)), Argument::Word(votes.to_uint()), Argument::Word(U256::from(*valid_bloom))])
             }
             Call::SettleBounty { guid } => encode(&[Argument::Word(U256::from(guid.0))]),
             Call::Deposit { amount } | Call::Withdraw { amount } => encode(&[Argument::Word(amount.to_uint())]),
@@ -253,19 +253,21 @@ impl Call {
             Some(POST_ASSERTION) => Call::PostAssertion(PostAssertion {
                 guid: guid(&mut reader)?,
                 bids: reader.words()?.into_iter().map(Nct::from_uint).collect(),
-                mask: ArtifactSet(reader.word()?),
+                mask: ArtifactSet::from_uint(reader.word()?),
                 commitment: reader.word()?.into(),
             }),
             Some(REVEAL_ASSERTION) => Call::RevealAssertion(RevealAssertion {
                 guid: guid(&mut reader)?,
                 index: reader.word()?,
                 nonce: reader.word()?,
-                verdicts: ArtifactSet(reader.word()?),
+                verdicts: ArtifactSet::from_uint(reader.word()?),
                 metadata: reader.text()?.to_owned(),
             }),
-            Some(VOTE_ON_BOUNTY) => {
-                Call::VoteOnBounty { guid: guid(&mut reader)?, votes: ArtifactSet(reader.word()?), valid_bloom: boolean(&mut reader)? }
-            }
+            Some(VOTE_ON_BOUNTY) => Call::VoteOnBounty {
+                guid: guid(&mut reader)?,
+                votes: ArtifactSet::from_uint(reader.word()?),
+                valid_bloom: boolean(&mut reader)?,
+            },
             Some(SETTLE_BOUNTY) => Call::SettleBounty { guid: guid(&mut reader)? },
             Some(DEPOSIT) => Call::Deposit { amount: amount(&mut reader)? },
             Some(WITHDRAW) => Call::Withdraw { amount: amount(&mut reader)? },

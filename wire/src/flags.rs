@@ -28,7 +28,7 @@ impl Flags {
     /// The contracts keep bits beyond a bounty's artifacts; a list has no place for them, so they are left out.
     pub fn new(set: ArtifactSet, count: usize) -> Flags {
         let count = count.min(ARTIFACTS_MAXIMUM);
-        Flags { set: ArtifactSet(set.0 & ArtifactSet::first(count).0), count }
+        Flags { set: ArtifactSet::from_uint(set.to_uint() & ArtifactSet::first(count).to_uint()), count }
     }
 
     /// The set of a list.
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(flags.set().0, U256::from(0b1101));
         assert_eq!(serde_json::to_string(&flags).unwrap(), "[true,false,true,true]");
         assert_eq!(serde_json::from_str::<Flags>("[true,false,true,true]").unwrap(), flags);
-        assert_eq!(Flags::new(ArtifactSet(U256::MAX), 2), Flags::from_bools(&[true, true]).unwrap());
+        assert_eq!(Flags::new(ArtifactSet::from_uint(U256::MAX), 2), Flags::from_bools(&[true, true]).unwrap());
     }
 
     #[test]

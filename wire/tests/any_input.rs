@@ -171,7 +171,7 @@ fn account() -> impl Strategy<Value = Address> {
 }
 
 fn artifact_set() -> impl Strategy<Value = ArtifactSet> {
-    word().prop_map(ArtifactSet)
+    word().prop_map(ArtifactSet::from_uint)
 }
 
 fn call() -> impl Strategy<Value = Call> {

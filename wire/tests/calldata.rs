@@ -83,7 +83,7 @@ fn every_call_has_the_calldata_that_eth_abi_gives_it() {
         Call::PostAssertion(PostAssertion {
             guid: GUID,
             bids: vec![Nct::whole(1), Nct::wei(62_500_000_000_000_000)],
-            mask: ArtifactSet(U256::from(5)),
+            mask: ArtifactSet::from_uint(U256::from(5)),
             commitment: B256::from(number("37062802117400000000000000000000000000000000000000000000000000000000000000001")),
         }),
         "ea11731e
@@ -100,7 +100,7 @@ fn every_call_has_the_calldata_that_eth_abi_gives_it() {
             guid: GUID,
             index: U256::from(3),
             nonce: number("65205008470000000000000000000000000000000000000000000000000000000000000000007"),
-            verdicts: ArtifactSet(U256::from(1)),
+            verdicts: ArtifactSet::from_uint(U256::from(1)),
             metadata: "QmRRX2mTJkM7uVHHmkRWGh1vwRzAcDkfGvwh3aLbbXmMmn".to_owned(),
         }),
         "f8f32de6
@@ -114,7 +114,7 @@ fn every_call_has_the_calldata_that_eth_abi_gives_it() {
         4776776833614c6262586d4d6d6e000000000000000000000000000000000000",
     );
     check(
-        Call::VoteOnBounty { guid: GUID, votes: ArtifactSet(U256::from(6)), valid_bloom: true },
+        Call::VoteOnBounty { guid: GUID, votes: ArtifactSet::from_uint(U256::from(6)), valid_bloom: true },
         "27028aae
         000000000000000000000000000000000aa55ccc0e1c4296bc3d5f88e8688e56
         0000000000000000000000000000000000000000000000000000000000000006

@@ -199,7 +199,7 @@ fn bounties_are_posted_and_read() {
 fn assertions_are_posted_revealed_and_listed() {
     check("post_assertion.json", PostAssertion { bid: vec![Nct::whole(1)], mask: flags(&[true]), commitment: number(COMMITMENT) });
     let two_of_three = PostAssertion { bid: vec![Nct::whole(1), MINIMUM_BID], mask: flags(&[true, false, true]), commitment: U256::MAX };
-    assert_eq!(two_of_three.mask.set(), ArtifactSet(U256::from(0b101)));
+    assert_eq!(two_of_three.mask.set(), ArtifactSet::from_uint(U256::from(0b101)));
     check("post_assertion_on_two_of_three.json", two_of_three);
     check("reveal_assertion.json", RevealAssertion { nonce: number(NONCE), verdicts: flags(&[true]), metadata: METADATA.to_owned() });
     let revealed = Assertion {

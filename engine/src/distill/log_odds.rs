@@ -72,6 +72,21 @@ pub struct LogOddsDistiller {
     rho: f64,
     /// For each backend: what a malicious and what a benign answer says.
     evidence: Vec<[Evidence; 2]>,
+    /// Of few backends, the verdict on each combination of answers without confidence, by [`plain`]: there are no others in most
+    /// corpora, and exponentials take their time.
+    known: Vec<Option<DistilledVerdict>>,
+}
+
+/// Most backends whose combinations of answers are all known ahead.
+const FEW: usize = 3;
+
+/// The number of this combination of answers, in base three; `None` if one has a confidence.
+#[inline]
+fn plain(results: &[ScanResult]) -> Option<usize> {
+    results.iter().try_fold(0, |number, result| match *result {
+        ScanResult { confidence: Some(_), malicious: Some(_) } => None,
+        ScanResult { malicious, .. } => Some(3 * number + malicious.map_or(0, |malicious| 1 + usize::from(malicious))),
+    })
 }
 
 impl LogOddsDistiller {
@@ -87,7 +102,39 @@ impl LogOddsDistiller {
                 evidence(record.false_negatives, record.true_positives, record.true_negatives, record.false_positives),
             ]
         };
-        LogOddsDistiller { prior: logit(prior), rho, evidence: backends.iter().map(both).collect() }
+        let distiller = LogOddsDistiller { prior: logit(prior), rho, evidence: backends.iter().map(both).collect(), known: Vec::new() };
+        if backends.len() > FEW {
+            return distiller;
+        }
+        let answers = |number: usize| {
+            let answer = |place: u32| match number / 3usize.pow(place) % 3 {
+                0 => ScanResult::NONE,
+                said => ScanResult::verdict(said == 2),
+            };
+            (0..backends.len() as u32).rev().map(answer).collect::<Vec<_>>()
+        };
+        let known = (0..3usize.pow(backends.len() as u32)).map(|number| distiller.weigh(&answers(number))).collect();
+        LogOddsDistiller { known, ..distiller }
+    }
+
+    fn weigh(&self, results: &[ScanResult]) -> Option<DistilledVerdict> {
+        let (mut answers, mut weight, mut variance) = (0u32, 0.0, 0.0);
+        for (result, evidence) in results.iter().zip(&self.evidence) {
+            if let Some(malicious) = result.malicious {
+                let trust = 2.0 * f64::from(result.confidence.unwrap_or(1.0)).clamp(0.0, 1.0) - 1.0;
+                let evidence = evidence[usize::from(!malicious)];
+                answers += 1;
+                weight += trust * evidence.weight;
+                variance += trust * trust * evidence.variance;
+            }
+        }
+        if answers == 0 {
+            return None;
+        }
+        let shrink = 1.0 / (1.0 + f64::from(answers - 1) * self.rho);
+        let centre = self.prior + weight * shrink;
+        let reach = Z95 * variance.sqrt() * shrink;
+        Some(DistilledVerdict { probability: logistic(centre), interval: (logistic(centre - reach), logistic(centre + reach)) })
     }
 }
 
@@ -108,23 +155,13 @@ impl Distiller for LogOddsDistiller {
     }
 
     fn distill(&self, results: &[ScanResult]) -> Option<DistilledVerdict> {
-        let (mut answers, mut weight, mut variance) = (0u32, 0.0, 0.0);
-        for (result, evidence) in results.iter().zip(&self.evidence) {
-            if let Some(malicious) = result.malicious {
-                let trust = 2.0 * f64::from(result.confidence.unwrap_or(1.0)).clamp(0.0, 1.0) - 1.0;
-                let evidence = evidence[usize::from(!malicious)];
-                answers += 1;
-                weight += trust * evidence.weight;
-                variance += trust * trust * evidence.variance;
-            }
+        if !self.known.is_empty()
+            && results.len() == self.evidence.len()
+            && let Some(number) = plain(results)
+        {
+            return self.known[number];
         }
-        if answers == 0 {
-            return None;
-        }
-        let shrink = 1.0 / (1.0 + f64::from(answers - 1) * self.rho);
-        let centre = self.prior + weight * shrink;
-        let reach = Z95 * variance.sqrt() * shrink;
-        Some(DistilledVerdict { probability: logistic(centre), interval: (logistic(centre - reach), logistic(centre + reach)) })
+        self.weigh(results)
     }
 
     fn twin(&self) -> Box<dyn Distiller> {
@@ -135,6 +172,22 @@ impl Distiller for LogOddsDistiller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_ahead_is_what_would_be_weighed() {
+        let records = [Record::default(), Record::of_rates(0.9, 0.01, 100.0), Record::of_rates(0.4, 0.3, 50.0)];
+        let said = [ScanResult::NONE, ScanResult::verdict(true), ScanResult::verdict(false)];
+        let sure = ScanResult { malicious: Some(true), confidence: Some(0.7) };
+        for backends in 1..=records.len() {
+            let distiller = LogOddsDistiller::new(0.2, 0.25, &records[..backends]);
+            assert_eq!(distiller.known.len(), 3usize.pow(backends as u32));
+            for number in 0..4usize.pow(backends as u32) {
+                let answer = |place| said.get(number / 4usize.pow(place) % 4).copied().unwrap_or(sure);
+                let answers: Vec<ScanResult> = (0..backends as u32).map(answer).collect();
+                assert_eq!(distiller.distill(&answers), distiller.weigh(&answers), "{answers:?}");
+            }
+        }
+    }
 
     #[test]
     fn one_answer_is_bayes_rule() {

@@ -531,8 +531,8 @@ impl Driver {
         let promised = Promised {
             guid,
             nonce: opening.nonce,
-            verdicts: opening.verdicts.0,
-            mask: mask.0,
+            verdicts: opening.verdicts.to_uint(),
+            mask: mask.to_uint(),
             artifacts: course.bounty.artifacts,
             bids: bids.to_vec(),
             price: price.expect("the core checked that the wallet covers it"),

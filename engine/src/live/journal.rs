@@ -128,7 +128,7 @@ pub struct Promised {
 impl Promised {
     /// What opens the commitment.
     pub fn opening(&self) -> Opening {
-        Opening { nonce: self.nonce, verdicts: ArtifactSet(self.verdicts) }
+        Opening { nonce: self.nonce, verdicts: ArtifactSet::from_uint(self.verdicts) }
     }
 
     /// See [`Promised::expiration`].

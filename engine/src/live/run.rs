@@ -228,7 +228,7 @@ impl<T: Transport> Office<T> {
         let (to_sign, expected) = match &action.kind {
             ActionKind::Assert(promised) => {
                 let commitment = Commitment::compute(self.client.account(), promised.opening());
-                let mask = ArtifactSet(promised.mask);
+                let mask = ArtifactSet::from_uint(promised.mask);
                 let body = PostAssertion {
                     bid: promised.bids.clone(),
                     mask: Flags::new(mask, promised.artifacts),

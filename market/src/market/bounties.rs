@@ -239,20 +239,22 @@ impl Market {
         self.pull(sender, AccountId::REGISTRY, price)?;
 
         let index = self.bounties[slot].assertions.len() as u64;
-        let bids = match bids {
-            // By far the most bounties are on one artifact.
-            &[only] => SmallVec::from_buf([only]),
-            _ => SmallVec::from_slice(bids),
-        };
         if self.recording {
-            let (bids, commitment) = (bids.clone(), commitment.hash(self.addresses[sender.index()]));
+            let (bids, commitment) = (SmallVec::from_slice(bids), commitment.hash(self.addresses[sender.index()]));
             self.events.push(Event::NewAssertion { guid, author: sender, index, bids, mask, artifacts, commitment });
         }
         let bounty = &mut self.bounties[slot];
         bounty.positions.set(sender, bounty.assertions.len());
         bounty.rewards_current = false;
         // Made where it stays: a pushed one would be made elsewhere, and copying what was just written has to wait for it.
-        let assertion = || Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false };
+        let assertion = || {
+            let bids = match bids {
+                // By far the most bounties are on one artifact.
+                &[only] => SmallVec::from_buf([only]),
+                _ => SmallVec::from_slice(bids),
+            };
+            Assertion { author: sender, bids, mask, commitment, metadata: None, is_revealed: false }
+        };
         bounty.assertions.extend(std::iter::once_with(assertion));
         Ok(index)
     }
@@ -264,28 +266,26 @@ impl Market {
     /// As [`Market::submit`].
     pub fn reveal_assertion(&mut self, sender: AccountId, reveal: RevealAssertion) -> Result<(), Rejection> {
         let RevealAssertion { guid, index, opening, metadata } = reveal;
-        self.reveal_all([(sender, index, opening)], guid, &metadata)
+        self.roles.pausable.check_running()?;
+        let slot = self.find(guid)?;
+        self.check_reveal_window(&self.bounties[slot])?;
+        self.reveal_slot(sender, slot, index, Some(opening), metadata)
     }
 
     /// [`Market::reveal_assertion`] of one after the other, by these senders at these positions, up to the first that is
-    /// refused.
+    /// refused. They committed in envelopes, and the market opens these: what they say is what they promised.
     ///
     /// # Errors
     ///
-    /// As [`Market::submit`].
-    pub fn reveal_all(
-        &mut self,
-        reveals: impl IntoIterator<Item = (AccountId, u64, Opening)>,
-        guid: Guid,
-        metadata: &Option<Arc<str>>,
-    ) -> Result<(), Rejection> {
+    /// As [`Market::submit`]; [`Rejection::CommitmentMismatch`] for a commitment by hash.
+    pub fn reveal_all(&mut self, reveals: impl IntoIterator<Item = (AccountId, u64)>, guid: Guid) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
         // Nothing that a round depends on changes by revealing.
         let window = self.check_reveal_window(&self.bounties[slot]);
-        for (sender, index, opening) in reveals {
+        for (sender, index) in reveals {
             window?;
-            self.reveal_slot(sender, slot, index, opening, metadata)?;
+            self.reveal_slot(sender, slot, index, None, None)?;
         }
         Ok(())
     }
@@ -306,11 +306,12 @@ impl Market {
         sender: AccountId,
         slot: usize,
         index: u64,
-        opening: Opening,
-        metadata: &Option<Arc<str>>,
+        opening: Option<Opening>,
+        metadata: Option<Arc<str>>,
     ) -> Result<(), Rejection> {
         let bounty = &mut self.bounties[slot];
-        if word::is_zero(&opening.nonce) {
+        let has_nonce = |opening: &Opening| !word::is_zero(*opening.nonce.as_limbs());
+        if !opening.as_ref().is_none_or(has_nonce) {
             return refuse(Rejection::ZeroNonce);
         }
         let unknown = Rejection::UnknownAssertion { index, assertions: bounty.assertions.len() };
@@ -321,19 +322,30 @@ impl Market {
         if assertion.is_revealed {
             return refuse(Rejection::AlreadyRevealed { index });
         }
-        if !assertion.commitment.opens(self.addresses[sender.index()], opening) {
+        let commitment = &mut assertion.commitment;
+        let opened = match opening {
+            Some(opening) => commitment.opens(self.addresses[sender.index()], opening),
+            None => commitment.opening().is_some_and(has_nonce),
+        };
+        if !opened {
             return refuse(Rejection::CommitmentMismatch);
         }
         let (guid, artifacts) = (bounty.guid, bounty.artifacts);
-        if self.rules.switches.binding_commitments && opening.verdicts.reaches_beyond(artifacts) {
+        let verdicts = opening.as_ref().or(commitment.opening()).map(|opening| opening.verdicts);
+        if self.rules.switches.binding_commitments && verdicts.is_some_and(|verdicts| verdicts.reaches_beyond(artifacts)) {
             return refuse(Rejection::StrayVerdictBits { artifacts });
         }
 
         bounty.rewards_current = false;
-        assertion.commitment.open(opening);
+        if let Some(opening) = opening {
+            commitment.open(opening);
+        }
         assertion.is_revealed = true;
-        assertion.metadata.clone_from(metadata);
-        self.emit(|| Event::RevealedAssertion { guid, author: sender, index, opening, artifacts, metadata: metadata.clone() });
+        assertion.metadata = metadata;
+        if self.recording {
+            let (opening, metadata) = (*assertion.revealed().expect("just opened"), assertion.metadata.clone());
+            self.events.push(Event::RevealedAssertion { guid, author: sender, index, opening, artifacts, metadata });
+        }
         Ok(())
     }
 
@@ -397,7 +409,10 @@ impl Market {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;
         // Nothing that a round depends on changes by settling.
-        let round = self.round_of(&self.bounties[slot]);
+        let round = self.round_of(&self.bounties[slot]).and_then(|round| match round {
+            Round::Quorum | Round::Settle => Ok(round),
+            _ => refuse(Rejection::NotSettleable { round }),
+        });
         let mut paid = Nct::ZERO;
         for &sender in senders {
             let payout = self.settle_slot(sender, slot, &round)?;
@@ -406,6 +421,7 @@ impl Market {
         Ok(paid)
     }
 
+    /// In a round that was found to be one of settling, or why not.
     #[inline(always)]
     fn settle_slot(&mut self, sender: AccountId, slot: usize, round: &Result<Round, Rejection>) -> Result<Nct, Rejection> {
         let bounty = &self.bounties[slot];
@@ -413,9 +429,6 @@ impl Market {
             return refuse(Rejection::AlreadySettled { account: sender });
         }
         let round = (*round)?;
-        if !matches!(round, Round::Quorum | Round::Settle) {
-            return refuse(Rejection::NotSettleable { round });
-        }
         let (mut assigned, rewards_current) = (bounty.assigned_arbiter, bounty.rewards_current);
         if self.arbiters.contains(sender) {
             if round != Round::Settle {
@@ -432,12 +445,7 @@ impl Market {
         let Market { bounties, ledger, rules, events, recording, .. } = self;
         let bounty = &mut bounties[slot];
         let overflow = Rejection::Overflow { what: "a payout" };
-        let mut payout = Nct::ZERO;
-        for &payment in bounty.rewards.payments(bounty, sender, assigned) {
-            if !payout.give(payment) {
-                return Err(overflow);
-            }
-        }
+        let payout = bounty.rewards.payout(bounty, sender, assigned).ok_or(overflow)?;
         // An arbiter drawn only now may have settled as somebody else before (S9).
         let belated = match assigned {
             Some(arbiter) if rules.switches.pay_settled_arbiter && bounty.assigned_arbiter.is_none() => {

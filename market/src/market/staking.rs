@@ -79,19 +79,21 @@ impl Market {
             return Err(Rejection::ZeroBlock);
         }
         let first = self.foreign_records.insert(guid);
-        self.record(arbiter, guid, first, block);
+        self.record(arbiter, guid, first, || block);
         Ok(())
     }
 
     /// Notes a vote that the registry itself has taken.
     pub(super) fn record_vote(&mut self, arbiter: AccountId, guid: Guid, first: bool) {
-        self.record(arbiter, guid, first, U256::from(self.now.0));
+        let now = self.now.0;
+        self.record(arbiter, guid, first, || U256::from(now));
     }
 
-    fn record(&mut self, arbiter: AccountId, guid: Guid, first: bool, block: U256) {
+    #[inline]
+    fn record(&mut self, arbiter: AccountId, guid: Guid, first: bool, block: impl FnOnce() -> U256) {
         self.staking.record(arbiter, first);
         if first {
-            self.emit(|| Event::BountyRecorded { guid, block });
+            self.emit(|| Event::BountyRecorded { guid, block: block() });
         }
         self.emit(|| Event::BountyVoteRecorded { arbiter });
     }

@@ -133,21 +133,23 @@ impl Sides {
                 metadata: None,
             })),
             Action::Assert { guid, ref bids, mask, promise } => {
-                let opening = Opening { nonce: promise.nonce, verdicts: ArtifactSet(promise.verdicts) };
+                let opening = Opening { nonce: promise.nonce, verdicts: ArtifactSet::from_uint(promise.verdicts) };
                 let commitment = match promise.sealed {
                     true => Commitment::envelope(opening),
                     false => Commitment::from_hash(Commitment::compute(self.market.address(id(promise.author)), opening)),
                 };
                 let bids = bids.iter().copied().map(nct).collect();
-                Command::PostAssertion(PostAssertion { guid: Guid(guid), bids, mask: ArtifactSet(mask), commitment })
+                Command::PostAssertion(PostAssertion { guid: Guid(guid), bids, mask: ArtifactSet::from_uint(mask), commitment })
             }
             Action::Reveal { guid, index, nonce, verdicts } => Command::RevealAssertion(RevealAssertion {
                 guid: Guid(guid),
                 index,
-                opening: Opening { nonce, verdicts: ArtifactSet(verdicts) },
+                opening: Opening { nonce, verdicts: ArtifactSet::from_uint(verdicts) },
                 metadata: None,
             }),
-            Action::Vote { guid, votes } => Command::VoteOnBounty { guid: Guid(guid), votes: ArtifactSet(votes), valid_bloom: true },
+            Action::Vote { guid, votes } => {
+                Command::VoteOnBounty { guid: Guid(guid), votes: ArtifactSet::from_uint(votes), valid_bloom: true }
+            }
             Action::Settle { guid } => Command::SettleBounty { guid: Guid(guid) },
             Action::AddArbiter(arbiter) => Command::AddArbiter { arbiter: id(arbiter), block },
             Action::RemoveArbiter(arbiter) => Command::RemoveArbiter { arbiter: id(arbiter), block },
@@ -197,9 +199,9 @@ impl Sides {
             }
             Event::NewAssertion { guid, author, index, .. } => format!("NewAssertion {} {} {index}", guid.0, name(*author)),
             Event::RevealedAssertion { guid, author, index, opening, .. } => {
-                format!("RevealedAssertion {} {} {index} {} {}", guid.0, name(*author), opening.nonce, opening.verdicts.0)
+                format!("RevealedAssertion {} {} {index} {} {}", guid.0, name(*author), opening.nonce, opening.verdicts.to_uint())
             }
-            Event::NewVote { guid, votes, voter, .. } => format!("NewVote {} {} {}", guid.0, votes.0, name(*voter)),
+            Event::NewVote { guid, votes, voter, .. } => format!("NewVote {} {} {}", guid.0, votes.to_uint(), name(*voter)),
             Event::QuorumReached { guid } => format!("QuorumReached {}", guid.0),
             Event::SettledBounty { guid, settler, payout } => {
                 format!("SettledBounty {} {} {}", guid.0, name(*settler), payout.to_uint())
@@ -282,7 +284,7 @@ impl Sides {
         same(|| about("the votes"), theirs.tally.votes, bounty.votes.len() as u64)?;
         let malicious = theirs.tally.malicious.iter().map(|&count| u64::from(count)).collect();
         same(|| about("the malicious votes"), malicious, tally.malicious)?;
-        same(|| about("the decided artifacts"), theirs.tally.decided.0, tally.decided)?;
+        same(|| about("the decided artifacts"), theirs.tally.decided.to_uint(), tally.decided)?;
         same(|| about("the quorum block"), theirs.tally.reached, tally.reached)?;
         let voters = market.voters(guid).expect("it exists").into_iter().map(|id| self.name(id)).collect();
         same(|| about("the voters"), voters, bounty.votes.iter().map(|vote| vote.voter).collect::<Vec<_>>())?;
@@ -292,9 +294,10 @@ impl Sides {
         for (index, assertion) in bounty.assertions.iter().enumerate() {
             let bids = market.bids(guid, index as u64).map(|bids| bids.iter().map(|bid| bid.to_uint()).collect());
             same(|| about("the bids"), bids, Ok(assertion.bids.clone()))?;
-            let opening = theirs.assertions[index].revealed().map_or((U256::ZERO, U256::ZERO), |open| (open.nonce, open.verdicts.0));
+            let opening =
+                theirs.assertions[index].revealed().map_or((U256::ZERO, U256::ZERO), |open| (open.nonce, open.verdicts.to_uint()));
             same(|| about("an opening"), opening, (assertion.nonce, assertion.verdicts))?;
-            same(|| about("a mask"), theirs.assertions[index].mask.0, assertion.mask)?;
+            same(|| about("a mask"), theirs.assertions[index].mask.to_uint(), assertion.mask)?;
             let author = market.address(self.id(assertion.author));
             same(|| about("a commitment"), theirs.assertions[index].commitment.hash(author), assertion.commitment)?;
         }

@@ -198,7 +198,7 @@ async fn rivals_cannot_be_read_before_they_reveal() {
             // What is public, and small numbers.
             for guess in (0..50u128).flat_map(|rival| [rival, id ^ rival, id ^ rival | 1, id.wrapping_add(rival)]) {
                 for malicious in [0u64, 1] {
-                    let opening = Opening { nonce: U256::from(guess), verdicts: ArtifactSet(U256::from(malicious)) };
+                    let opening = Opening { nonce: U256::from(guess), verdicts: ArtifactSet::from_uint(U256::from(malicious)) };
                     let commitment = U256::from_be_bytes(Commitment::compute(author, opening).0).to_string();
                     assert_ne!(commitment, assertion["commitment"].as_str().unwrap());
                 }

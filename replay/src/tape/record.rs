@@ -115,7 +115,7 @@ impl Recorder {
         let unsettled = |rejection| TapeError::Unsettled { number: plan.number, rejection };
         Others::stakes(rules, &closed.bounty.closed(tape.fees), &mut tape.stakes).map_err(unsettled)?;
         let first_bid = tape.bids.len();
-        let mut keep = |set: ArtifactSet| tape.sets.extend_from_slice(&set.0.to_le_bytes::<32>()[..artifacts.div_ceil(8)]);
+        let mut keep = |set: ArtifactSet| tape.sets.extend_from_slice(&set.to_uint().to_le_bytes::<32>()[..artifacts.div_ceil(8)]);
         keep(future.labels);
         keep(closed.consensus.unwrap_or_default());
         keep(future.consensus.unwrap_or_default());

@@ -72,7 +72,7 @@ impl Stand {
     }
 
     fn set_verdict(&mut self, artifact: usize, malicious: bool) {
-        self.verdicts.0.set_bit(artifact, malicious);
+        self.verdicts.set(artifact, malicious);
     }
 
     /// Stakes on one artifact more, what `other` stakes on it; where one bid is for all, it stays what it is.

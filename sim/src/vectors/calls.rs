@@ -60,7 +60,7 @@ pub(super) fn guid(value: &Value) -> Result<Guid> {
 }
 
 pub(super) fn set(value: &Value) -> Result<ArtifactSet> {
-    uint(value).map(ArtifactSet)
+    uint(value).map(ArtifactSet::from_uint)
 }
 
 pub(super) fn wei(amount: Nct) -> Value {

@@ -103,7 +103,15 @@ fn log(event: &Event, labels: &Labels, g: Option<Guid>) -> Value {
             json!([id(guid), who(author), wei(*amount), &**artifact_uri, expiration.0.to_string()])
         }
         Event::NewAssertion { guid, author, index, bids, mask, artifacts, commitment } => {
-            json!([id(guid), who(author), index.to_string(), wei(bids[0]), int(mask.0), artifacts.to_string(), int((*commitment).into())])
+            json!([
+                id(guid),
+                who(author),
+                index.to_string(),
+                wei(bids[0]),
+                int(mask.to_uint()),
+                artifacts.to_string(),
+                int((*commitment).into())
+            ])
         }
         Event::RevealedAssertion { guid, author, index, opening, artifacts, metadata } => {
             json!([
@@ -111,12 +119,12 @@ fn log(event: &Event, labels: &Labels, g: Option<Guid>) -> Value {
                 who(author),
                 index.to_string(),
                 int(opening.nonce),
-                int(opening.verdicts.0),
+                int(opening.verdicts.to_uint()),
                 artifacts.to_string(),
                 metadata.as_deref().unwrap_or_default()
             ])
         }
-        Event::NewVote { guid, votes, artifacts, voter } => json!([id(guid), int(votes.0), artifacts.to_string(), who(voter)]),
+        Event::NewVote { guid, votes, artifacts, voter } => json!([id(guid), int(votes.to_uint()), artifacts.to_string(), who(voter)]),
         Event::QuorumReached { guid } => json!([id(guid)]),
         Event::SettledBounty { guid, settler, payout } => json!([id(guid), who(settler), wei(*payout)]),
         Event::AddedArbiter { arbiter, block } | Event::RemovedArbiter { arbiter, block } => json!([who(arbiter), int(*block)]),
@@ -193,7 +201,7 @@ pub(super) fn settlement(vector: &Value) -> Result<Outcome> {
         "vote_end": world.market.vote_end(g)?.0,
         "quorum_reached": bounty.tally.reached.is_some(),
         "quorum_block": bounty.tally.reached.unwrap_or(0).to_string(),
-        "quorum_mask": hex(bounty.tally.decided.0),
+        "quorum_mask": hex(bounty.tally.decided.to_uint()),
         "assigned": world.labels.label(assigned),
         "rewards": rewards,
         "quorum_votes": bounty.tally.malicious.as_slice(),
@@ -288,7 +296,7 @@ fn play(world: &mut World, given: &Value, g: Guid, step: &Value) -> Result<Value
     answer.insert("round".into(), json!(round_number(world.market.current_round(g)?, Edition::V1_0_0)));
     let bounty = world.market.bounty(g).context("no step posted the bounty")?;
     if name == "vote" {
-        answer.insert("qmask".into(), hex(bounty.tally.decided.0));
+        answer.insert("qmask".into(), hex(bounty.tally.decided.to_uint()));
         answer.insert("quorum".into(), json!(bounty.tally.reached.is_some()));
     }
     if name == "settle" {

@@ -201,7 +201,7 @@ fn play(world: &mut World, guids: &[Guid], last_calc: &mut [Value], op: &Value) 
         let tally = &world.market.bounty(bounty()?.1).context("voted on")?.tally;
         answer.insert(
             "q".into(),
-            json!({ "mask": hex(tally.decided.0), "reached": tally.reached.is_some(), "block": tally.reached.unwrap_or(0) }),
+            json!({ "mask": hex(tally.decided.to_uint()), "reached": tally.reached.is_some(), "block": tally.reached.unwrap_or(0) }),
         );
     }
     if name == "settle" && accepted {
@@ -237,12 +237,12 @@ fn log(event: &Event, labels: &Labels, guids: &[Guid]) -> Option<Value> {
             json!([name, b(guid), artifact_type, who(author), wei(*amount), expiration.0])
         }
         Event::NewAssertion { guid, author, index, mask, artifacts, .. } => {
-            json!([name, b(guid), who(author), index, hex(mask.0), artifacts])
+            json!([name, b(guid), who(author), index, hex(mask.to_uint()), artifacts])
         }
         Event::RevealedAssertion { guid, author, index, opening, artifacts, .. } => {
-            json!([name, b(guid), who(author), index, hex(opening.verdicts.0), artifacts])
+            json!([name, b(guid), who(author), index, hex(opening.verdicts.to_uint()), artifacts])
         }
-        Event::NewVote { guid, votes, artifacts, voter } => json!([name, b(guid), hex(votes.0), artifacts, who(voter)]),
+        Event::NewVote { guid, votes, artifacts, voter } => json!([name, b(guid), hex(votes.to_uint()), artifacts, who(voter)]),
         Event::QuorumReached { guid } => json!([name, b(guid)]),
         Event::SettledBounty { guid, settler, payout } => json!([name, b(guid), who(settler), wei(*payout)]),
         Event::AddedArbiter { arbiter, block } | Event::RemovedArbiter { arbiter, block } => {
@@ -276,7 +276,7 @@ fn final_state(world: &World, guids: &[Guid]) -> Value {
                 "assigned": bounty.assigned_arbiter.map(|arbiter| world.labels.label(arbiter)),
                 "reached": bounty.tally.reached.is_some(),
                 "qblock": bounty.tally.reached.unwrap_or(0),
-                "qmask": hex(bounty.tally.decided.0),
+                "qmask": hex(bounty.tally.decided.to_uint()),
                 "qvotes": bounty.tally.malicious.as_slice(),
                 "nvotes": bounty.votes.len(),
                 "nassert": bounty.assertions.len(),

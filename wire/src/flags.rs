@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn bit_n_is_artifact_n() {
         let flags = Flags::from_bools(&[true, false, true, true]).unwrap();
-        assert_eq!(flags.set().0, U256::from(0b1101));
+        assert_eq!(flags.set().to_uint(), U256::from(0b1101));
         assert_eq!(serde_json::to_string(&flags).unwrap(), "[true,false,true,true]");
         assert_eq!(serde_json::from_str::<Flags>("[true,false,true,true]").unwrap(), flags);
         assert_eq!(Flags::new(ArtifactSet::from_uint(U256::MAX), 2), Flags::from_bools(&[true, true]).unwrap());

@@ -177,7 +177,7 @@ fn no_transaction_is_answered_with_a_server_error_and_none_breaks_the_market() {
         || prop_oneof![3 => (0..20_u64).prop_map(U256::from), 1 => Just(U256::MAX), 1 => any::<[u8; 32]>().prop_map(U256::from_be_bytes)];
     let guid = || prop_oneof![4 => proptest::sample::select(guids.clone()), 1 => any::<u128>().prop_map(Guid)];
     let address = || any::<[u8; 20]>().prop_map(Address::from);
-    let set = || number().prop_map(ArtifactSet);
+    let set = || number().prop_map(ArtifactSet::from_uint);
     let amount = || number().prop_map(Nct::from_uint);
     let call = prop_oneof![
         (address(), amount()).prop_map(|(spender, amount)| Call::Approve { spender, amount }),

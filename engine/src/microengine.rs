@@ -427,4 +427,36 @@ mod tests {
         check("null/min", 19, Nct::whole(1), &[ScanResult::NONE], Abstention::NoAnswer);
         check("null/abstain", 19, Nct::whole(1), &verdict, Abstention::NoStake);
     }
+
+    #[test]
+    fn what_is_due_comes_in_order_of_blocks_guids_and_steps_whatever_the_order_of_promises() {
+        let (mut engine, mut effects) = (engine("null/min"), Vec::new());
+        for (guid, expiration, settles) in [(3, 30, 41), (9, 20, 30), (2, 20, 25), (4, 10, 20)] {
+            let opening = Opening { nonce: U256::from(guid), verdicts: ArtifactSet::EMPTY };
+            let promise = Promise { opening, expiration: BlockNumber(expiration), settles: Some(BlockNumber(settles)), index: 0 };
+            let resumed = Event::Resumed { guid: Guid(guid), promise, revealed: false };
+            engine.on_event(BlockNumber(5), resumed, &mut effects);
+        }
+        assert!(effects.is_empty());
+        let mut done = Vec::new();
+        while let Some(block) = engine.due() {
+            engine.on_event(block, Event::NewBlock, &mut effects);
+            done.extend(effects.drain(..).map(|effect| match effect {
+                Effect::RevealAssertion { guid, .. } => (block.0, guid.0, "reveal"),
+                Effect::SettleBounty { guid } => (block.0, guid.0, "settle"),
+                other => panic!("{other:?}"),
+            }));
+        }
+        let expected = [
+            (10, 4, "reveal"),
+            (20, 2, "reveal"),
+            (20, 4, "settle"),
+            (20, 9, "reveal"),
+            (25, 2, "settle"),
+            (30, 3, "reveal"),
+            (30, 9, "settle"),
+            (41, 3, "settle"),
+        ];
+        assert_eq!(done, expected);
+    }
 }

@@ -1,8 +1,8 @@
 //! What an assertion promises before it is revealed, and how it is opened.
 //!
 //! On chain a commitment is `keccak256(verdicts ^ keccak256(nonce) ^ author)`, each a 256-bit big-endian number.
-//! In process the same promise travels as the opening itself, in an envelope that only [`Commitment::opens`] and
-//! [`Commitment::hash`] look into: hashing ten thousand honest openings to compare each with itself tells nothing.
+//! In process the same promise travels as the opening itself, in an envelope that only the market opens: hashing ten
+//! thousand honest openings to compare each with itself tells nothing.
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 
@@ -75,7 +75,7 @@ impl Commitment {
         }
     }
 
-    /// What is in the envelope, if it is one.
+    /// What is in the envelope, if it is one; before the reveal it is nobody's business.
     #[inline]
     pub(crate) fn opening(&self) -> Option<&Opening> {
         match &self.0 {

@@ -145,6 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn every_word_is_looked_at() {
+        for index in [0, 63, 64, 127, 128, 191, 192, 255] {
+            let (mut alone, mut others) = (ArtifactSet::EMPTY, ArtifactSet::first(256));
+            alone.insert(index);
+            assert!(alone.reaches_beyond(index) && !alone.reaches_beyond(index + 1), "{index}");
+            assert_eq!((alone.len(), alone.contains(index)), (1, true), "{index}");
+            others.set(index, false);
+            assert_eq!((others.len(), others.contains(index)), (255, false), "{index}");
+            alone.set(index, false);
+            assert!(alone.is_empty(), "{index}");
+        }
+    }
+
+    #[test]
     fn bits_beyond_the_artifacts_are_seen() {
         assert!(ArtifactSet::from_uint(U256::from(8)).reaches_beyond(3));
         assert!(!ArtifactSet::from_uint(U256::from(7)).reaches_beyond(3));

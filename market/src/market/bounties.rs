@@ -272,12 +272,12 @@ impl Market {
         self.reveal_slot(sender, slot, index, Some(opening), metadata)
     }
 
-    /// [`Market::reveal_assertion`] of one after the other, by these senders at these positions, up to the first that is
-    /// refused. They committed in envelopes, and the market opens these: what they say is what they promised.
+    /// [`Market::reveal_assertion`] of one after the other, without metadata, by these senders at these positions, up to the
+    /// first that is refused. They committed in envelopes, and the market opens these: what they say is what they promised.
     ///
     /// # Errors
     ///
-    /// As [`Market::submit`]; [`Rejection::CommitmentMismatch`] for a commitment by hash.
+    /// As [`Market::submit`]; [`Rejection::CommitmentMismatch`] for a commitment by hash, or an envelope without a nonce.
     pub fn reveal_all(&mut self, reveals: impl IntoIterator<Item = (AccountId, u64)>, guid: Guid) -> Result<(), Rejection> {
         self.roles.pausable.check_running()?;
         let slot = self.find(guid)?;

@@ -600,22 +600,23 @@ impl Rival {
         let Artifact { target, difficulty, logistic, .. } = artifact;
         let behaviour = &self.behaviour;
         match &self.opinion {
-            Opinion::Nothing => behaviour.stake(None, never_asked, whim),
+            Opinion::Nothing => behaviour.stake(SILENCE, whim),
             Opinion::Recorded { column, wrong } => {
                 let Some(recorded) = target.recorded.get(*column).copied().flatten() else {
-                    return behaviour.stake(None, never_asked, whim);
+                    return behaviour.stake(SILENCE, whim);
                 };
                 let malicious = match wrong {
                     None => recorded.malicious,
                     Some(wrong) => target.malicious != wrong.decide(artifact, self.address, recorded.malicious != target.malicious),
                 };
                 // Without a stated confidence the stock strategies take full confidence.
-                behaviour.stake(Some(malicious), |_| recorded.confidence.map_or(1.0, f64::from), whim)
+                let confidence = |_: &mut Stream| recorded.confidence.map_or(1.0, f64::from);
+                behaviour.stake(Some(Answer { malicious, confidence }), whim)
             }
             Opinion::Fitted { malware, benign, noise, error_factor } => {
                 let skill = if target.malicious { &malware[target.file_type] } else { benign };
                 if chance.uniform() >= skill.coverage {
-                    return behaviour.stake(None, never_asked, whim);
+                    return behaviour.stake(SILENCE, whim);
                 }
                 let LogOdds { a, b } = skill.log_odds;
                 let mut log_odds = a + b[0] * difficulty[0] + b[1] * difficulty[1];
@@ -629,34 +630,39 @@ impl Rival {
                     let margin = log_odds - logistic.logit(noise) + 1.702 * 0.5 * doubt;
                     logistic.probability(1.5 * margin.abs())
                 };
-                behaviour.stake(Some(logistic.exceeds(log_odds, noise)), confidence, whim)
+                behaviour.stake(Some(Answer { malicious: logistic.exceeds(log_odds, noise), confidence }), whim)
             }
         }
     }
 }
 
-/// The confidence in no verdict.
-fn never_asked(_: &mut Stream) -> f64 {
-    unreachable!("there is no verdict")
+/// What a rival answers: its verdict, and its confidence, which is drawn if it matters.
+struct Answer<C> {
+    malicious: bool,
+    confidence: C,
 }
 
+/// No answer: there is no confidence to ask for.
+const SILENCE: Option<Answer<NeverAsked>> = None;
+type NeverAsked = fn(&mut Stream) -> f64;
+
 impl Behaviour {
-    /// Side and bid of a rival with that verdict, if it has one; what its confidence is, is asked if it matters.
+    /// Side and bid of a rival with that answer, if it has one.
     #[inline(always)]
-    fn stake(&self, verdict: Option<bool>, confidence: impl FnOnce(&mut Stream) -> f64, whim: &mut Stream) -> Option<(bool, Nct)> {
+    fn stake(&self, answer: Option<Answer<impl FnOnce(&mut Stream) -> f64>>, whim: &mut Stream) -> Option<(bool, Nct)> {
         match *self {
-            Behaviour::Rising { low, rise } => verdict.map(|malicious| {
+            Behaviour::Rising { low, rise } => answer.map(|Answer { malicious, confidence }| {
                 let bid = low + rise * confidence(whim);
                 // Into 64 bits, where they suffice, an instruction converts it.
                 let wei = if bid < u64::MAX as f64 { u128::from(bid as u64) } else { bid as u128 };
                 (malicious, Nct::wei(wei))
             }),
-            Behaviour::Flat(bid) => verdict.map(|malicious| (malicious, bid)),
+            Behaviour::Flat(bid) => answer.map(|answer| (answer.malicious, bid)),
             Behaviour::Coin(bid) => Some((whim.below(2) == 1, bid)),
             Behaviour::Always { malicious, bid } => Some((malicious, bid)),
             Behaviour::Abstain => None,
             // What it puts on it is decided in the market.
-            Behaviour::Adaptive => verdict.map(|malicious| (malicious, Nct::ZERO)),
+            Behaviour::Adaptive => answer.map(|answer| (answer.malicious, Nct::ZERO)),
         }
     }
 }

@@ -472,22 +472,27 @@ fn difference(a: Nct, b: Nct) -> NctDelta {
 }
 
 impl Rewards {
-    /// What `account` is due as ambassador, as expert and as the assigned arbiter: separate payments in this order.
-    #[inline]
-    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = &Nct> {
+    /// What `account` is due as ambassador, as expert and as the assigned arbiter.
+    #[inline(always)]
+    fn due(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> [Option<&Nct>; 3] {
         let refund = (bounty.author == account).then_some(&self.refund);
         let expert = bounty.positions.of(account).map(|index| &self.experts[index].payout);
         let arbiter = (assigned == Some(account)).then_some(&self.arbiter);
-        [refund, expert, arbiter].into_iter().flatten()
+        [refund, expert, arbiter]
+    }
+
+    /// What `account` is due: separate payments, as ambassador, as expert and as the assigned arbiter, in this order.
+    #[inline]
+    pub fn payments(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> impl Iterator<Item = &Nct> {
+        self.due(bounty, account, assigned).into_iter().flatten()
     }
 
     /// All of these together; `None` beyond 256 bits.
     #[inline]
     pub(crate) fn payout(&self, bounty: &Bounty, account: AccountId, assigned: Option<AccountId>) -> Option<Nct> {
-        let mut payout = bounty.positions.of(account).map_or(Nct::ZERO, |index| self.experts[index].payout);
-        let with_refund = bounty.author != account || payout.give(self.refund);
-        let with_share = assigned != Some(account) || payout.give(self.arbiter);
-        (with_refund && with_share).then_some(payout)
+        let mut payout = Nct::ZERO;
+        let fits = self.due(bounty, account, assigned).map(|payment| payment.is_none_or(|&payment| payout.give(payment)));
+        (fits == [true; 3]).then_some(payout)
     }
 }
 

@@ -20,10 +20,11 @@ use market::{
     verdict::ArtifactSet,
 };
 use replay::{
+    direct,
     plan::{Setup, choose_backends},
     scenario::{RivalModel, Scenario},
     verdicts::VerdictTable,
-    world::{self, NoJournal},
+    world::NoJournal,
 };
 use sim::score::Scorecard;
 
@@ -138,7 +139,7 @@ pub fn setup(rivals: u32, bounties: u64) -> Arc<Setup> {
 pub fn play(setup: &Arc<Setup>) -> u64 {
     let mut score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
     let strategy = &setup.scenario.engine.strategy;
-    world::play(setup, strategy, &mut score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}).expect("a run that holds");
+    direct::play(setup, strategy, &mut score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}).expect("a run that holds");
     score.own.bounties
 }
 

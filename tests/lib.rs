@@ -6,11 +6,18 @@ use std::{
 };
 
 use datasets::{ArtifactId, CheckOptions, Corpus, CorpusWriter, Manifest, ManifestEngine, Recorded, Row, Truth};
-use engine::chance::Key;
+use engine::{
+    calibrate::MapKind,
+    chance::{Key, Stream},
+    config::{BackendConfig, DistillerKind, EngineConfig},
+    stake::CATALOGUE,
+};
+use market::ruleset;
 use replay::{
     journal::{Finished, Journal},
+    oracle::ORACLES,
     plan::{Setup, choose_backends},
-    scenario::{RivalModel, Scenario},
+    scenario::{Arrival, RivalModel, Scenario},
     verdicts::VerdictTable,
     world::{self, ClosedBounty, Observer, Played},
 };
@@ -92,4 +99,75 @@ pub fn play(setup: &Arc<Setup>, jobs: usize, watch: &mut (dyn FnMut(&ClosedBount
         let finished = journal.finish().expect("memory to write to");
         (played, bytes, finished)
     })
+}
+
+/// Strategies of the catalogue with their defaults, those that need a parameter with one, and the oracles.
+pub fn strategies() -> Vec<String> {
+    // `command` runs a program.
+    let of_catalogue = CATALOGUE.iter().filter(|entry| entry.name != "command").map(|entry| {
+        match entry.parameters.iter().any(|parameter| parameter.default.is_empty()) {
+            true if entry.name == "fixed" => "fixed?bid=0.7".to_owned(),
+            true => format!("{}?{}", entry.name, "base=stock/default"),
+            false => entry.name.to_owned(),
+        }
+    });
+    of_catalogue
+        .chain(["fixed?bid=2".to_owned(), "stock/default?cautious=true".to_owned()])
+        .chain(ORACLES.iter().map(|oracle| oracle.name.to_owned()))
+        .collect()
+}
+
+/// Any market.
+pub fn any_scenario(chance: &mut Stream) -> Scenario {
+    let mut pick = |count: u64| chance.below(count);
+    let mut scenario = Scenario { seed: pick(1 << 40), ..scenario() };
+    scenario.rules = ruleset::ALL[pick(2) as usize].name.to_owned();
+    for (name, ..) in scenario.switches.all() {
+        scenario.switches.set(name, pick(4) == 0);
+    }
+    let ambassadors = &mut scenario.ambassadors;
+    ambassadors.artifacts = [1, 1, 2, 3, 9][pick(5) as usize];
+    ambassadors.arrival = [Arrival::Poisson, Arrival::Fixed][pick(2) as usize];
+    ambassadors.bounties_per_block = [0.02, 0.5, 6.0][pick(3) as usize];
+    ambassadors.duration = [2, 8, 20][pick(3) as usize];
+    scenario.market.reveal_window = [None, Some(1)][pick(2) as usize];
+    scenario.market.vote_window = [None, Some(4), Some(40)][pick(3) as usize];
+    if pick(3) == 0 {
+        scenario.rivals[0].model = RivalModel::TwoFactor;
+        scenario.rivals[0].engines = vec!["ClamAV".into(), "K7GW".into(), "DrWeb".into()];
+    }
+    scenario.rivals[0].strategies = ["stock/default", "stock/aggressive", "null/random", "fixed?bid=2"][..1 + pick(4) as usize]
+        .iter()
+        .map(|&name| name.to_owned())
+        .collect();
+    scenario.rivals[0].dropout = [0.0, 0.3][pick(2) as usize];
+    scenario.rivals[0].latency_blocks = [0.5, 5.0][pick(2) as usize];
+    scenario.rivals[0].per_bounty = [0, 2][pick(2) as usize];
+    scenario.arbiters.count = [0, 1, 4, 5][pick(4) as usize];
+    scenario.arbiters.error = [0.0, 0.3][pick(2) as usize];
+    scenario.arbiters.abstain = [0.0, 0.6][pick(2) as usize];
+    scenario.engine.backends =
+        [vec![ENGINES[0]], vec![ENGINES[0], ENGINES[1]]][pick(2) as usize].iter().copied().map(BackendConfig::recorded).collect();
+    if pick(3) == 0 {
+        // The first 128 artifacts are left alone, at once; on the others it is less sure.
+        scenario.engine.filter.reject = vec!["sha256 regex 00000000000000[0-7]".to_owned()];
+        scenario.engine.filter.penalize = vec!["filesize < 200".to_owned()];
+    }
+    scenario.engine.scan.slots = 1 + pick(2) as u32;
+    scenario.engine.scan.milliseconds = [1, 40_000, 150_000][pick(3) as usize];
+    scenario
+}
+
+/// Any engine for that market, with that strategy.
+pub fn any_engine(recorded: &EngineConfig, strategy: &str, chance: &mut Stream) -> EngineConfig {
+    let mut pick = |count: u64| chance.below(count) as usize;
+    let mut engine = EngineConfig { strategy: strategy.to_owned(), ..recorded.clone() };
+    let kinds = [DistillerKind::LogOdds, DistillerKind::Majority, DistillerKind::StockAny, DistillerKind::Stack, DistillerKind::DawidSkene];
+    engine.distiller.kind = kinds[pick(5)];
+    engine.distiller.refit = 40;
+    engine.calibration.map = [MapKind::None, MapKind::Platt, MapKind::Auto][pick(3)];
+    for backend in &mut engine.backends {
+        (backend.tpr, backend.fpr) = (Some(0.6 + 0.1 * pick(4) as f64), Some(0.05));
+    }
+    engine
 }

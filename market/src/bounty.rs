@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::{
     block::{BlockNumber, Windows},
     bloom::Bloom,
+    command::PostBounty,
     commitment::{Commitment, Opening},
     id::{AccountId, AccountSet, Guid, Positions},
     nct::Nct,
@@ -63,6 +64,33 @@ pub struct Bounty {
 }
 
 impl Bounty {
+    /// A bounty as it stands when it was just posted.
+    pub fn new(author: AccountId, post: PostBounty, posted: BlockNumber, fees: Fees, windows: Windows) -> Bounty {
+        Bounty {
+            guid: post.guid,
+            artifact_type: post.artifact_type,
+            author,
+            amount: post.amount,
+            artifact_uri: post.artifact_uri,
+            metadata: post.metadata,
+            artifacts: post.artifacts as usize,
+            posted,
+            expiration: BlockNumber(posted.0 + post.duration),
+            bloom: post.bloom,
+            fees,
+            windows,
+            assertions: Vec::new(),
+            votes: Vec::new(),
+            tally: Tally::new(post.artifacts as usize),
+            assigned_arbiter: None,
+            positions: Positions::default(),
+            voted: AccountSet::default(),
+            settled: AccountSet::default(),
+            rewards: Rewards::default(),
+            rewards_current: false,
+        }
+    }
+
     /// True once `account` has settled.
     #[inline]
     pub fn has_settled(&self, account: AccountId) -> bool {
@@ -100,8 +128,15 @@ pub struct Assertion {
 
 impl Assertion {
     /// One that has been revealed.
+    #[inline]
     pub fn opened(author: AccountId, bids: SmallVec<[Nct; 1]>, mask: ArtifactSet, opening: Opening) -> Assertion {
         Assertion { author, bids, mask, commitment: Commitment::envelope(opening), metadata: None, is_revealed: true }
+    }
+
+    /// One that has not been.
+    #[inline]
+    pub fn sealed(author: AccountId, bids: SmallVec<[Nct; 1]>, mask: ArtifactSet, opening: Opening) -> Assertion {
+        Assertion { is_revealed: false, ..Assertion::opened(author, bids, mask, opening) }
     }
 
     /// All bids together; `None` beyond 256 bits.

@@ -24,11 +24,11 @@ pub mod bloom; // the artifact filter of a bounty
 pub mod rejection; // every way to be refused, with its facts
 pub mod quorum; // votes into consensus
 pub mod rewards; // Fees, Rewards
+pub mod command; // what an account can ask for
 pub mod bounty; // Bounty, Assertion, Vote
 pub mod settlement; // who gets what, and which arbiter is drawn
 pub mod ledger; // who has what: NectarToken
 pub mod arbiter_staking; // deposits, withdrawals, response rates
-pub mod command; // what an account can ask for
 pub mod event; // what happened
 pub mod roles; // who may change the market itself
 pub mod market; // Market::submit, Market::advance_to

@@ -55,7 +55,11 @@ pub fn settle(rules: &RuleSet, bounty: &ClosedBounty<'_>) -> Result<Rewards, Rej
 }
 
 /// [`settle`] in the memory of other rewards, which are gone even if it fails.
-pub(crate) fn settle_into(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Result<(), Rejection> {
+///
+/// # Errors
+///
+/// As [`settle`].
+pub fn settle_into(rules: &RuleSet, bounty: &ClosedBounty<'_>, rewards: &mut Rewards) -> Result<(), Rejection> {
     (rewards.refund, rewards.arbiter) = (Nct::ZERO, Nct::ZERO);
     rewards.experts.clear();
     rewards.experts.reserve(bounty.assertions.len());

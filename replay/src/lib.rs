@@ -18,5 +18,7 @@ pub mod journal; // one record per market event
 mod agenda; // what is done about a bounty, and in which block
 pub mod world; // the virtual chain
 pub mod follower; // what concerns the engine of a run, and nobody else
+mod player; // an engine, where nobody reacts to it
+pub mod direct; // a run bounty by bounty, where nothing more is asked for
 pub mod tape; // a market recorded once, for many engines
 pub mod panel; // the shipped corpus of recorded verdicts

@@ -574,6 +574,17 @@ impl Rival {
         matches!(self.behaviour, Behaviour::Adaptive)
     }
 
+    /// The most it puts on one artifact; `None` if that is decided in the market.
+    pub(crate) fn highest_bid(&self) -> Option<Nct> {
+        match self.behaviour {
+            // Rounded as bids are: whoever is less sure bids no more.
+            Behaviour::Rising { low, rise } => Some(Nct::wei((low + rise) as u128)),
+            Behaviour::Flat(bid) | Behaviour::Coin(bid) | Behaviour::Always { bid, .. } => Some(bid),
+            Behaviour::Abstain => Some(Nct::ZERO),
+            Behaviour::Adaptive => None,
+        }
+    }
+
     /// What its own judge is told of its verdict on an artifact of that type.
     pub(crate) fn result(&self, malicious: bool, file_type: usize) -> ScanResult {
         let confidence = match &self.opinion {

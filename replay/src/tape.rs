@@ -18,7 +18,7 @@ use std::sync::Arc;
 use alloy_primitives::U256;
 use engine::{
     artifact::ScanResult,
-    market_view::{KeptAssertions, PublicAssertion},
+    market_view::PublicAssertion,
     settled::{Pools, SettledAssertion},
     stake::StrategyError,
 };
@@ -46,10 +46,6 @@ pub struct Tape {
     /// The engine's account.
     engine: AccountId,
     bounties: Vec<Taped>,
-    /// Numbers of bounties in the order in which the engine decides on them.
-    decisions: Vec<u32>,
-    /// The most bounties that are open at once.
-    open_maximum: usize,
     /// For each artifact, answers of all backends.
     results: Vec<ScanResult>,
     /// For each artifact, the factor of the engine's filter; empty if that is idle.
@@ -162,7 +158,6 @@ impl Tape {
     /// Memory that the columns take, in bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.bounties)
-            + size_of_val(&*self.decisions)
             + size_of_val(&*self.results)
             + size_of_val(&*self.factors)
             + size_of_val(&*self.stakes)
@@ -230,22 +225,5 @@ impl Taped {
 
     fn artifact_range(&self) -> std::ops::Range<usize> {
         self.first_artifact..self.first_artifact + usize::from(self.artifacts)
-    }
-}
-
-/// What stands on chain when the engine decides.
-#[derive(Clone, Copy, Debug)]
-struct Seen<'a> {
-    tape: &'a Tape,
-    bounty: &'a Taped,
-}
-
-impl KeptAssertions for Seen<'_> {
-    fn len(&self) -> usize {
-        self.bounty.seen as usize
-    }
-
-    fn get(&self, index: usize) -> PublicAssertion {
-        self.tape.public(self.bounty, index)
     }
 }

@@ -165,11 +165,11 @@ pub enum PlayError {
 }
 
 /// The accounts of a run.
-struct Accounts {
-    engine: AccountId,
-    rivals: Vec<AccountId>,
-    ambassadors: Vec<AccountId>,
-    arbiters: Vec<AccountId>,
+pub(crate) struct Accounts {
+    pub(crate) engine: AccountId,
+    pub(crate) rivals: Vec<AccountId>,
+    pub(crate) ambassadors: Vec<AccountId>,
+    pub(crate) arbiters: Vec<AccountId>,
     /// Names by account number.
     names: Vec<String>,
 }
@@ -237,6 +237,22 @@ pub struct Shown {
     pub metadata: Option<Arc<str>>,
     /// The filter of the artifacts' hashes, as text.
     pub bloom: Option<Box<Bloom>>,
+}
+
+/// A run with an engine before its first block, for those who need no market: [`World::into_cast`].
+pub(crate) struct Cast {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) planner: Planner,
+    /// The first plans.
+    pub(crate) arrivals: VecDeque<BoxedPlan>,
+    pub(crate) accounts: Accounts,
+    pub(crate) engine: Microengine,
+    pub(crate) foresight: Option<Foresight>,
+    pub(crate) fees: Fees,
+    pub(crate) windows: Windows,
+    pub(crate) supply: Nct,
+    /// What nobody missed so far, by rival.
+    pub(crate) misses: Vec<Misses>,
 }
 
 /// Blocks after the vote window for which a bounty waits for visitors who have not settled it.
@@ -420,6 +436,13 @@ impl World {
         };
         world.refill()?;
         Ok(world)
+    }
+
+    /// Everybody and everything but the market.
+    pub(crate) fn into_cast(self) -> Cast {
+        let World { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses, .. } = self;
+        let engine = engine.expect("an engine has the seat");
+        Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses }
     }
 
     /// True if visitors may come in.
@@ -948,7 +971,7 @@ fn vote_wait(plan: &BountyPlan, position: usize, (vote_start, vote_end): (u64, u
 /// What a rival commits to. Among themselves its nonce follows from the guid and its number: nobody has to guess it in
 /// here. Visitors could, so in an open market it follows from a secret, too.
 #[inline(always)]
-fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<&B256>) -> Opening {
+pub(crate) fn opening(plan: &BountyPlan, rival: &RivalPlan, secret: Option<&B256>) -> Opening {
     let [first, second, third, fourth] = match secret {
         None => {
             let nonce = plan.guid.0 ^ rival.rival as u128 | 1;

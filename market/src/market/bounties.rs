@@ -10,12 +10,11 @@ use crate::{
     command::{PostBounty, RevealAssertion},
     commitment::{Commitment, Opening},
     event::Event,
-    id::{AccountId, AccountSet, Guid, Positions},
+    id::{AccountId, Guid},
     nct::Nct,
-    quorum::Tally,
     rejection::{Missed, Rejection, refuse},
     ruleset::{Bids, Edition},
-    settlement::{self, Fees, Rewards},
+    settlement::{self, Fees},
     verdict::ArtifactSet,
     word,
 };
@@ -109,7 +108,7 @@ impl Market {
             metadata: post.metadata.clone(),
         });
         self.history.push(post.guid, sender, self.rules.candidate_lookback);
-        self.open_bounty(sender, post, expiration);
+        self.open_bounty(sender, post);
         Ok(())
     }
 
@@ -141,33 +140,11 @@ impl Market {
     }
 
     /// Takes a bounty in, in the memory of one that was forgotten where there is any.
-    fn open_bounty(&mut self, author: AccountId, post: PostBounty, expiration: BlockNumber) {
+    fn open_bounty(&mut self, author: AccountId, post: PostBounty) {
         let slot = self.free_slots.pop().unwrap_or(self.bounties.len());
         self.slots.insert(post.guid, slot);
         self.recent[Market::place(post.guid)] = Some((post.guid, slot as u32));
-        let bounty = Bounty {
-            guid: post.guid,
-            artifact_type: post.artifact_type,
-            author,
-            amount: post.amount,
-            artifact_uri: post.artifact_uri,
-            metadata: post.metadata,
-            artifacts: post.artifacts as usize,
-            posted: self.now,
-            expiration,
-            bloom: post.bloom,
-            fees: self.fees,
-            windows: self.windows,
-            assertions: Vec::new(),
-            votes: Vec::new(),
-            tally: Tally::new(post.artifacts as usize),
-            assigned_arbiter: None,
-            positions: Positions::default(),
-            voted: AccountSet::default(),
-            settled: AccountSet::default(),
-            rewards: Rewards::default(),
-            rewards_current: false,
-        };
+        let bounty = Bounty::new(author, post, self.now, self.fees, self.windows);
         match self.bounties.get_mut(slot) {
             Some(old) => {
                 let (assertions, votes) = (std::mem::take(&mut old.assertions), std::mem::take(&mut old.votes));

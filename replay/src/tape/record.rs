@@ -50,7 +50,7 @@ impl Tape {
         let mut world = World::new(Arc::new(bystander), Seat::Engine(BYSTANDER), None, false)?;
         let (fees, windows) = (world.market().fees(), world.market().windows());
         let (ambassadors, rivals) = (&setup.scenario.ambassadors, setup.population.rivals.len());
-        let (bounties, decisions, results, factors, stakes, pools, assertions, bids, sets) = Default::default();
+        let (bounties, results, factors, stakes, pools, assertions, bids, sets) = Default::default();
         let tape = Tape {
             setup: setup.clone(),
             fees,
@@ -58,8 +58,6 @@ impl Tape {
             life: ambassadors.duration + setup.rules.reveal_window + setup.rules.vote_window,
             engine: world.seat(),
             bounties,
-            decisions,
-            open_maximum: 0,
             results,
             factors,
             stakes,
@@ -156,9 +154,9 @@ impl Recorder {
         add(purse, fees.bounty);
     }
 
-    /// Orders the decisions, and makes sure that everybody can pay always.
+    /// Makes sure that everybody can pay always.
     fn finish(self, unposted: u64) -> Result<Tape, TapeError> {
-        let Recorder { mut tape, rivals, mut ambassadors, .. } = self;
+        let Recorder { tape, rivals, mut ambassadors, .. } = self;
         let Setup { scenario, population, .. } = &*tape.setup;
         let wallet = scenario.wallets.ambassadors;
         if unposted > 0 {
@@ -184,10 +182,6 @@ impl Recorder {
                 return Err(TapeError::RivalShort { rival: rival.name.clone(), needed, wallet });
             }
         }
-
-        tape.open_maximum = most_within(&tape.bounties, tape.life + 1);
-        tape.decisions = (0..u32::try_from(tape.bounties.len()).expect("a tape that fits the memory")).collect();
-        tape.decisions.sort_by_key(|&number| tape.bounties[number as usize].decides());
         Ok(tape)
     }
 }

@@ -1,0 +1,479 @@
+//! Playing a run bounty by bounty, where that comes to the same as block by block.
+//!
+//! Nearly always what becomes of a bounty depends on its plan and on the engine's assertion alone: nobody else reacts to
+//! anybody, and everybody's wallet holds more than could be spent in the whole run. Then nobody need be moved from block to block:
+//! the engine is played as against a [tape](crate::tape), and when a bounty is over, all that was said on it is
+//! put in order and settled by the market's own [settlement] at once. What an observer sees and what
+//! everybody has in the end is what the [world](crate::world) comes to, to the wei (`tests/direct.rs`).
+//!
+//! The world is played where events are asked for (a journal), where rivals decide in the market, where a wallet might not
+//! suffice, and with any of the rules' switches.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use engine::{
+    artifact::ScanResult,
+    market_view::{OpenBounty, PublicAssertion},
+    settled::SettledBounty,
+};
+use market::{
+    block::{BlockNumber, Windows},
+    bounty::{Assertion, Bounty, Vote, check_bids},
+    command::PostBounty,
+    id::AccountId,
+    nct::{Nct, NctDelta},
+    quorum::Tally,
+    ruleset::{Bids, Switches},
+    settlement::{self, ExpertReward, Fees, Rewards},
+    verdict::ArtifactSet,
+};
+use smallvec::SmallVec;
+
+use crate::{
+    journal::Journal,
+    oracle::Future,
+    plan::{BountyPlan, BoxedPlan, Planner, Setup},
+    player::{Ended, Player, Reel, Terms},
+    world::{self, Accounts, Cast, ClosedBounty, Misses, Observer, PlayError, Played, Seat, World, opening},
+};
+
+/// Plays a whole run with the engine's strategy of that specification, the fastest way there is; stops early when
+/// `interrupted` becomes true.
+///
+/// # Errors
+///
+/// As [`world::play`].
+pub fn play<W: io::Write>(
+    setup: &Arc<Setup>,
+    strategy: &str,
+    observer: &mut dyn Observer,
+    journal: Option<&mut Journal<W>>,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Played, PlayError> {
+    if journal.is_some() || !comes_to_the_same(setup) {
+        return world::play(setup, strategy, observer, journal, interrupted, progress);
+    }
+    let cast = World::new(setup.clone(), Seat::Engine(strategy), None, false)?.into_cast();
+    let go_on = |closed: usize| {
+        progress(closed as u64);
+        !interrupted.load(Ordering::Relaxed)
+    };
+    let played = Stage::play(cast, observer, go_on)?;
+    progress(played.closed);
+    Ok(played)
+}
+
+/// True if no bounty can touch another but by what the engine does.
+pub fn comes_to_the_same(setup: &Setup) -> bool {
+    let Setup { scenario, rules, population, bounties, .. } = setup;
+    let artifacts = u64::from(scenario.ambassadors.artifacts);
+    let covers = |wallet: Nct, price: Option<Nct>| price.and_then(|price| price.checked_mul(*bounties)).is_some_and(|all| all <= wallet);
+    let bounty = scenario.ambassadors.amount.checked_mul(artifacts).and_then(|amount| amount.checked_add(rules.bounty_fee));
+    let bids = if rules.bids == Bids::PerBounty { 1 } else { artifacts };
+    let dearest = |bid: Nct| bid.checked_mul(bids).and_then(|staked| staked.checked_add(rules.assertion_fee));
+    rules.switches == Switches::default()
+        && covers(scenario.wallets.ambassadors, bounty)
+        && population.rivals.iter().all(|rival| covers(scenario.wallets.rivals, rival.highest_bid().and_then(dearest)))
+}
+
+/// Bounties from the oldest that is not over to the last that is planned, and what everybody but the engine has spent and earned.
+struct Stage<'a, G> {
+    setup: Arc<Setup>,
+    planner: Planner,
+    accounts: Accounts,
+    fees: Fees,
+    windows: Windows,
+    /// Number of the first of these.
+    first: usize,
+    bounties: VecDeque<Staged>,
+    /// Memory of settled bounties, to serve again.
+    spare: Vec<Box<Settled>>,
+    rivals: Vec<Purse>,
+    ambassadors: Vec<Purse>,
+    arbiters: Nct,
+    /// Shares that nobody is due.
+    unclaimed: Nct,
+    misses: Vec<Misses>,
+    observer: &'a mut dyn Observer,
+    go_on: G,
+}
+
+/// A bounty that is planned, and perhaps posted.
+struct Staged {
+    plan: BoxedPlan,
+    /// Positions in the plan of the rivals who assert, in order.
+    order: SmallVec<[u32; 16]>,
+    /// How many of them the engine sees.
+    seen: u32,
+    settled: Option<Box<Settled>>,
+}
+
+/// A bounty as it stands on chain when it is over.
+struct Settled {
+    bounty: Bounty,
+    rewards: Rewards,
+    consensus: Option<ArtifactSet>,
+    /// Positions of the rivals' assertions.
+    rivals: SmallVec<[Option<u32>; 16]>,
+}
+
+/// What somebody paid in and got.
+#[derive(Clone, Copy, Default)]
+struct Purse {
+    spent: Nct,
+    earned: Nct,
+}
+
+impl Purse {
+    fn pay<'n>(&mut self, amounts: impl IntoIterator<Item = &'n Nct>) {
+        amounts.into_iter().for_each(|&amount| add(&mut self.spent, amount));
+    }
+
+    fn change(&self) -> NctDelta {
+        self.earned.minus(self.spent)
+    }
+}
+
+#[inline]
+fn add(sum: &mut Nct, amount: Nct) {
+    assert!(sum.give(amount), "within the supply");
+}
+
+/// Sorts who acts in which block, and with what position in the plan.
+#[inline]
+fn in_order(turns: &mut SmallVec<[(u64, u32); 16]>) {
+    if turns.len() > 16 {
+        return turns.sort_unstable();
+    }
+    // A few are put where they belong by counting who comes before: comparisons of draws cannot be foreseen.
+    let before = turns.clone();
+    for &turn in &before {
+        turns[before.iter().filter(|&&other| other < turn).count()] = turn;
+    }
+}
+
+impl Staged {
+    /// Blocks from posting to the engine's decision: a scan that is done too late is told at expiration.
+    fn wait(&self) -> u64 {
+        self.plan.scanned.0.saturating_sub(self.plan.posted.0).min(self.plan.duration)
+    }
+
+    /// Rivals who assert, in order, each with its position in the plan.
+    fn rivals(&self) -> impl Iterator<Item = (usize, &crate::rivals::RivalPlan)> {
+        self.order.iter().map(|&position| (position as usize, &self.plan.rivals[position as usize]))
+    }
+}
+
+impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
+    fn play(cast: Cast, observer: &'a mut dyn Observer, go_on: G) -> Result<Played, PlayError> {
+        let Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses } = cast;
+        let (wallet, rivals, ambassadors) = (setup.scenario.wallets.engine, accounts.rivals.len(), accounts.ambassadors.len());
+        let mut stage = Stage {
+            setup,
+            planner,
+            accounts,
+            fees,
+            windows,
+            first: 0,
+            bounties: VecDeque::new(),
+            spare: Vec::new(),
+            rivals: vec![Purse::default(); rivals],
+            ambassadors: vec![Purse::default(); ambassadors],
+            arbiters: Nct::ZERO,
+            unclaimed: Nct::ZERO,
+            misses,
+            observer,
+            go_on,
+        };
+        stage.plan(arrivals);
+        let mut player = Player::new(stage, engine, foresight, wallet);
+        let (last_block, complete) = player.run()?;
+
+        // What is in escrow still, if the run was interrupted.
+        for number in player.closed..player.posted {
+            let own = player.own(number).cloned();
+            player.reel.leave(number, own.as_ref(), last_block)?;
+        }
+        let (closed, free, stage) = (player.closed as u64, player.free, player.reel);
+        let own = Purse { spent: wallet.saturating_sub(free), earned: free.saturating_sub(wallet) };
+        let arbiters = Purse { spent: Nct::ZERO, earned: stage.arbiters };
+        let mut escrow = Purse::default();
+        for purse in [&own, &arbiters].into_iter().chain(&stage.rivals).chain(&stage.ambassadors) {
+            add(&mut escrow.earned, purse.spent);
+            add(&mut escrow.spent, purse.earned);
+        }
+        let stranded = escrow.earned.checked_sub(escrow.spent).filter(|&stranded| !complete || stranded == stage.unclaimed);
+        let Some(stranded) = stranded else {
+            let (Purse { spent, earned }, unclaimed) = (escrow, stage.unclaimed);
+            return Err(PlayError::Invariant(format!("{earned} were paid in and {spent} out, but {unclaimed} are left in escrow")));
+        };
+        Ok(Played {
+            closed,
+            unposted: 0,
+            adopted: 0,
+            first_block: crate::arrivals::START,
+            last_block,
+            engine: own.change(),
+            rivals: stage.rivals.iter().map(Purse::change).collect(),
+            misses: stage.misses,
+            ambassadors: stage.ambassadors.iter().map(Purse::change).sum(),
+            arbiters: arbiters.change(),
+            stranded,
+            supply,
+            complete,
+        })
+    }
+
+    fn plan(&mut self, plans: impl IntoIterator<Item = BoxedPlan>) {
+        let staged = |plan| Staged { plan, order: SmallVec::new(), seen: 0, settled: None };
+        self.bounties.extend(plans.into_iter().map(staged));
+    }
+
+    fn staged(&self, number: usize) -> &Staged {
+        &self.bounties[number - self.first]
+    }
+
+    fn amount(&self, plan: &BountyPlan) -> Nct {
+        self.setup.scenario.ambassadors.amount.checked_mul(plan.artifacts.len() as u64).expect("checked with the scenario")
+    }
+
+    /// The block in which everybody but the arbiters settles, counted from posting.
+    fn life(&self) -> u64 {
+        let Setup { scenario, rules, .. } = &*self.setup;
+        scenario.ambassadors.duration + rules.reveal_window + rules.vote_window
+    }
+
+    /// The bounty as it stands when it is over, with all that everybody gets.
+    fn settle_all(&mut self, number: usize, own: Option<&Assertion>) -> Result<&Settled, PlayError> {
+        let index = number - self.first;
+        if self.bounties[index].settled.is_none() {
+            let mut settled = self.spare.pop().unwrap_or_else(|| Box::new(self.blank()));
+            self.fill(&self.bounties[index], own, &mut settled)?;
+            self.bounties[index].settled = Some(settled);
+        }
+        Ok(self.bounties[index].settled.as_deref().expect("just settled"))
+    }
+
+    fn blank(&self) -> Settled {
+        let artifact_type = u64::from(self.setup.corpus.kind() == datasets::ArtifactKind::Url);
+        let post = PostBounty { artifact_type, artifact_uri: "replay".into(), ..PostBounty::one_artifact() };
+        let bounty = Bounty::new(AccountId::NOBODY, post, BlockNumber(0), self.fees, self.windows);
+        Settled { bounty, rewards: Rewards::default(), consensus: None, rivals: SmallVec::new() }
+    }
+
+    fn fill(&self, staged: &Staged, own: Option<&Assertion>, settled: &mut Settled) -> Result<(), PlayError> {
+        let (plan, rules) = (&staged.plan, &self.setup.rules);
+        let Settled { bounty, rewards, consensus, rivals } = settled;
+        bounty.guid = plan.guid;
+        bounty.author = self.accounts.ambassadors[plan.ambassador as usize];
+        bounty.amount = self.amount(plan);
+        bounty.artifacts = plan.artifacts.len();
+        bounty.posted = plan.posted;
+        bounty.expiration = BlockNumber(plan.posted.0 + plan.duration);
+
+        rivals.clear();
+        rivals.resize(plan.rivals.len(), None);
+        bounty.assertions.clear();
+        let mut own = own;
+        for (position, rival) in staged.rivals() {
+            if bounty.assertions.len() == staged.seen as usize {
+                bounty.assertions.extend(own.take().cloned());
+            }
+            rivals[position] = Some(bounty.assertions.len() as u32);
+            // Made where it stays: moving what was just written has to wait for it.
+            bounty.assertions.extend(std::iter::once_with(|| {
+                let (author, opening) = (self.accounts.rivals[rival.rival], opening(plan, rival, None));
+                let bids = match rival.bids[..] {
+                    [only] => SmallVec::from_buf([only]),
+                    ref bids => SmallVec::from_slice(bids),
+                };
+                if rival.reveals { Assertion::opened(author, bids, rival.mask, opening) } else { Assertion::sealed(author, bids, rival.mask, opening) }
+            }));
+        }
+        bounty.assertions.extend(own.cloned());
+
+        let mut turns: SmallVec<[(u64, u32); 16]> = plan.votes.iter().map(|vote| vote.delay).zip(0..).collect();
+        in_order(&mut turns);
+        bounty.votes.clear();
+        bounty.tally = Tally::new(bounty.artifacts);
+        let arbiters = self.accounts.arbiters.len() as u64;
+        for &(delay, position) in &turns {
+            let vote = &plan.votes[position as usize];
+            let now = BlockNumber(bounty.expiration.0 + rules.reveal_window + delay);
+            let refused = |rejection| PlayError::Invariant(format!("a vote was refused: {rejection}"));
+            bounty.tally.add(rules, vote.votes, arbiters, bounty.expiration, now).map_err(refused)?;
+            bounty.votes.push(Vote { voter: self.accounts.arbiters[vote.arbiter as usize], votes: vote.votes, valid_bloom: true });
+        }
+        *consensus = (!bounty.votes.is_empty()).then(|| bounty.tally.consensus(rules));
+        settlement::settle_into(rules, &bounty.closed(self.fees), rewards)
+            .map_err(|rejection| PlayError::Invariant(format!("{} could not be settled: {rejection}", plan.guid)))
+    }
+
+    /// Books what ambassador and rivals paid for a bounty that is settled, and what they got.
+    fn book(&mut self, number: usize) {
+        let Stage { bounties, first, ambassadors, rivals, fees, .. } = self;
+        let Staged { plan, settled, .. } = &bounties[number - *first];
+        let Settled { bounty, rewards, rivals: indices, .. } = settled.as_deref().expect("it is settled");
+        let ambassador = &mut ambassadors[plan.ambassador as usize];
+        ambassador.pay([&bounty.amount, &fees.bounty]);
+        add(&mut ambassador.earned, rewards.refund);
+        for (rival, index) in plan.rivals.iter().zip(indices) {
+            if let Some(index) = *index {
+                let purse = &mut rivals[rival.rival];
+                purse.pay(rival.bids.iter().chain([&fees.assertion]));
+                add(&mut purse.earned, rewards.experts[index as usize].payout);
+            }
+        }
+    }
+
+    /// Books what ambassador and rivals paid by block `now` for a bounty that is not over, and what they got.
+    fn leave(&mut self, number: usize, own: Option<&Assertion>, now: BlockNumber) -> Result<(), PlayError> {
+        let age = now.0 - self.staged(number).plan.posted.0;
+        if age == self.life() {
+            self.settle_all(number, own)?;
+            self.book(number);
+            return Ok(());
+        }
+        let amount = self.amount(&self.staged(number).plan);
+        let Stage { bounties, first, ambassadors, rivals, fees, .. } = self;
+        let staged = &bounties[number - *first];
+        ambassadors[staged.plan.ambassador as usize].pay([&amount, &fees.bounty]);
+        for (_, rival) in staged.rivals().filter(|(_, rival)| rival.latency <= age) {
+            rivals[rival.rival].pay(rival.bids.iter().chain([&fees.assertion]));
+        }
+        Ok(())
+    }
+}
+
+impl<G: FnMut(usize) -> bool> Reel for Stage<'_, G> {
+    type Error = PlayError;
+
+    fn terms(&self) -> Terms<'_> {
+        let Stage { setup, fees, windows, accounts, .. } = self;
+        Terms { rules: &setup.rules, fees: *fees, windows: *windows, life: self.life(), engine: accounts.engine }
+    }
+
+    fn posted(&self, number: usize) -> Option<BlockNumber> {
+        self.bounties.get(number - self.first).map(|staged| staged.plan.posted)
+    }
+
+    fn post(&mut self, number: usize) -> BlockNumber {
+        let Stage { setup, bounties, first, misses, .. } = self;
+        let staged = &mut bounties[number - *first];
+        let (plan, wait) = (&staged.plan, staged.wait());
+        let mut turns: SmallVec<[(u64, u32); 16]> = SmallVec::new();
+        for (position, rival) in plan.rivals.iter().enumerate() {
+            if rival.latency >= plan.duration {
+                misses[rival.rival].late += 1;
+            } else if check_bids(&setup.rules, &rival.bids).is_ok() {
+                // A bid out of the limits is the rival's own fault and costs it nothing.
+                turns.push((rival.latency, position as u32));
+                staged.seen += u32::from(rival.latency <= wait);
+            }
+        }
+        in_order(&mut turns);
+        staged.order.extend(turns.iter().map(|&(_, position)| position));
+        BlockNumber(plan.posted.0 + wait)
+    }
+
+    fn go_on(&mut self, posted: usize, closed: usize) -> Result<bool, PlayError> {
+        if posted < self.first + self.bounties.len() {
+            return Ok(true);
+        }
+        let plans = self.planner.next_chunk()?;
+        self.plan(plans);
+        Ok((self.go_on)(closed))
+    }
+
+    fn bounty(&self, number: usize) -> OpenBounty {
+        let plan = &self.staged(number).plan;
+        OpenBounty {
+            guid: plan.guid,
+            artifact_type: u64::from(self.setup.corpus.kind() == datasets::ArtifactKind::Url),
+            amount: self.amount(plan),
+            artifacts: plan.artifacts.len(),
+            posted: plan.posted,
+            expiration: BlockNumber(plan.posted.0 + plan.duration),
+        }
+    }
+
+    fn results(&self, number: usize) -> &[ScanResult] {
+        &self.staged(number).plan.results
+    }
+
+    fn factors(&self, number: usize) -> &[f64] {
+        &self.staged(number).plan.factors
+    }
+
+    fn seen(&self, number: usize) -> u32 {
+        self.staged(number).seen
+    }
+
+    fn public(&self, number: usize, index: usize) -> PublicAssertion {
+        let staged = self.staged(number);
+        let rival = &staged.plan.rivals[staged.order[index] as usize];
+        PublicAssertion { author: self.accounts.rivals[rival.rival], mask: rival.mask, bids: rival.bids.clone() }
+    }
+
+    fn future(&self, number: usize) -> Future {
+        let staged = self.staged(number);
+        let mut asserted = vec![None; staged.plan.rivals.len()];
+        for (index, &position) in staged.order.iter().take(staged.seen as usize).enumerate() {
+            asserted[position as usize] = Some(index as u32);
+        }
+        staged.plan.future(&asserted, staged.wait(), &self.setup.rules)
+    }
+
+    fn admit(&self, _: usize, _: ArtifactSet) -> Result<(), PlayError> {
+        Ok(())
+    }
+
+    fn settle(&mut self, number: usize, own: &Assertion) -> Result<ExpertReward, PlayError> {
+        let seen = self.seen(number) as usize;
+        Ok(self.settle_all(number, Some(own))?.rewards.experts[seen])
+    }
+
+    fn settled(&mut self, number: usize, own: Option<&Assertion>, assertions: bool, now: BlockNumber) -> Result<SettledBounty, PlayError> {
+        let (bids, fee) = (self.setup.rules.bids, self.fees.assertion);
+        let Settled { bounty, consensus, .. } = self.settle_all(number, own)?;
+        let all = || SettledBounty::assertions_of(bounty);
+        Ok(SettledBounty { assertions: assertions.then(all), ..SettledBounty::of(bounty, now, bids, fee, *consensus) })
+    }
+
+    fn locked(&mut self, now: BlockNumber, locked: Nct) {
+        self.observer.locked(now, locked);
+    }
+
+    fn close(&mut self, number: usize, ended: Ended<'_>) -> Result<(), PlayError> {
+        self.settle_all(number, ended.own.map(|(own, _)| own))?;
+        self.book(number);
+        let Staged { plan, settled, .. } = self.bounties.pop_front().expect("the oldest is over");
+        self.first += 1;
+        let settled = settled.expect("just settled");
+        let Settled { bounty, rewards, consensus, rivals } = &*settled;
+        // One of those who voted is drawn.
+        add(if bounty.votes.is_empty() { &mut self.unclaimed } else { &mut self.arbiters }, rewards.arbiter);
+        self.observer.closed(&ClosedBounty {
+            plan: &plan,
+            bounty,
+            rewards,
+            consensus: *consensus,
+            engine: ended.decision,
+            verdicts: ended.verdicts,
+            free: ended.free,
+            rivals,
+            now: ended.now,
+        });
+        self.planner.recycle(plan);
+        self.spare.push(settled);
+        Ok(())
+    }
+}

@@ -24,7 +24,7 @@ use replay::{
     plan::{Setup, choose_backends},
     scenario::{RivalModel, Scenario},
     verdicts::VerdictTable,
-    world::NoJournal,
+    world::{self, NoJournal, PlayError, Played},
 };
 use sim::score::Scorecard;
 
@@ -135,11 +135,20 @@ pub fn setup(rivals: u32, bounties: u64) -> Arc<Setup> {
     )
 }
 
-/// Plays a run with scores on and the journal off; answers with the number of bounties that were settled.
+/// Plays a run with scores on and the journal off, as `sim replay` does: bounty by bounty, as everybody can pay. Answers with
+/// the number of bounties that were settled.
 pub fn play(setup: &Arc<Setup>) -> u64 {
+    scored(setup, |strategy, score| direct::play(setup, strategy, score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}))
+}
+
+/// The same, block by block on the market.
+pub fn play_in_blocks(setup: &Arc<Setup>) -> u64 {
+    scored(setup, |strategy, score| world::play(setup, strategy, score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}))
+}
+
+fn scored(setup: &Setup, play: impl FnOnce(&str, &mut Scorecard) -> Result<Played, PlayError>) -> u64 {
     let mut score = Scorecard::new(setup.population.rivals.len(), setup.bounties);
-    let strategy = &setup.scenario.engine.strategy;
-    direct::play(setup, strategy, &mut score, None::<&mut NoJournal>, &AtomicBool::new(false), &mut |_| {}).expect("a run that holds");
+    play(&setup.scenario.engine.strategy, &mut score).expect("a run that holds");
     score.own.bounties
 }
 

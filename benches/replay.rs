@@ -1,8 +1,9 @@
 //! How many bounties does one core replay in a second, and how does that compare with bare settlement?
 //!
 //! A run has 10 parametric rivals with stock strategies and 5 arbiters; the journal is off, scores are on. The cost
-//! must be linear in bounties and in rivals. At the end the ratio of replay to settlement is measured in turns, so that
-//! a change of the machine's speed cancels out.
+//! must be linear in bounties and in rivals. Such a run is played bounty by bounty; with a journal it would be played block by
+//! block on the market, and what that takes without writing one is measured, too. At the end the ratio of replay to settlement
+//! is measured in turns, so that a change of the machine's speed cancels out.
 
 use std::{
     hint::black_box,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use benches::{Ripe, closed_bounty, on_one_core, play, settle, setup, voters};
+use benches::{Ripe, closed_bounty, on_one_core, play, play_in_blocks, settle, setup, voters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use market::ruleset::BOUNTY_REGISTRY_1_6_1;
 
@@ -44,7 +45,7 @@ criterion_group!(benches, rivals, bounties);
 /// Bounties that are settled on one market.
 const RIPE: u64 = 128;
 
-/// Seconds per bounty of replay; of settlement on the market by all 16 who have part in it, with every payment; of what is
+/// Seconds per bounty of replay, and block by block; of settlement on the market by all 16 who have part in it, with every payment; of what is
 /// computed once for it (rewards and draw); and of the rewards alone. In turns; prints medians and their ratios.
 #[expect(clippy::print_stdout, reason = "a bench prints its figures")]
 fn ratio() {
@@ -59,11 +60,14 @@ fn ratio() {
         figures.sort_by(f64::total_cmp);
         figures[figures.len() / 2]
     };
-    let rounds: Vec<[f64; 4]> = on_one_core(|| {
+    let rounds: Vec<[f64; 5]> = on_one_core(|| {
         (0..21)
             .map(|_| {
                 let replayed = per_bounty(&|| {
                     play(&setup);
+                });
+                let in_blocks = per_bounty(&|| {
+                    play_in_blocks(&setup);
                 });
                 let settled = per_bounty(&|| {
                     for block in 0..BOUNTIES {
@@ -84,7 +88,7 @@ fn ratio() {
                     start.elapsed().as_secs_f64()
                 };
                 let paid = (0..turns).map(on_a_fresh_copy).sum::<f64>() / (turns * RIPE) as f64;
-                [replayed, settled, rewarded, paid]
+                [replayed, settled, rewarded, paid, in_blocks]
             })
             .collect()
     });
@@ -92,16 +96,21 @@ fn ratio() {
     let paired = |index: usize| median(rounds.iter().map(|round| round[index] / round[0]).collect());
     println!(
         "\nreplay {:.0} ns a bounty = {:.0} bounties a second on one core\n\
+        block by block {:.0} ns a bounty = {:.0} bounties a second\n\
         settle {:.0} ns (on the market, everybody paid), {:.0} ns (computed: rewards and draw), {:.0} ns (rewards alone)\n\
-        ratio of speeds, replay to settle: {:.3} (on the market), {:.3} (rewards and draw), {:.3} (rewards alone); medians of {} rounds in turns",
+        ratio of speeds, replay to settle: {:.3} (on the market), {:.3} (rewards and draw), {:.3} (rewards alone)\n\
+        block by block to settle: {:.3} (on the market); medians of {} rounds in turns",
         1e9 * column(0),
         1.0 / column(0),
+        1e9 * column(4),
+        1.0 / column(4),
         1e9 * column(3),
         1e9 * column(1),
         1e9 * column(2),
         paired(3),
         paired(1),
         paired(2),
+        median(rounds.iter().map(|round| round[3] / round[4]).collect()),
         rounds.len(),
     );
 }

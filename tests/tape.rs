@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use engine::{
     chance::{Key, Stream},
-    config::EngineConfig,
+    config::{BackendConfig, EngineConfig},
     distill::DistilledVerdict,
     market_view::MarketView,
     stake::{Stake, Staker},
@@ -12,6 +12,7 @@ use engine::{
 use market::{
     block::BlockNumber,
     nct::{Nct, NctDelta},
+    ruleset,
 };
 use replay::{
     follower::{Follower, Following, OwnBounty},

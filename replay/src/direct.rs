@@ -1,13 +1,13 @@
 //! Playing a run bounty by bounty, where that comes to the same as block by block.
 //!
-//! Nearly always what becomes of a bounty depends on its plan and on the engine's assertion alone: nobody else reacts to
-//! anybody, and everybody's wallet holds more than could be spent in the whole run. Then nobody need be moved from block to block:
-//! the engine is played as against a [tape](crate::tape), and when a bounty is over, all that was said on it is
-//! put in order and settled by the market's own [settlement] at once. What an observer sees and what
-//! everybody has in the end is what the [world](crate::world) comes to, to the wei (`tests/direct.rs`).
+//! As long as rivals and ambassadors can pay whatever they plan, what becomes of a bounty depends on its plan and on the
+//! engine's assertion alone: nobody else reacts to anybody. Then nothing need be done block by block on a market: the engine is
+//! played as against a [tape](crate::tape), and when a bounty is over, all that was said on it is put in order and
+//! settled by the market's own [settlement] at once. What an observer sees, and what everybody has in the end, is what the
+//! [world](crate::world) comes to, to the wei (`tests/direct.rs`).
 //!
-//! The world is played where events are asked for (a journal), where rivals decide in the market, where a wallet might not
-//! suffice, and with any of the rules' switches.
+//! The world is played where events are asked for (a journal), where rivals decide in the market, with any of the rules'
+//! switches, and where somebody's wallet gets so low that it might not cover all that is planned next.
 
 use std::{
     collections::VecDeque,
@@ -41,7 +41,8 @@ use crate::{
     oracle::Future,
     plan::{BountyPlan, BoxedPlan, Planner, Setup},
     player::{Ended, Player, Reel, Terms},
-    world::{self, Accounts, Cast, ClosedBounty, Misses, Observer, PlayError, Played, Seat, World, opening},
+    rivals::Rival,
+    world::{self, Accounts, Cast, ClosedBounty, Misses, NoJournal, Observer, PlayError, Played, Seat, World, opening},
 };
 
 /// Plays a whole run with the engine's strategy of that specification, the fastest way there is; stops early when
@@ -61,31 +62,64 @@ pub fn play<W: io::Write>(
     if journal.is_some() || !comes_to_the_same(setup) {
         return world::play(setup, strategy, observer, journal, interrupted, progress);
     }
-    let cast = World::new(setup.clone(), Seat::Engine(strategy), None, false)?.into_cast();
-    let go_on = |closed: usize| {
-        progress(closed as u64);
+    let mut relay = Relay { observer, passed: 0, skipped: 0 };
+    let mut told = 0;
+    let mut tell = |closed: u64| {
+        told = closed;
+        progress(closed);
         !interrupted.load(Ordering::Relaxed)
     };
-    let played = Stage::play(cast, observer, go_on)?;
-    progress(played.closed);
-    Ok(played)
+    let cast = World::new(setup.clone(), Seat::Engine(strategy), None, false)?.into_cast();
+    if let Some(played) = Stage::play(cast, &mut relay, &mut tell)? {
+        tell(played.closed);
+        return Ok(played);
+    }
+    // From the beginning, in the same order: what was seen and told is not seen and told again.
+    relay.skipped = std::mem::take(&mut relay.passed);
+    let go_on = &mut |closed| {
+        closed <= told || {
+            progress(closed);
+            !interrupted.load(Ordering::Relaxed)
+        }
+    };
+    world::play_on(setup, strategy, &mut relay, None::<&mut NoJournal>, go_on)
 }
 
-/// True if no bounty can touch another but by what the engine does.
-pub fn comes_to_the_same(setup: &Setup) -> bool {
-    let Setup { scenario, rules, population, bounties, .. } = setup;
-    let artifacts = u64::from(scenario.ambassadors.artifacts);
-    let covers = |wallet: Nct, price: Option<Nct>| price.and_then(|price| price.checked_mul(*bounties)).is_some_and(|all| all <= wallet);
-    let bounty = scenario.ambassadors.amount.checked_mul(artifacts).and_then(|amount| amount.checked_add(rules.bounty_fee));
-    let bids = if rules.bids == Bids::PerBounty { 1 } else { artifacts };
-    let dearest = |bid: Nct| bid.checked_mul(bids).and_then(|staked| staked.checked_add(rules.assertion_fee));
-    rules.switches == Switches::default()
-        && covers(scenario.wallets.ambassadors, bounty)
-        && population.rivals.iter().all(|rival| covers(scenario.wallets.rivals, rival.highest_bid().and_then(dearest)))
+/// True if nothing but the engine's wallet can make one bounty touch another, as long as others can pay what they plan.
+fn comes_to_the_same(setup: &Setup) -> bool {
+    setup.population.adaptive().is_none() && setup.rules.switches == Switches::default()
+}
+
+/// Passes on what is to be seen, but for the first of it, and counts.
+struct Relay<'a> {
+    observer: &'a mut dyn Observer,
+    skipped: u64,
+    passed: u64,
+}
+
+impl Relay<'_> {
+    fn pass(&mut self, show: impl FnOnce(&mut dyn Observer)) {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+        } else {
+            self.passed += 1;
+            show(self.observer);
+        }
+    }
+}
+
+impl Observer for Relay<'_> {
+    fn locked(&mut self, now: BlockNumber, locked: Nct) {
+        self.pass(|observer| observer.locked(now, locked));
+    }
+
+    fn closed(&mut self, closed: &ClosedBounty<'_>) {
+        self.pass(|observer| observer.closed(closed));
+    }
 }
 
 /// Bounties from the oldest that is not over to the last that is planned, and what everybody but the engine has spent and earned.
-struct Stage<'a, G> {
+struct Stage<'a> {
     setup: Arc<Setup>,
     planner: Planner,
     accounts: Accounts,
@@ -103,7 +137,9 @@ struct Stage<'a, G> {
     unclaimed: Nct,
     misses: Vec<Misses>,
     observer: &'a mut dyn Observer,
-    go_on: G,
+    go_on: &'a mut dyn FnMut(u64) -> bool,
+    /// True once somebody might not be able to pay.
+    unsure: bool,
 }
 
 /// A bounty that is planned, and perhaps posted.
@@ -125,9 +161,12 @@ struct Settled {
     rivals: SmallVec<[Option<u32>; 16]>,
 }
 
-/// What somebody paid in and got.
+/// What somebody paid in and got for bounties that are over.
 #[derive(Clone, Copy, Default)]
 struct Purse {
+    wallet: Nct,
+    /// The most that it can pay in for one bounty.
+    price: Nct,
     spent: Nct,
     earned: Nct,
 }
@@ -139,6 +178,12 @@ impl Purse {
 
     fn change(&self) -> NctDelta {
         self.earned.minus(self.spent)
+    }
+
+    /// True if that many bounties beside those that are over can be paid, in any order.
+    fn covers(&self, bounties: u64) -> bool {
+        let has = self.wallet.checked_add(self.earned).and_then(|got| got.checked_sub(self.spent));
+        has.zip(self.price.checked_mul(bounties)).is_some_and(|(has, needed)| needed <= has)
     }
 }
 
@@ -172,10 +217,20 @@ impl Staged {
     }
 }
 
-impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
-    fn play(cast: Cast, observer: &'a mut dyn Observer, go_on: G) -> Result<Played, PlayError> {
+impl<'a> Stage<'a> {
+    /// Plays a run; `None` if it came so far that somebody might not be able to pay.
+    fn play(cast: Cast, observer: &'a mut dyn Observer, go_on: &'a mut dyn FnMut(u64) -> bool) -> Result<Option<Played>, PlayError> {
         let Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses } = cast;
-        let (wallet, rivals, ambassadors) = (setup.scenario.wallets.engine, accounts.rivals.len(), accounts.ambassadors.len());
+        let Setup { scenario, rules, population, .. } = &*setup;
+        let (wallets, artifacts) = (&scenario.wallets, u64::from(scenario.ambassadors.artifacts));
+        let priced =
+            |wallet: Nct, price: Option<Nct>| Purse { wallet, price: price.expect("checked with the scenario"), ..Purse::default() };
+        let bounty = scenario.ambassadors.amount.checked_mul(artifacts).and_then(|amount| amount.checked_add(fees.bounty));
+        let ambassadors = vec![priced(wallets.ambassadors, bounty); accounts.ambassadors.len()];
+        let bids = if rules.bids == Bids::PerBounty { 1 } else { artifacts };
+        let price = |rival: &Rival| rival.highest_bid()?.checked_mul(bids)?.checked_add(fees.assertion);
+        let rivals = population.rivals.iter().map(|rival| priced(wallets.rivals, price(rival))).collect();
+        let wallet = wallets.engine;
         let mut stage = Stage {
             setup,
             planner,
@@ -185,17 +240,23 @@ impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
             first: 0,
             bounties: VecDeque::new(),
             spare: Vec::new(),
-            rivals: vec![Purse::default(); rivals],
-            ambassadors: vec![Purse::default(); ambassadors],
+            rivals,
+            ambassadors,
             arbiters: Nct::ZERO,
             unclaimed: Nct::ZERO,
             misses,
             observer,
             go_on,
+            unsure: false,
         };
-        stage.plan(arrivals);
+        if !stage.plan(arrivals) {
+            return Ok(None);
+        }
         let mut player = Player::new(stage, engine, foresight, wallet);
         let (last_block, complete) = player.run()?;
+        if player.reel.unsure {
+            return Ok(None);
+        }
 
         // What is in escrow still, if the run was interrupted.
         for number in player.closed..player.posted {
@@ -203,19 +264,19 @@ impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
             player.reel.leave(number, own.as_ref(), last_block)?;
         }
         let (closed, free, stage) = (player.closed as u64, player.free, player.reel);
-        let own = Purse { spent: wallet.saturating_sub(free), earned: free.saturating_sub(wallet) };
-        let arbiters = Purse { spent: Nct::ZERO, earned: stage.arbiters };
-        let mut escrow = Purse::default();
+        let own = Purse { spent: wallet.saturating_sub(free), earned: free.saturating_sub(wallet), ..Purse::default() };
+        let arbiters = Purse { earned: stage.arbiters, ..Purse::default() };
+        let mut escrow = Purse::default(); // what it got, and what it gave
         for purse in [&own, &arbiters].into_iter().chain(&stage.rivals).chain(&stage.ambassadors) {
             add(&mut escrow.earned, purse.spent);
             add(&mut escrow.spent, purse.earned);
         }
         let stranded = escrow.earned.checked_sub(escrow.spent).filter(|&stranded| !complete || stranded == stage.unclaimed);
         let Some(stranded) = stranded else {
-            let (Purse { spent, earned }, unclaimed) = (escrow, stage.unclaimed);
+            let (Purse { spent, earned, .. }, unclaimed) = (escrow, stage.unclaimed);
             return Err(PlayError::Invariant(format!("{earned} were paid in and {spent} out, but {unclaimed} are left in escrow")));
         };
-        Ok(Played {
+        Ok(Some(Played {
             closed,
             unposted: 0,
             adopted: 0,
@@ -229,12 +290,15 @@ impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
             stranded,
             supply,
             complete,
-        })
+        }))
     }
 
-    fn plan(&mut self, plans: impl IntoIterator<Item = BoxedPlan>) {
+    /// Takes in plans; false if somebody might not be able to pay for all that are not over.
+    fn plan(&mut self, plans: impl IntoIterator<Item = BoxedPlan>) -> bool {
         let staged = |plan| Staged { plan, order: SmallVec::new(), seen: 0, settled: None };
         self.bounties.extend(plans.into_iter().map(staged));
+        let planned = self.bounties.len() as u64;
+        self.rivals.iter().chain(&self.ambassadors).all(|purse| purse.covers(planned))
     }
 
     fn staged(&self, number: usize) -> &Staged {
@@ -295,7 +359,11 @@ impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
                     [only] => SmallVec::from_buf([only]),
                     ref bids => SmallVec::from_slice(bids),
                 };
-                if rival.reveals { Assertion::opened(author, bids, rival.mask, opening) } else { Assertion::sealed(author, bids, rival.mask, opening) }
+                if rival.reveals {
+                    Assertion::opened(author, bids, rival.mask, opening)
+                } else {
+                    Assertion::sealed(author, bids, rival.mask, opening)
+                }
             }));
         }
         bounty.assertions.extend(own.cloned());
@@ -353,7 +421,7 @@ impl<'a, G: FnMut(usize) -> bool> Stage<'a, G> {
     }
 }
 
-impl<G: FnMut(usize) -> bool> Reel for Stage<'_, G> {
+impl Reel for Stage<'_> {
     type Error = PlayError;
 
     fn terms(&self) -> Terms<'_> {
@@ -389,8 +457,8 @@ impl<G: FnMut(usize) -> bool> Reel for Stage<'_, G> {
             return Ok(true);
         }
         let plans = self.planner.next_chunk()?;
-        self.plan(plans);
-        Ok((self.go_on)(closed))
+        self.unsure = !self.plan(plans);
+        Ok(!self.unsure && (self.go_on)(closed as u64))
     }
 
     fn bounty(&self, number: usize) -> OpenBounty {

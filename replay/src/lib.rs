@@ -2,7 +2,8 @@
 //! one virtual chain.
 //!
 //! Everything is a function of (code version, scenario, corpus, seed): what anybody will do is drawn ahead from
-//! addressed chance ([`plan`]), in parallel; then one thread plays it on the market in order of blocks ([`world`]).
+//! addressed chance ([`plan`]), in parallel; then one thread plays it on the market in order of blocks ([`world`]), or bounty by
+//! bounty where that comes to the same ([`direct`]).
 //! The modules stand in reading order.
 pub mod scenario; // what is played, as the user writes it
 pub mod profiles; // how good real engines are, per file type

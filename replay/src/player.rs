@@ -73,7 +73,8 @@ pub(crate) trait Reel {
     fn settle(&mut self, number: usize, own: &Assertion) -> Result<ExpertReward, Self::Error>;
 
     /// What became of the bounty in block `now`; with its assertions if wished.
-    fn settled(&mut self, number: usize, own: Option<&Assertion>, assertions: bool, now: BlockNumber) -> Result<SettledBounty, Self::Error>;
+    fn settled(&mut self, number: usize, own: Option<&Assertion>, assertions: bool, now: BlockNumber)
+    -> Result<SettledBounty, Self::Error>;
 
     /// What the engine has in escrow changed.
     fn locked(&mut self, now: BlockNumber, locked: Nct);

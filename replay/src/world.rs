@@ -71,7 +71,7 @@ impl Observer for Blind {
 pub struct ClosedBounty<'a> {
     /// What everybody meant to do.
     pub plan: &'a BountyPlan,
-    /// What stands on chain.
+    /// What stands on chain. Which arbiter was drawn only the world knows.
     pub bounty: &'a Bounty,
     /// Who got what.
     pub rewards: &'a Rewards,
@@ -315,17 +315,28 @@ pub fn play<W: io::Write>(
     setup: &Arc<Setup>,
     strategy: &str,
     observer: &mut dyn Observer,
-    mut journal: Option<&mut Journal<W>>,
+    journal: Option<&mut Journal<W>>,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64),
+) -> Result<Played, PlayError> {
+    let go_on = &mut |closed| {
+        progress(closed);
+        !interrupted.load(Ordering::Relaxed)
+    };
+    play_on(setup, strategy, observer, journal, go_on)
+}
+
+/// [`play`] as long as `go_on`, which hears of bounties that are over from time to time, and at the end.
+pub(crate) fn play_on<W: io::Write>(
+    setup: &Arc<Setup>,
+    strategy: &str,
+    observer: &mut dyn Observer,
+    mut journal: Option<&mut Journal<W>>,
+    go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Played, PlayError> {
     let mut world = World::new(setup.clone(), Seat::Engine(strategy), None, journal.is_some())?;
     let mut complete = true;
     while let Some(now) = world.next() {
-        let go_on = &mut |closed| {
-            progress(closed);
-            !interrupted.load(Ordering::Relaxed)
-        };
         if !world.mine(now, observer, go_on)? {
             complete = false;
             break;
@@ -337,7 +348,7 @@ pub fn play<W: io::Write>(
             }
         }
     }
-    progress(world.closed);
+    go_on(world.closed);
     world.finish(complete)
 }
 

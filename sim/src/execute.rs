@@ -13,9 +13,10 @@ use anyhow::{Context, Result};
 use market::nct::NctDelta;
 use rayon::prelude::*;
 use replay::{
+    direct,
     follower::Follower as _,
     plan::Setup,
-    world::{self, ClosedBounty, NoJournal, Observer, PlayError, Played},
+    world::{ClosedBounty, NoJournal, Observer, PlayError, Played},
 };
 
 use crate::{
@@ -178,7 +179,7 @@ pub fn play<W: std::io::Write>(
         progress(closed - told);
         told = closed;
     };
-    world::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(play_error)
+    direct::play(setup, strategy, observer, journal, interrupted, &mut tell).map_err(play_error)
 }
 
 /// Why a market could not be played on, as an error that says whether an invariant is [`Broken`].

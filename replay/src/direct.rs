@@ -172,8 +172,9 @@ struct Purse {
 }
 
 impl Purse {
-    fn pay<'n>(&mut self, amounts: impl IntoIterator<Item = &'n Nct>) {
-        amounts.into_iter().for_each(|&amount| add(&mut self.spent, amount));
+    fn pay(&mut self, amounts: &[Nct], fee: Nct) {
+        amounts.iter().for_each(|&amount| add(&mut self.spent, amount));
+        add(&mut self.spent, fee);
     }
 
     fn change(&self) -> NctDelta {
@@ -192,16 +193,35 @@ fn add(sum: &mut Nct, amount: Nct) {
     assert!(sum.give(amount), "within the supply");
 }
 
-/// Sorts who acts in which block, and with what position in the plan.
+/// Somebody's turn: the block in which it comes above, its position in the plan below, in one number that sorts as the two do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn(u64);
+
+impl Turn {
+    /// `wait` blocks are at most a window of the market.
+    fn new(wait: u64, position: usize) -> Turn {
+        Turn(wait << 32 | position as u64)
+    }
+
+    fn wait(self) -> u64 {
+        self.0 >> 32
+    }
+
+    fn position(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
+
+/// Sorts different turns.
 #[inline]
-fn in_order(turns: &mut SmallVec<[(u64, u32); 16]>) {
+fn in_order(turns: &mut SmallVec<[Turn; 16]>) {
     if turns.len() > 16 {
         return turns.sort_unstable();
     }
-    // A few are put where they belong by counting who comes before: comparisons of draws cannot be foreseen.
+    // A few are put where they belong by counting who comes before: how draws compare cannot be foreseen.
     let before = turns.clone();
     for &turn in &before {
-        turns[before.iter().filter(|&&other| other < turn).count()] = turn;
+        turns[before.iter().map(|&other| usize::from(other < turn)).sum::<usize>()] = turn;
     }
 }
 
@@ -368,14 +388,14 @@ impl<'a> Stage<'a> {
         }
         bounty.assertions.extend(own.cloned());
 
-        let mut turns: SmallVec<[(u64, u32); 16]> = plan.votes.iter().map(|vote| vote.delay).zip(0..).collect();
+        let mut turns: SmallVec<[Turn; 16]> = plan.votes.iter().zip(0..).map(|(vote, position)| Turn::new(vote.delay, position)).collect();
         in_order(&mut turns);
         bounty.votes.clear();
         bounty.tally = Tally::new(bounty.artifacts);
         let arbiters = self.accounts.arbiters.len() as u64;
-        for &(delay, position) in &turns {
-            let vote = &plan.votes[position as usize];
-            let now = BlockNumber(bounty.expiration.0 + rules.reveal_window + delay);
+        for turn in turns {
+            let vote = &plan.votes[turn.position()];
+            let now = BlockNumber(bounty.expiration.0 + rules.reveal_window + turn.wait());
             let refused = |rejection| PlayError::Invariant(format!("a vote was refused: {rejection}"));
             bounty.tally.add(rules, vote.votes, arbiters, bounty.expiration, now).map_err(refused)?;
             bounty.votes.push(Vote { voter: self.accounts.arbiters[vote.arbiter as usize], votes: vote.votes, valid_bloom: true });
@@ -391,12 +411,12 @@ impl<'a> Stage<'a> {
         let Staged { plan, settled, .. } = &bounties[number - *first];
         let Settled { bounty, rewards, rivals: indices, .. } = settled.as_deref().expect("it is settled");
         let ambassador = &mut ambassadors[plan.ambassador as usize];
-        ambassador.pay([&bounty.amount, &fees.bounty]);
+        ambassador.pay(&[bounty.amount], fees.bounty);
         add(&mut ambassador.earned, rewards.refund);
         for (rival, index) in plan.rivals.iter().zip(indices) {
             if let Some(index) = *index {
                 let purse = &mut rivals[rival.rival];
-                purse.pay(rival.bids.iter().chain([&fees.assertion]));
+                purse.pay(&rival.bids, fees.assertion);
                 add(&mut purse.earned, rewards.experts[index as usize].payout);
             }
         }
@@ -413,9 +433,9 @@ impl<'a> Stage<'a> {
         let amount = self.amount(&self.staged(number).plan);
         let Stage { bounties, first, ambassadors, rivals, fees, .. } = self;
         let staged = &bounties[number - *first];
-        ambassadors[staged.plan.ambassador as usize].pay([&amount, &fees.bounty]);
+        ambassadors[staged.plan.ambassador as usize].pay(&[amount], fees.bounty);
         for (_, rival) in staged.rivals().filter(|(_, rival)| rival.latency <= age) {
-            rivals[rival.rival].pay(rival.bids.iter().chain([&fees.assertion]));
+            rivals[rival.rival].pay(&rival.bids, fees.assertion);
         }
         Ok(())
     }
@@ -437,18 +457,18 @@ impl Reel for Stage<'_> {
         let Stage { setup, bounties, first, misses, .. } = self;
         let staged = &mut bounties[number - *first];
         let (plan, wait) = (&staged.plan, staged.wait());
-        let mut turns: SmallVec<[(u64, u32); 16]> = SmallVec::new();
+        let mut turns: SmallVec<[Turn; 16]> = SmallVec::new();
         for (position, rival) in plan.rivals.iter().enumerate() {
             if rival.latency >= plan.duration {
                 misses[rival.rival].late += 1;
             } else if check_bids(&setup.rules, &rival.bids).is_ok() {
                 // A bid out of the limits is the rival's own fault and costs it nothing.
-                turns.push((rival.latency, position as u32));
+                turns.push(Turn::new(rival.latency, position));
                 staged.seen += u32::from(rival.latency <= wait);
             }
         }
         in_order(&mut turns);
-        staged.order.extend(turns.iter().map(|&(_, position)| position));
+        staged.order.extend(turns.iter().map(|turn| turn.position() as u32));
         BlockNumber(plan.posted.0 + wait)
     }
 

@@ -52,7 +52,9 @@ pub fn rows(count: u64, seed: u64) -> Vec<Row> {
 /// Writes a corpus and opens it.
 pub fn corpus(folder: &Path, rows: &[Row]) -> Corpus {
     let mut manifest = Manifest::new("test", "made by a test");
-    manifest.engines = ENGINES.map(|name| ManifestEngine { name: name.to_owned(), verdict: None, confidence: None }).to_vec();
+    let confident = rows.iter().flat_map(|row| row.recorded.iter().flatten()).any(|recorded| recorded.confidence.is_some());
+    let confidence = |name| confident.then(|| format!("{name}_confidence"));
+    manifest.engines = ENGINES.map(|name| ManifestEngine { name: name.to_owned(), verdict: None, confidence: confidence(name) }).to_vec();
     let mut writer = CorpusWriter::create(folder, &manifest).expect("a new folder");
     for row in rows {
         writer.write(row).expect("a sound row");

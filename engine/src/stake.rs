@@ -193,6 +193,16 @@ pub fn own() -> &'static [(&'static str, &'static str, Make)] {
     OWN.get().copied().unwrap_or_default()
 }
 
+/// The name of a strategy, and those of its bases.
+pub fn names_in(specification: &str) -> impl Iterator<Item = &str> {
+    specification.split("base=").map(|part| part.split('?').next().unwrap_or(part))
+}
+
+/// True if a program or a strategy of somebody's own takes part in it: another time, it may answer otherwise.
+pub fn is_foreign(specification: &str) -> bool {
+    names_in(specification).any(|name| name == "command" || own().iter().any(|&(own, ..)| own == name))
+}
+
 /// The error for a name that is none of `names`, with the nearest of them.
 pub fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> StrategyError {
     let mut near: Vec<(f64, &str)> = names.map(|known| (strsim::jaro_winkler(name, known), known)).collect();

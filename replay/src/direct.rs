@@ -7,7 +7,8 @@
 //! [world](crate::world) comes to, to the wei (`tests/direct.rs`).
 //!
 //! The world is played where events are asked for (a journal), where rivals decide in the market, with any of the rules'
-//! switches, and where somebody's wallet gets so low that it might not cover all that is planned next.
+//! switches, and where somebody's wallet gets so low that it might not cover all that is planned next: from the beginning, with the
+//! engine made anew, but silent until there is something that was not shown before.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +23,7 @@ use engine::{
     artifact::ScanResult,
     market_view::{OpenBounty, PublicAssertion},
     settled::SettledBounty,
+    stake,
 };
 use market::{
     block::{BlockNumber, Windows},
@@ -39,7 +41,7 @@ use smallvec::SmallVec;
 use crate::{
     journal::Journal,
     oracle::Future,
-    plan::{BountyPlan, BoxedPlan, Planner, Setup},
+    plan::{BountyPlan, BoxedPlan, CHUNK, Planner, Setup},
     player::{Ended, Player, Reel, Terms},
     rivals::Rival,
     world::{self, Accounts, Cast, ClosedBounty, Misses, NoJournal, Observer, PlayError, Played, Seat, World, opening},
@@ -50,7 +52,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// As [`world::play`].
+/// As [`world::play`]; what cannot be settled may be found out later in its block.
 pub fn play<W: io::Write>(
     setup: &Arc<Setup>,
     strategy: &str,
@@ -59,30 +61,45 @@ pub fn play<W: io::Write>(
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Played, PlayError> {
-    if journal.is_some() || !comes_to_the_same(setup) {
+    let purses = Purses::of(setup).filter(|purses| {
+        // Who takes the world's place may have to give way to it, and then the engine is asked again.
+        let at_least = if stake::is_foreign(strategy) { setup.bounties } else { setup.bounties.min(CHUNK as u64) };
+        purses.cover(at_least)
+    });
+    let Some(purses) = purses.filter(|_| journal.is_none() && comes_to_the_same(setup)) else {
         return world::play(setup, strategy, observer, journal, interrupted, progress);
-    }
+    };
     let mut relay = Relay { observer, passed: 0, skipped: 0 };
-    let mut told = 0;
+    let mut told = 0u64;
     let mut tell = |closed: u64| {
-        told = closed;
+        told += 1;
         progress(closed);
         !interrupted.load(Ordering::Relaxed)
     };
     let cast = World::new(setup.clone(), Seat::Engine(strategy), None, false)?.into_cast();
-    if let Some(played) = Stage::play(cast, &mut relay, &mut tell)? {
-        tell(played.closed);
-        return Ok(played);
+    let (so_far, gives_way) = Stage::play(cast, purses, &mut relay, &mut tell)?;
+    if !gives_way {
+        progress(so_far.closed);
+        return Ok(so_far);
     }
     // From the beginning, in the same order: what was seen and told is not seen and told again.
     relay.skipped = std::mem::take(&mut relay.passed);
+    let mut caught_up = true;
     let go_on = &mut |closed| {
-        closed <= told || {
-            progress(closed);
-            !interrupted.load(Ordering::Relaxed)
+        if told > 0 || !caught_up {
+            told = told.saturating_sub(1);
+            caught_up = !interrupted.load(Ordering::Relaxed);
+            return caught_up;
         }
+        progress(closed);
+        !interrupted.load(Ordering::Relaxed)
     };
-    world::play_on(setup, strategy, &mut relay, None::<&mut NoJournal>, go_on)
+    let played = world::play_on(setup, strategy, &mut relay, None::<&mut NoJournal>, go_on)?;
+    if caught_up {
+        return Ok(played);
+    }
+    progress(so_far.closed);
+    Ok(so_far)
 }
 
 /// True if nothing but the engine's wallet can make one bounty touch another, as long as others can pay what they plan.
@@ -118,7 +135,7 @@ impl Observer for Relay<'_> {
     }
 }
 
-/// Bounties from the oldest that is not over to the last that is planned, and what everybody but the engine has spent and earned.
+/// Bounties from the oldest that is not over to the last that is planned, and everybody's money but the engine's.
 struct Stage<'a> {
     setup: Arc<Setup>,
     planner: Planner,
@@ -130,8 +147,7 @@ struct Stage<'a> {
     bounties: VecDeque<Staged>,
     /// Memory of settled bounties, to serve again.
     spare: Vec<Box<Settled>>,
-    rivals: Vec<Purse>,
-    ambassadors: Vec<Purse>,
+    purses: Purses,
     arbiters: Nct,
     /// Shares that nobody is due.
     unclaimed: Nct,
@@ -139,7 +155,7 @@ struct Stage<'a> {
     observer: &'a mut dyn Observer,
     go_on: &'a mut dyn FnMut(u64) -> bool,
     /// True once somebody might not be able to pay.
-    unsure: bool,
+    gives_way: bool,
 }
 
 /// A bounty that is planned, and perhaps posted.
@@ -161,7 +177,7 @@ struct Settled {
     rivals: SmallVec<[Option<u32>; 16]>,
 }
 
-/// What somebody paid in and got for bounties that are over.
+/// What somebody began with, and has paid in and got since.
 #[derive(Clone, Copy, Default)]
 struct Purse {
     wallet: Nct,
@@ -181,16 +197,48 @@ impl Purse {
         self.earned.minus(self.spent)
     }
 
-    /// True if that many bounties beside those that are over can be paid, in any order.
+    /// True if that many bounties more can be paid, in any order.
     fn covers(&self, bounties: u64) -> bool {
         let has = self.wallet.checked_add(self.earned).and_then(|got| got.checked_sub(self.spent));
         has.zip(self.price.checked_mul(bounties)).is_some_and(|(has, needed)| needed <= has)
     }
 }
 
+/// Everybody's whose wallet the market depends on.
+struct Purses {
+    rivals: Vec<Purse>,
+    ambassadors: Vec<Purse>,
+}
+
+impl Purses {
+    /// As they are before a run; `None` where it is not known what somebody might pay.
+    fn of(setup: &Setup) -> Option<Purses> {
+        let Setup { scenario, rules, population, .. } = setup;
+        let artifacts = u64::from(scenario.ambassadors.artifacts);
+        let bids = if rules.bids == Bids::PerBounty { 1 } else { artifacts };
+        let rival = |rival: &Rival| {
+            let price = rival.highest_bid()?.checked_mul(bids)?.checked_add(rules.assertion_fee)?;
+            Some(Purse { wallet: scenario.wallets.rivals, price, ..Purse::default() })
+        };
+        let price = scenario.ambassadors.amount.checked_mul(artifacts)?.checked_add(rules.bounty_fee)?;
+        let ambassador = Purse { wallet: scenario.wallets.ambassadors, price, ..Purse::default() };
+        let ambassadors = vec![ambassador; scenario.ambassadors.count as usize];
+        Some(Purses { rivals: population.rivals.iter().map(rival).collect::<Option<_>>()?, ambassadors })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Purse> {
+        self.rivals.iter().chain(&self.ambassadors)
+    }
+
+    /// True if everybody can pay that many bounties more, in any order.
+    fn cover(&self, bounties: u64) -> bool {
+        self.all().all(|purse| purse.covers(bounties))
+    }
+}
+
 #[inline]
 fn add(sum: &mut Nct, amount: Nct) {
-    assert!(sum.give(amount), "within the supply");
+    assert!(sum.give(amount), "sums of a real supply");
 }
 
 /// Somebody's turn: the block in which it comes above, its position in the plan below, in one number that sorts as the two do.
@@ -198,7 +246,7 @@ fn add(sum: &mut Nct, amount: Nct) {
 struct Turn(u64);
 
 impl Turn {
-    /// `wait` blocks are at most a window of the market.
+    /// Of fewer than 2^32 blocks: all waits end with a window of the market.
     fn new(wait: u64, position: usize) -> Turn {
         Turn(wait << 32 | position as u64)
     }
@@ -238,19 +286,15 @@ impl Staged {
 }
 
 impl<'a> Stage<'a> {
-    /// Plays a run; `None` if it came so far that somebody might not be able to pay.
-    fn play(cast: Cast, observer: &'a mut dyn Observer, go_on: &'a mut dyn FnMut(u64) -> bool) -> Result<Option<Played>, PlayError> {
-        let Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses } = cast;
-        let Setup { scenario, rules, population, .. } = &*setup;
-        let (wallets, artifacts) = (&scenario.wallets, u64::from(scenario.ambassadors.artifacts));
-        let priced =
-            |wallet: Nct, price: Option<Nct>| Purse { wallet, price: price.expect("checked with the scenario"), ..Purse::default() };
-        let bounty = scenario.ambassadors.amount.checked_mul(artifacts).and_then(|amount| amount.checked_add(fees.bounty));
-        let ambassadors = vec![priced(wallets.ambassadors, bounty); accounts.ambassadors.len()];
-        let bids = if rules.bids == Bids::PerBounty { 1 } else { artifacts };
-        let price = |rival: &Rival| rival.highest_bid()?.checked_mul(bids)?.checked_add(fees.assertion);
-        let rivals = population.rivals.iter().map(|rival| priced(wallets.rivals, price(rival))).collect();
-        let wallet = wallets.engine;
+    /// Plays a run; answers what it came to, and true if it stopped because somebody might not be able to pay what comes next.
+    fn play(
+        cast: Cast,
+        purses: Purses,
+        observer: &'a mut dyn Observer,
+        go_on: &'a mut dyn FnMut(u64) -> bool,
+    ) -> Result<(Played, bool), PlayError> {
+        let Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply } = cast;
+        let wallet = setup.scenario.wallets.engine;
         let mut stage = Stage {
             setup,
             planner,
@@ -260,25 +304,19 @@ impl<'a> Stage<'a> {
             first: 0,
             bounties: VecDeque::new(),
             spare: Vec::new(),
-            rivals,
-            ambassadors,
+            misses: vec![Misses::default(); purses.rivals.len()],
+            purses,
             arbiters: Nct::ZERO,
             unclaimed: Nct::ZERO,
-            misses,
             observer,
             go_on,
-            unsure: false,
+            gives_way: false,
         };
-        if !stage.plan(arrivals) {
-            return Ok(None);
-        }
+        stage.plan(arrivals);
         let mut player = Player::new(stage, engine, foresight, wallet);
         let (last_block, complete) = player.run()?;
-        if player.reel.unsure {
-            return Ok(None);
-        }
 
-        // What is in escrow still, if the run was interrupted.
+        // What is in escrow still, if the run was stopped.
         for number in player.closed..player.posted {
             let own = player.own(number).cloned();
             player.reel.leave(number, own.as_ref(), last_block)?;
@@ -287,7 +325,7 @@ impl<'a> Stage<'a> {
         let own = Purse { spent: wallet.saturating_sub(free), earned: free.saturating_sub(wallet), ..Purse::default() };
         let arbiters = Purse { earned: stage.arbiters, ..Purse::default() };
         let mut escrow = Purse::default(); // what it got, and what it gave
-        for purse in [&own, &arbiters].into_iter().chain(&stage.rivals).chain(&stage.ambassadors) {
+        for purse in [&own, &arbiters].into_iter().chain(stage.purses.all()) {
             add(&mut escrow.earned, purse.spent);
             add(&mut escrow.spent, purse.earned);
         }
@@ -296,29 +334,27 @@ impl<'a> Stage<'a> {
             let (Purse { spent, earned, .. }, unclaimed) = (escrow, stage.unclaimed);
             return Err(PlayError::Invariant(format!("{earned} were paid in and {spent} out, but {unclaimed} are left in escrow")));
         };
-        Ok(Some(Played {
+        let played = Played {
             closed,
             unposted: 0,
             adopted: 0,
             first_block: crate::arrivals::START,
             last_block,
             engine: own.change(),
-            rivals: stage.rivals.iter().map(Purse::change).collect(),
+            rivals: stage.purses.rivals.iter().map(Purse::change).collect(),
             misses: stage.misses,
-            ambassadors: stage.ambassadors.iter().map(Purse::change).sum(),
+            ambassadors: stage.purses.ambassadors.iter().map(Purse::change).sum(),
             arbiters: arbiters.change(),
             stranded,
             supply,
             complete,
-        }))
+        };
+        Ok((played, stage.gives_way))
     }
 
-    /// Takes in plans; false if somebody might not be able to pay for all that are not over.
-    fn plan(&mut self, plans: impl IntoIterator<Item = BoxedPlan>) -> bool {
+    fn plan(&mut self, plans: impl IntoIterator<Item = BoxedPlan>) {
         let staged = |plan| Staged { plan, order: SmallVec::new(), seen: 0, settled: None };
         self.bounties.extend(plans.into_iter().map(staged));
-        let planned = self.bounties.len() as u64;
-        self.rivals.iter().chain(&self.ambassadors).all(|purse| purse.covers(planned))
     }
 
     fn staged(&self, number: usize) -> &Staged {
@@ -407,7 +443,7 @@ impl<'a> Stage<'a> {
 
     /// Books what ambassador and rivals paid for a bounty that is settled, and what they got.
     fn book(&mut self, number: usize) {
-        let Stage { bounties, first, ambassadors, rivals, fees, .. } = self;
+        let Stage { bounties, first, purses: Purses { rivals, ambassadors }, fees, .. } = self;
         let Staged { plan, settled, .. } = &bounties[number - *first];
         let Settled { bounty, rewards, rivals: indices, .. } = settled.as_deref().expect("it is settled");
         let ambassador = &mut ambassadors[plan.ambassador as usize];
@@ -431,7 +467,7 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         let amount = self.amount(&self.staged(number).plan);
-        let Stage { bounties, first, ambassadors, rivals, fees, .. } = self;
+        let Stage { bounties, first, purses: Purses { rivals, ambassadors }, fees, .. } = self;
         let staged = &bounties[number - *first];
         ambassadors[staged.plan.ambassador as usize].pay(&[amount], fees.bounty);
         for (_, rival) in staged.rivals().filter(|(_, rival)| rival.latency <= age) {
@@ -477,8 +513,9 @@ impl Reel for Stage<'_> {
             return Ok(true);
         }
         let plans = self.planner.next_chunk()?;
-        self.unsure = !self.plan(plans);
-        Ok(!self.unsure && (self.go_on)(closed as u64))
+        self.plan(plans);
+        self.gives_way = !self.purses.cover(self.bounties.len() as u64);
+        Ok(!self.gives_way && (self.go_on)(closed as u64))
     }
 
     fn bounty(&self, number: usize) -> OpenBounty {

@@ -48,7 +48,7 @@ mod word {
 }
 
 /// Bounties that are planned at once: few enough for the plans to stay in a core's own cache until they are played.
-const CHUNK: usize = 128;
+pub(crate) const CHUNK: usize = 128;
 /// Rows of a corpus that are kept in memory; a longer corpus is read again for every pass.
 const CACHED_ROWS: u64 = 1 << 15;
 
@@ -151,6 +151,7 @@ impl Setup {
     fn checked(scenario: Scenario, corpus: Corpus, summary: CorpusSummary, folder: &Path) -> Result<Setup, SetupError> {
         scenario.check()?;
         let rules = scenario.rule_set()?;
+        scenario.check_last(&rules, summary.rows)?;
         let columns: Vec<String> = corpus.engines().iter().map(|column| column.name.clone()).collect();
         crate::oracle::build(&scenario.engine.strategy, &Default::default())?;
         let own_names = scenario.engine.recorded_columns();

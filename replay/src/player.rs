@@ -66,7 +66,7 @@ pub(crate) trait Reel {
     /// What will become of it, as far as an oracle can know when the engine decides.
     fn future(&self, number: usize) -> Future;
 
-    /// Takes note of a mask; an error where it cannot be settled.
+    /// An error for a mask that cannot be settled here.
     fn admit(&self, number: usize, mask: ArtifactSet) -> Result<(), Self::Error>;
 
     /// What the own assertion earns.
@@ -112,7 +112,7 @@ pub(crate) struct Player<R> {
     pub(crate) reel: R,
     engine: Microengine,
     foresight: Option<Foresight>,
-    /// What the engine has, and what of that is in escrow no more.
+    /// What the engine can stake, and what it has in escrow.
     pub(crate) free: Nct,
     locked: Nct,
     /// Own assertions that are not settled.
@@ -122,7 +122,7 @@ pub(crate) struct Player<R> {
     pub(crate) closed: usize,
     /// Those between.
     open: VecDeque<Open>,
-    /// When the engine decides on which bounty: sorted, as most that come last are due last.
+    /// When the engine decides on which bounty, sorted.
     decisions: VecDeque<(BlockNumber, usize)>,
     /// Numbers of bounties with an own assertion that is not settled.
     asserted: GuidMap<usize>,

@@ -577,8 +577,8 @@ impl Rival {
     /// The most it puts on one artifact; `None` if that is decided in the market.
     pub(crate) fn highest_bid(&self) -> Option<Nct> {
         match self.behaviour {
-            // Rounded as bids are: whoever is less sure bids no more.
-            Behaviour::Rising { low, rise } => Some(Nct::wei((low + rise) as u128)),
+            // Rounded as bids are: whoever is surer bids no less, or where the limits are narrow, no more.
+            Behaviour::Rising { low, rise } => Some(Nct::wei(low.max(low + rise) as u128)),
             Behaviour::Flat(bid) | Behaviour::Coin(bid) | Behaviour::Always { bid, .. } => Some(bid),
             Behaviour::Abstain => Some(Nct::ZERO),
             Behaviour::Adaptive => None,
@@ -695,11 +695,6 @@ pub(crate) fn check_strategy(strategy: &str, rules: &RuleSet) -> Result<(), Stra
     Behaviour::parse(strategy, rules).map(drop)
 }
 
-/// The name of a strategy, and those of its bases.
-fn names_in(strategy: &str) -> impl Iterator<Item = &str> {
-    strategy.split("base=").map(|part| part.split('?').next().unwrap_or(part))
-}
-
 impl Behaviour {
     fn parse(strategy: &str, rules: &RuleSet) -> Result<Behaviour, StrategyError> {
         // The catalogue knows what is a strategy at all, and its parameters.
@@ -721,7 +716,7 @@ impl Behaviour {
             "null/mal" => Behaviour::Always { malicious: true, bid: minimum },
             "null/ben" => Behaviour::Always { malicious: false, bid: minimum },
             "fixed" => Behaviour::Flat(Fixed::parse(strategy)?.bid),
-            _ if names_in(strategy).any(|name| name == "command") => {
+            _ if stake::names_in(strategy).any(|name| name == "command") => {
                 let reason = "a program would have to run for every rival, in every run";
                 return Err(StrategyError::EngineOnly { strategy: "command".to_owned(), reason });
             }

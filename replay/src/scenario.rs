@@ -288,6 +288,20 @@ impl Scenario {
         if self.bounties == 0 { self.pass(rows) } else { self.bounties }
     }
 
+    /// Checks the last bounty of a pass over a corpus of so many rows, which may be on fewer artifacts than the others.
+    pub(crate) fn check_last(&self, rules: &RuleSet, rows: u64) -> Result<(), ScenarioError> {
+        let ambassadors = &self.ambassadors;
+        let last = rows % u64::from(ambassadors.artifacts);
+        let minimum = rules.bounty_minimum_for(last);
+        let too_small = ambassadors.amount.checked_mul(last).is_some_and(|amount| amount < minimum);
+        if last == 0 || !too_small || self.bounties_on(rows) < self.pass(rows) {
+            return Ok(());
+        }
+        let least = Nct::wei((minimum.to_wei().unwrap_or(u128::MAX)).div_ceil(u128::from(last)));
+        let expected = format!("at least {least} per artifact: the last bounty of the corpus is on {last} of its {rows}");
+        Err(out_of_range("ambassadors.amount", ambassadors.amount, expected))
+    }
+
     /// The rules in force: the named set with the scenario's switches and numbers.
     ///
     /// # Errors

@@ -71,7 +71,8 @@ impl Observer for Blind {
 pub struct ClosedBounty<'a> {
     /// What everybody meant to do.
     pub plan: &'a BountyPlan,
-    /// What stands on chain. Which arbiter was drawn only the world knows.
+    /// What stands on chain: who posted it, what was asserted, voted and tallied. Whom the market has noted beside that (who is
+    /// drawn, or has settled) only the [world](crate::world) knows.
     pub bounty: &'a Bounty,
     /// Who got what.
     pub rewards: &'a Rewards,
@@ -251,8 +252,6 @@ pub(crate) struct Cast {
     pub(crate) fees: Fees,
     pub(crate) windows: Windows,
     pub(crate) supply: Nct,
-    /// What nobody missed so far, by rival.
-    pub(crate) misses: Vec<Misses>,
 }
 
 /// Blocks after the vote window for which a bounty waits for visitors who have not settled it.
@@ -326,7 +325,8 @@ pub fn play<W: io::Write>(
     play_on(setup, strategy, observer, journal, go_on)
 }
 
-/// [`play`] as long as `go_on`, which hears of bounties that are over from time to time, and at the end.
+/// [`play`] as long as `go_on`, which hears of bounties that are over from time to time; and at the end, when nobody asks for its
+/// answer.
 pub(crate) fn play_on<W: io::Write>(
     setup: &Arc<Setup>,
     strategy: &str,
@@ -451,9 +451,9 @@ impl World {
 
     /// Everybody and everything but the market.
     pub(crate) fn into_cast(self) -> Cast {
-        let World { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses, .. } = self;
+        let World { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, .. } = self;
         let engine = engine.expect("an engine has the seat");
-        Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply, misses }
+        Cast { setup, planner, arrivals, accounts, engine, foresight, fees, windows, supply }
     }
 
     /// True if visitors may come in.

@@ -146,7 +146,7 @@ struct Stage<'a> {
     first: usize,
     bounties: VecDeque<Staged>,
     /// Memory of settled bounties, to serve again.
-    spare: Vec<Box<Settled>>,
+    spare: Vec<BoxedSettled>,
     purses: Purses,
     arbiters: Nct,
     /// Shares that nobody is due.
@@ -165,7 +165,7 @@ struct Staged {
     order: SmallVec<[u32; 16]>,
     /// How many of them the engine sees.
     seen: u32,
-    settled: Option<Box<Settled>>,
+    settled: Option<BoxedSettled>,
 }
 
 /// A bounty as it stands on chain when it is over.
@@ -176,6 +176,9 @@ struct Settled {
     /// Positions of the rivals' assertions.
     rivals: SmallVec<[Option<u32>; 16]>,
 }
+
+/// In its own place: it goes from bounty to bounty.
+type BoxedSettled = Box<Settled>;
 
 /// What somebody began with, and has paid in and got since.
 #[derive(Clone, Copy, Default)]

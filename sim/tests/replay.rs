@@ -234,6 +234,9 @@ fn a_scenario_that_cannot_be_played_gets_one_clear_sentence() {
     set("ambassadors.artifacts=257", &["ambassadors.artifacts", "256"]);
     set("arbiters.wallet=9999999", &["arbiters.wallet", "stake"]);
     set("rivals.0.engines=[\"ClamAw\"]", &["rivals.0", "ClamAw", "`ClamAV`"]);
+    // Six thousand artifacts are 857 bounties on seven, and one on a single one.
+    let small = ["panel", "--rules", "1.0.0", "--set", "ambassadors.artifacts=7", "--set", "ambassadors.amount=0.03"];
+    refused(&small, &["ambassadors.amount", "at least 0.0625 NCT per artifact", "the last bounty of the corpus is on 1 of its 6000"]);
     refused(&["--strategy", "stock/agressive"], &["stock/agressive", "`stock/aggressive`"]);
     refused(&["--set", "rivals.0.model=recorded", "--set", "rivals.0.engines=[\"ClamAw\"]"], &["rivals.0", "ClamAw", "`ClamAV`"]);
     refused(&["starter", "--set", "engine.backends=[{kind=\"recorded\",column=\"X\"}]"], &["no recorded engine `X`"]);

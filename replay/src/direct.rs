@@ -4,7 +4,7 @@
 //! engine's assertion alone: nobody else reacts to anybody. Then nothing need be done block by block on a market: the engine is
 //! played as against a [tape](crate::tape), and when a bounty is over, all that was said on it is put in order and
 //! settled by the market's own [settlement] at once. What an observer sees, and what everybody has in the end, is what the
-//! [world](crate::world) comes to, to the wei (`tests/direct.rs`).
+//! [world] comes to, to the wei (`tests/direct.rs`).
 //!
 //! The world is played where events are asked for (a journal), where rivals decide in the market, with any of the rules'
 //! switches, and where somebody's wallet gets so low that it might not cover all that is planned next: from the beginning, with the
